@@ -1,0 +1,69 @@
+# The front door. `make` alone lists every target.
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+VENV := .venv
+READY := $(VENV)/.set-up
+RUN := $(VENV)/bin/python -m scripts
+# DVC runs a stage's `python`, which must be this environment's
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup build verify extract push pull s3 s3-stop remote test lint benchmark lock
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(READY) ## make .venv from the lock file (every other target does so by itself)
+
+$(READY): requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "error: Python 3.11 or newer is needed, $(PYTHON) is " + sys.version.split()[0] + "; name another with: make setup PYTHON=...")'
+	@echo "setting up $(VENV) (3 GB, some minutes)"
+	@rm -rf $(VENV)
+	@$(PYTHON) -m venv $(VENV)
+	@$(VENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(VENV)/bin/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+build: $(READY) .dataset ## build a dataset: DATASET=mnist [OVERWRITE=1]
+	@dvc repro $(if $(OVERWRITE),--force --single-item )$(DATASET)
+
+verify: $(READY) .dataset ## check an artifact against all records: DATASET=mnist [REBUILD=1]
+	@$(RUN) verify $(DATASET) $(if $(REBUILD),--rebuild)
+
+extract: $(READY) .dataset ## unpack an artifact for TFDS: DATASET=mnist [TO=folder] [OVERWRITE=1]
+	@$(RUN) extract $(DATASET) $(if $(TO),--to '$(TO)') $(if $(OVERWRITE),--overwrite)
+
+push: $(READY) .dataset ## push an artifact to its remote: DATASET=mnist PUBLIC=1
+	@$(RUN) push $(DATASET) $(if $(PUBLIC),--public)
+
+pull: $(READY) .dataset ## pull an artifact from its remote: DATASET=mnist
+	@$(RUN) pull $(DATASET)
+
+s3: $(READY) ## start a real S3 server on this machine and point this clone at it: [DIR=folder]
+	@$(RUN) s3 $(if $(DIR),--directory '$(DIR)')
+
+s3-stop: $(READY) ## end that server: [DIR=folder]
+	@$(RUN) s3 --stop $(if $(DIR),--directory '$(DIR)')
+
+remote: $(READY) ## point the remotes at real buckets: PUBLIC=s3://... PRIVATE=s3://... [ENDPOINT=https://...]
+	@$(if $(and $(PUBLIC),$(PRIVATE)),,$(error name both buckets: make remote PUBLIC=s3://... PRIVATE=s3://...))
+	@$(RUN) remote --public '$(PUBLIC)' --private '$(PRIVATE)' $(if $(ENDPOINT),--endpoint '$(ENDPOINT)')
+
+test: $(READY) ## run the everyday tests, or every one: [ALL=1]
+	@$(VENV)/bin/python -m pytest -n 2 $(if $(ALL),,-m 'not slow')
+
+lint: $(READY) ## check style and types
+	@ruff check .
+	@ruff format --check .
+	@mypy
+
+benchmark: $(READY) ## measure the loader beside TFDS on mnist
+	@$(VENV)/bin/python benchmarks/loading.py
+
+lock: $(READY) ## resolve the dependencies of pyproject.toml anew into requirements.lock
+	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --upgrade \
+		--extra dev pyproject.toml --output-file requirements.lock
+
+.PHONY: .dataset
+.dataset:
+	@$(if $(DATASET),,$(error name a dataset: make $(firstword $(MAKECMDGOALS)) DATASET=mnist))

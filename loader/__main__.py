@@ -1,0 +1,50 @@
+"""`python -m loader NAME`: what a dataset is, and its first example."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+
+import loader
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+
+@app.command()
+def show(
+    name: Annotated[str, typer.Argument(help="The dataset.")],
+    config: Annotated[str | None, typer.Option(help="One of its builder configs.")] = None,
+) -> None:
+    """Print a dataset's splits, features and first example, pulling its artifact where it is missing."""
+    try:
+        info, ds = loader.load(name, config=config)
+        typer.echo(info.full_name + (f" ({info.license})" if info.license else ""))
+        typer.echo(info.description.strip() + "\n")
+        typer.echo("splits")
+        for split_name, split in ds.items():
+            typer.echo(f"  {split_name:<12} {len(split):>12,} examples {info.splits[split_name].num_bytes:>16,} bytes")
+        typer.echo("features")
+        for feature_name, feature in info.features.items():
+            typer.echo(f"  {feature_name:<12} {feature}")
+        for split_name, split in ds.items():
+            if len(split):
+                typer.echo(f"first example of {split_name}")
+                for feature_name, value in split[0].items():
+                    typer.echo(f"  {feature_name:<12} {_brief(value)}")
+                break
+    except loader.LoaderError as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(1) from None
+
+
+def _brief(value: Any) -> str:
+    if isinstance(value, np.ndarray) and value.size > 8:
+        return f"{value.dtype} {value.shape}, {value.min()} to {value.max()}"
+    return repr(value)
+
+
+if __name__ == "__main__":
+    sys.exit(app(prog_name="python -m loader"))

@@ -1,0 +1,130 @@
+"""The record index of an artifact, format 1.
+
+An artifact is an uncompressed tar. Its first member is the index *header*, a JSON text; behind the metadata files and
+before the shards stands the member that holds the *rows*, one of 44 bytes for every record:
+
+    offset   uint64 LE   where the record's bytes begin in the tar
+    length   uint32 LE   how many there are
+    key      16 bytes    the 128-bit hash by which TFDS sorted the record (big-endian)
+    digest   16 bytes    the first half of the SHA-256 of the record's bytes
+
+Rows follow the order of the splits, and within a split the order of the records. They are proved in blocks of 4,096:
+the header holds the SHA-256 of every block (the last one may be shorter) and of every other member, and the manifest
+holds the SHA-256 of the header. One small read and one block are thus enough to find and to prove any record.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import struct
+from dataclasses import dataclass
+from typing import Any
+
+from loader._errors import IntegrityError
+
+FORMAT = 1
+HEADER_NAME = "record_index.json"
+ROWS_NAME = "record_index.bin"
+ROW = struct.Struct("<QI16s16s")
+BLOCK_RECORDS = 4096
+BLOCK_BYTES = BLOCK_RECORDS * ROW.size
+
+
+def digest(data: bytes | memoryview) -> bytes:
+    """Return the 16-byte digest of a record: the first half of its SHA-256."""
+    return hashlib.sha256(data).digest()[:16]
+
+
+@dataclass(frozen=True)
+class Member:
+    """A file in the tar: its path, the place of its bytes in the tar, their number, and their SHA-256 (hex)."""
+
+    path: str
+    offset: int
+    size: int
+    sha256: str
+
+    @property
+    def name(self) -> str:
+        """The path's last part."""
+        return self.path.rpartition("/")[2]
+
+
+@dataclass(frozen=True)
+class Header:
+    """The parsed index header.
+
+    Attributes
+    ----------
+    members
+        Every member of the tar but the header itself, in the tar's order.
+    splits
+        Number of records of each split, in the order of the rows.
+    blocks
+        SHA-256 (hex) of each block of rows.
+    """
+
+    members: tuple[Member, ...]
+    splits: dict[str, int]
+    blocks: tuple[str, ...]
+
+    def member(self, name: str) -> Member | None:
+        """Return the member whose path ends in `name`, None where there is none."""
+        return next((member for member in self.members if member.name == name), None)
+
+    @property
+    def rows(self) -> Member:
+        """The member that holds the rows."""
+        found = self.member(ROWS_NAME)
+        assert found is not None  # `parse` and the packager both see to it
+        return found
+
+    def render(self) -> bytes:
+        """Return the header's bytes: JSON, one line a member or block, so that a person can read it with `tar xO`."""
+        document = {
+            "format": FORMAT,
+            "members": [vars(member) for member in self.members],
+            "splits": self.splits,
+            "block_records": BLOCK_RECORDS,
+            "blocks": list(self.blocks),
+        }
+        return json.dumps(document, indent=0, ensure_ascii=True).encode("ascii") + b"\n"
+
+
+def parse(data: bytes, *, tar_size: int) -> Header:
+    """Parse an index header.
+
+    Parameters
+    ----------
+    data
+        The header's bytes.
+    tar_size
+        Bytes in the tar; every member must lie within.
+
+    Raises
+    ------
+    IntegrityError
+        The bytes are no header of format 1, or contradict themselves.
+    """
+    try:
+        document: Any = json.loads(data)
+        if document["format"] != FORMAT or document["block_records"] != BLOCK_RECORDS:
+            raise ValueError(f"format {document['format']!r} is not {FORMAT}")
+        members = tuple(
+            Member(str(m["path"]), int(m["offset"]), int(m["size"]), str(m["sha256"])) for m in document["members"]
+        )
+        splits = {str(name): int(records) for name, records in document["splits"].items()}
+        header = Header(members, splits, tuple(str(block) for block in document["blocks"]))
+        for member in members:
+            if member.offset < 0 or member.size < 0 or member.offset + member.size > tar_size:
+                raise ValueError(f"{member.path} lies outside the tar")
+        if any(records < 0 for records in splits.values()):
+            raise ValueError("a split has a negative number of records")
+        records = sum(splits.values())
+        rows = header.member(ROWS_NAME)
+        if rows is None or rows.size != records * ROW.size or len(header.blocks) != -(-records // BLOCK_RECORDS):
+            raise ValueError("rows, blocks and splits do not agree")
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise IntegrityError(f"its record index is not one of format {FORMAT}: {error}") from error
+    return header

@@ -1,0 +1,105 @@
+"""What a dataset is: its name, version, splits and features."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from loader._errors import DecodeError, UnsupportedError
+from loader._features import FeaturesDict, parse_features
+
+
+@dataclass(frozen=True)
+class SplitInfo:
+    """A split's name, its number of examples, their bytes as records, and the examples in each shard."""
+
+    name: str
+    num_examples: int
+    num_bytes: int
+    shard_lengths: tuple[int, ...]
+    filepath_template: str
+
+    @property
+    def num_shards(self) -> int:
+        """Number of shards."""
+        return len(self.shard_lengths)
+
+
+@dataclass(frozen=True)
+class DatasetInfo:
+    """A dataset, described; the names of the fields are those of `tfds.core.DatasetInfo`.
+
+    Attributes
+    ----------
+    name, version, config_name
+        Which dataset; `config_name` is None for one without configs.
+    description, citation, homepage
+        As its builder gives them; empty where it does not.
+    license
+        As the repository records it; empty where nothing is recorded.
+    features
+        What an example holds.
+    splits
+        The splits by name.
+    """
+
+    name: str
+    version: str
+    config_name: str | None
+    description: str
+    citation: str
+    homepage: str
+    license: str
+    features: FeaturesDict
+    splits: dict[str, SplitInfo]
+
+    @property
+    def full_name(self) -> str:
+        """`name/version` or `name/config/version`."""
+        return "/".join(part for part in (self.name, self.config_name, self.version) if part)
+
+
+def read_info(read_file: Callable[[str], bytes], *, license: str = "") -> DatasetInfo:
+    """Read the description that TFDS wrote beside the records.
+
+    Parameters
+    ----------
+    read_file
+        Returns the bytes of a metadata file by name; raises FileNotFoundError where there is none.
+    license
+        The licence the repository records; without one, that of `dataset_info.json`.
+
+    Raises
+    ------
+    DecodeError
+        `dataset_info.json` or `features.json` is missing or not one of TFDS.
+    UnsupportedError
+        The records are not TFRecord, or a feature cannot be decoded.
+    """
+    try:
+        raw: dict[str, Any] = json.loads(read_file("dataset_info.json"))
+        features = parse_features(json.loads(read_file("features.json")), read_file)
+        if raw.get("fileFormat", "tfrecord") != "tfrecord":
+            raise UnsupportedError(f"{raw['name']}: its records are {raw['fileFormat']}; only tfrecord can be read")
+        splits = [_split(split) for split in raw["splits"]]
+        return DatasetInfo(
+            name=raw["name"],
+            version=raw["version"],
+            config_name=raw.get("configName") or None,
+            description=raw.get("description", ""),
+            citation=raw.get("citation", ""),
+            homepage=next(iter(raw.get("location", {}).get("urls", ())), ""),
+            license=license or raw.get("redistributionInfo", {}).get("license", ""),
+            features=features,
+            splits={split.name: split for split in splits},
+        )
+    except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise DecodeError(f"no description that TFDS wrote: {error!r}") from error
+
+
+def _split(raw: dict[str, Any]) -> SplitInfo:
+    lengths = tuple(int(length) for length in raw.get("shardLengths", ()))
+    template = raw.get("filepathTemplate") or "{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_X_OF_Y}"
+    return SplitInfo(raw["name"], sum(lengths), int(raw.get("numBytes", 0)), lengths, template)

@@ -1,0 +1,108 @@
+"""The manifest of a dataset: `artifacts/<name>.json`, small, committed to git, the anchor of every check."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from loader._errors import ManifestError, NotFoundError
+from loader._index import FORMAT
+
+
+@dataclass(frozen=True)
+class ArtifactEntry:
+    """What the manifest records of one tar.
+
+    Attributes
+    ----------
+    filename
+        The tar's name inside `artifacts/`.
+    config
+        The builder config it holds, None for a dataset without configs.
+    size, sha256
+        Bytes in the tar, and their SHA-256 (hex).
+    index_offset, index_size, index_sha256
+        Place of the index header in the tar, its bytes, and their SHA-256 (hex).
+    """
+
+    filename: str
+    config: str | None
+    size: int
+    sha256: str
+    index_offset: int
+    index_size: int
+    index_sha256: str
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """A parsed manifest: the dataset's name and version, its tars, and the whole document as `raw`."""
+
+    path: Path
+    name: str
+    version: str
+    artifacts: tuple[ArtifactEntry, ...]
+    raw: dict[str, Any]
+
+    def artifact(self, config: str | None = None) -> ArtifactEntry:
+        """Return the entry of `config`; without one, that of the default (first) config.
+
+        Raises
+        ------
+        NotFoundError
+            The dataset has no such config.
+        """
+        if config is None:
+            return self.artifacts[0]
+        for entry in self.artifacts:
+            if entry.config == config:
+                return entry
+        configs = ", ".join(entry.config for entry in self.artifacts if entry.config) or "none"
+        raise NotFoundError(f"{self.name} has no config {config!r}; its configs: {configs}")
+
+
+def read_manifest(path: Path) -> Manifest:
+    """Read the manifest at `path`.
+
+    Raises
+    ------
+    ManifestError
+        There is none, or it is not a manifest of format 1.
+    """
+    name = path.stem
+    mend = f"restore it with: git checkout -- artifacts/{path.name}"
+    try:
+        raw = json.loads(path.read_bytes())
+        if raw["format"] != FORMAT:
+            raise ValueError(f"its format is {raw['format']!r}, this loader reads {FORMAT}")
+        if raw["name"] != name:
+            raise ValueError(f"it is the manifest of {raw['name']!r}")
+        entries = tuple(_entry(filename, entry) for filename, entry in raw["artifacts"].items())
+        if not entries:
+            raise ValueError("it lists no artifact")
+        return Manifest(path, name, str(raw["version"]), entries, raw)
+    except FileNotFoundError as error:
+        raise ManifestError(f"{name}: the manifest {path} is missing; {mend}") from error
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        reason = f"{error} is missing" if isinstance(error, KeyError) else error
+        raise ManifestError(f"{name}: {path} is not a usable manifest ({reason}); {mend}") from error
+
+
+def _entry(filename: str, entry: dict[str, Any]) -> ArtifactEntry:
+    if "/" in filename or "\\" in filename or filename.startswith("."):
+        raise ValueError(f"{filename!r} is not the name of a file in artifacts/")
+    index = entry["index"]
+    found = ArtifactEntry(
+        filename,
+        None if entry["config"] is None else str(entry["config"]),
+        int(entry["size"]),
+        str(entry["sha256"]),
+        int(index["offset"]),
+        int(index["size"]),
+        str(index["sha256"]),
+    )
+    if not 0 <= found.index_offset <= found.index_offset + found.index_size <= found.size:
+        raise ValueError("the record index lies outside the tar")
+    return found

@@ -1,0 +1,129 @@
+"""The S3 object behind an artifact, looked at through DVC. Importing this module imports DVC."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, PartialCredentialsError
+from botocore.session import Session
+from dvc.exceptions import DvcException
+from dvc.repo import Repo
+
+from loader._errors import FetchError
+
+_CREDENTIAL_OPTIONS = {"access_key_id", "profile", "credentialpath", "allow_anonymous_login"}
+
+
+@dataclass(frozen=True)
+class RemoteObject:
+    """Where DVC keeps an artifact on its remote.
+
+    Attributes
+    ----------
+    remote
+        The remote's name.
+    url
+        The object's URL.
+    md5, size
+        What `dvc.lock` records of the artifact.
+    filesystem
+        The remote's file system.
+    """
+
+    remote: str
+    url: str
+    md5: str
+    size: int
+    filesystem: Any
+
+    def stored_size(self) -> int | None:
+        """Return the bytes of the object on the remote, None where there is no object.
+
+        Raises
+        ------
+        FetchError
+            The remote cannot be asked; the message says why.
+        """
+        try:
+            # not through DVC's or s3fs's listings, which may be cached
+            return int(self.filesystem.fs.info(self._key, refresh=True)["size"])
+        except FileNotFoundError:
+            return None
+        except (OSError, BotoCoreError, ClientError) as error:
+            raise FetchError(explain(error, self.remote, self._endpoint)) from error
+
+    def put(self, path: Path) -> None:
+        """Store the file at `path` as the object, over whatever is there.
+
+        Raises
+        ------
+        FetchError
+            The remote refuses or cannot be reached.
+        """
+        try:
+            self.filesystem.put_file(str(path), self._key)
+        except (OSError, BotoCoreError, ClientError) as error:
+            raise FetchError(explain(error, self.remote, self._endpoint)) from error
+
+    @property
+    def _key(self) -> str:
+        return str(self.filesystem._strip_protocol(self.url))
+
+    @property
+    def _endpoint(self) -> str:
+        return str(self.filesystem.config.get("endpoint_url") or "AWS")
+
+
+def open_repo(root: Path) -> Repo:
+    """Open the DVC repository at `root`, reading remotes anonymously where the machine has no AWS credentials at all.
+
+    DVC asks for credentials by default. It may only be told to go without when there are none: with the option set, it
+    ignores the credentials of those who have some.
+    """
+    repo = Repo(root)
+    anonymous = {
+        name: {"allow_anonymous_login": True}
+        for name, options in repo.config["remote"].items()
+        if options.get("url", "").startswith("s3://") and not _CREDENTIAL_OPTIONS & set(options)
+    }
+    if not anonymous or Session().get_credentials() is not None:
+        return repo
+    repo.close()
+    return Repo(root, config={"remote": anonymous})
+
+
+def locate(repo: Repo, path: Path) -> RemoteObject:
+    """Return where the artifact at `path` is kept.
+
+    Raises
+    ------
+    FetchError
+        It is not recorded in `dvc.lock`, or its remote is not configured.
+    """
+    relative = path.relative_to(repo.root_dir)
+    outs = [out for out in repo.index.outs if out.fs_path == str(path)]
+    if not outs:
+        raise FetchError(f"{relative} is no output of any stage in dvc.yaml")
+    (out,) = outs
+    if not out.hash_info:
+        raise FetchError(f"dvc.lock does not record {relative}; build it with: make build DATASET={out.stage.name}")
+    name = out.remote or repo.config["core"].get("remote")
+    try:
+        odb = repo.cloud.get_remote_odb(name, hash_name="md5")
+    except DvcException as error:
+        raise FetchError(
+            f"remote {name!r} is not usable: {error}; set it with: make remote PUBLIC=... PRIVATE=..."
+        ) from error
+    url = odb.fs.unstrip_protocol(odb.oid_to_path(out.hash_info.value))
+    return RemoteObject(name, url, out.hash_info.value, out.meta.size, odb.fs)
+
+
+def explain(error: BaseException, remote: str, endpoint: str) -> str:
+    """Say in one sentence why the remote refused or did not answer, and what to do about it."""
+    if isinstance(error, (NoCredentialsError, PartialCredentialsError)):
+        return f"remote {remote!r} wants credentials and there are none: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE"
+    if isinstance(error, (PermissionError, ClientError)):
+        return f"remote {remote!r} at {endpoint} refuses access ({error}): check the AWS credentials in use"
+    return f"remote {remote!r} at {endpoint} cannot be reached ({str(error).rstrip('.') or type(error).__name__})"

@@ -1,0 +1,1 @@
+"""How artifacts are made, verified and moved; `python -m scripts` lists the commands."""

@@ -1,0 +1,41 @@
+"""`python -m scripts COMMAND`."""
+
+from __future__ import annotations
+
+import signal
+import sys
+
+try:
+    import typer
+
+    from loader import LoaderError
+    from scripts import build, extract, pull, push, remote, s3, verify
+    from scripts.errors import ScriptError
+except ModuleNotFoundError as missing:
+    sys.exit(
+        f"error: {sys.executable} lacks {missing.name}; set up with: make setup, "
+        f"then use that environment: source .venv/bin/activate"
+    )
+
+app = typer.Typer(
+    help="Make, verify and move datasets.",
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+for module in (build, verify, extract, push, pull, remote, s3):
+    app.command(module.__name__.rpartition(".")[2])(module.command)
+
+
+def main() -> None:
+    """Run a command; whatever a person can mend ends in one sentence and exit code 1."""
+    # a polite end runs the clean-up on the way out
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    try:
+        app(prog_name="python -m scripts")
+    except (ScriptError, LoaderError, OSError) as error:
+        sys.exit(f"error: {error}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,238 @@
+"""Running a TFDS builder so that the same definition gives the same bytes."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import sys
+import tempfile
+import traceback
+import warnings
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from loader._example import Example
+from scripts.definition import Definition
+from scripts.errors import ScriptError
+from scripts.sources import Source, Sources
+
+if TYPE_CHECKING:
+    import tensorflow_datasets as tfds
+
+KEY_BYTES = 16
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What a builder left behind.
+
+    Attributes
+    ----------
+    data_dir
+        The TFDS data_dir: `<name>/[<config>/]<version>/...` and nothing else.
+    folder
+        The version's folder inside it.
+    keys
+        A folder with a file for every shard, called as the shard: the 16-byte keys of its records, in order.
+    config
+        The builder config, None for a dataset without configs.
+    sources
+        The source files that the builder asked for.
+    """
+
+    data_dir: Path
+    folder: Path
+    keys: Path
+    config: str | None
+    sources: tuple[Source, ...]
+
+
+def prepare(definition: Definition, *, scratch: Path) -> Prepared:
+    """Run the dataset's builder into `scratch`.
+
+    Raises
+    ------
+    ScriptError
+        The builder cannot be found, fails, or gives another version; or a source file is to be had nowhere.
+    """
+    _quiet_tensorflow()
+    data_dir, keys = scratch / "data", scratch / "keys"
+    keys.mkdir()
+    builder = _make_builder(definition, data_dir)
+    sources = Sources(definition)
+    _inject(builder, _DeterministicWriter(keys), sources)
+    _run(builder, definition, scratch)
+    config = builder.builder_config.name if builder.builder_config else None
+    used = tuple(sorted(sources.used.values(), key=lambda source: source.url))
+    return Prepared(data_dir, Path(builder.data_dir), keys, config, used)
+
+
+class _DeterministicWriter:
+    """Stands in for TFDS's ExampleWriter: writes the same TFRecord shards, serialized deterministically.
+
+    TFDS serializes an Example with its map in whatever order protobuf's hash table has in this process. Serialized anew
+    with `deterministic=True` the map is sorted, and the bytes are the same in every process with this protobuf. The keys
+    that TFDS sorted by pass through here and are kept for the record index.
+    """
+
+    def __init__(self, keys: Path) -> None:
+        from tensorflow_datasets.core.file_adapters import FileFormat
+
+        self.file_format = FileFormat.TFRECORD
+        self._keys = keys
+
+    def write(self, path: os.PathLike[str] | str, examples: Iterable[tuple[int, bytes]]) -> None:
+        from tensorflow_datasets.core.file_adapters import TfRecordFileAdapter
+
+        with (self._keys / Path(path).name).open("wb") as keys:
+
+            def serialized() -> Iterator[tuple[int, bytes]]:
+                for key, data in examples:
+                    keys.write(key.to_bytes(KEY_BYTES, "big"))
+                    yield key, Example.FromString(data).SerializeToString(deterministic=True)
+
+            TfRecordFileAdapter.write_examples(path, serialized())
+
+
+def _quiet_tensorflow() -> None:
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ["CUDA_VISIBLE_DEVICES"] = "-1"  # no byte may depend on a GPU's presence
+    with _held_stderr():
+        import absl.logging
+        import tensorflow  # noqa: F401
+        import tensorflow_datasets as tfds
+
+    absl.logging.set_verbosity(absl.logging.ERROR)
+    warnings.filterwarnings("ignore", "Couldn't find ffmpeg")  # pydub reads wav files without it
+    if not sys.stderr.isatty():
+        tfds.disable_progress_bar()
+
+
+@contextmanager
+def _held_stderr() -> Iterator[None]:
+    """Hold back what is written to stderr, below Python too; let it out only if the body fails.
+
+    TensorFlow's libraries greet with a dozen lines before any log level reaches them.
+    """
+    sys.stderr.flush()
+    with tempfile.TemporaryFile() as held, os.fdopen(os.dup(2), "wb") as stderr:
+        os.dup2(held.fileno(), 2)
+        try:
+            yield
+        except BaseException:
+            held.seek(0)
+            stderr.write(held.read())
+            raise
+        finally:
+            os.dup2(stderr.fileno(), 2)
+
+
+def _make_builder(definition: Definition, data_dir: Path) -> tfds.core.DatasetBuilder:
+    import tensorflow_datasets as tfds
+
+    try:
+        if definition.is_ours:
+            builder_class: Any = _import_builder(definition)
+        else:
+            builder_class = tfds.builder_cls(definition.builder)
+        builder = builder_class(data_dir=os.fspath(data_dir), version=definition.version, file_format="tfrecord")
+    except tfds.core.registered.DatasetNotFoundError as error:
+        raise ScriptError(
+            f"params.yaml: TFDS has no builder {definition.builder!r} (one of ours is named by its folder)"
+        ) from error
+    except ScriptError:
+        raise
+    except Exception as error:
+        raise ScriptError(f"{definition.name}: its builder cannot be made: {_where(error, definition)}") from error
+    if builder.name != definition.name:
+        raise ScriptError(f"{definition.name}: its builder is called {builder.name!r}; the two names must be the same")
+    return builder
+
+
+def _import_builder(definition: Definition) -> type[tfds.core.DatasetBuilder]:
+    """Import `<folder>/<name>.py` by its path.
+
+    Not through `import datasets...`: another package of that name may be installed. The module's name reaches
+    `dataset_info.json`, so it must not depend on where the repository lies.
+    """
+    import tensorflow_datasets as tfds
+
+    folder = definition.root / definition.builder
+    path = folder / f"{definition.name}.py"
+    if not path.is_file():
+        raise ScriptError(
+            f"{definition.name}: params.yaml names the builder {definition.builder}, but {path} is missing"
+        )
+    module_name = f"{definition.builder.strip('/').replace('/', '.')}.{definition.name}"
+    spec = importlib.util.spec_from_file_location(module_name, path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[module_name] = module
+    with tfds.core.registered.skip_registration():
+        spec.loader.exec_module(module)
+    for value in vars(module).values():
+        if isinstance(value, type) and issubclass(value, tfds.core.DatasetBuilder) and value.__module__ == module_name:
+            value.pkg_dir_path = tfds.core.Path(folder)
+            return value
+    raise ScriptError(f"{definition.name}: {path} defines no TFDS builder")
+
+
+def _inject(builder: Any, writer: _DeterministicWriter, sources: Sources) -> None:
+    """Give this builder our writer and our way to its sources, in the places where TFDS asks for them."""
+    make_manager = builder._make_download_manager
+
+    def make(**options: Any) -> Any:
+        manager = make_manager(**options)
+        url_infos = builder.url_infos or {}
+
+        def download(resource: Any) -> Any:
+            from tensorflow_datasets.core.download.download_manager import promise
+
+            info = url_infos.get(resource.url)
+            if info is None:
+                raise ScriptError(
+                    f"{builder.name}: checksums.tsv has no line for {resource.url}, so nothing can prove it"
+                )
+            filename = info.filename or resource.url.rpartition("/")[2]
+            path = sources.find(Source(resource.url, filename, int(info.size), info.checksum))
+            # registered as downloaded: dataset_info.json states the size of all sources, wherever they were found
+            manager._register_or_validate_checksums(url=resource.url, url_info=info, path=path)
+            return promise.Promise.resolve(path)
+
+        manager._download = download
+        return manager
+
+    builder._make_download_manager = make
+    builder._example_writer = lambda: writer
+    builder._log_download_bytes = builder._log_download_done = lambda: None  # they name the scratch folder
+
+
+def _run(builder: Any, definition: Definition, scratch: Path) -> None:
+    import tensorflow_datasets as tfds
+
+    config = tfds.download.DownloadConfig(
+        extract_dir=scratch / "extracted",
+        manual_dir=definition.root / "sources" / definition.name,
+        force_checksums_validation=True,
+        try_download_gcs=False,
+    )
+    try:
+        builder.download_and_prepare(download_dir=scratch / "downloads", download_config=config)
+    except ScriptError:
+        raise
+    except Exception as error:
+        raise ScriptError(f"{definition.name}: its builder failed: {_where(error, definition)}") from error
+
+
+def _where(error: BaseException, definition: Definition) -> str:
+    """The error in one line, with the deepest place in the dataset's own code that it came through."""
+    message = " ".join(f"{type(error).__name__}: {error}".split())
+    folder = definition.folder
+    if folder is not None:
+        for frame in reversed(traceback.extract_tb(error.__traceback__)):
+            if Path(frame.filename).is_relative_to(folder):
+                return f"{Path(frame.filename).relative_to(definition.root)}:{frame.lineno}: {message}"
+    return message

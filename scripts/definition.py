@@ -1,0 +1,167 @@
+"""What `params.yaml` and `dvc.yaml` say of a dataset."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from loader._repository import ARTIFACTS
+from scripts.errors import ScriptError
+
+ROOT = Path(__file__).resolve().parent.parent
+TOOLCHAIN = "toolchain"
+VISIBILITIES = ("public", "private")
+
+
+@dataclass(frozen=True)
+class Definition:
+    """One dataset's block of `params.yaml`, checked.
+
+    Attributes
+    ----------
+    root
+        The repository.
+    name
+        The dataset.
+    builder
+        The name of one of TFDS's own builders, or the folder (relative to the root) of one of ours.
+    version
+        The version that the builder must give.
+    visibility
+        "public" or "private": the remote its artifact belongs to.
+    license
+        The licence of the data.
+    toolchain
+        The package versions that decide bytes.
+    """
+
+    root: Path
+    name: str
+    builder: str
+    version: str
+    visibility: str
+    license: str
+    toolchain: dict[str, str]
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether the builder is a folder of this repository."""
+        return "/" in self.builder
+
+    @property
+    def folder(self) -> Path | None:
+        """The dataset's folder below `datasets/`, None where a TFDS dataset has none."""
+        if self.is_ours:
+            return self.root / self.builder
+        return next((self.root / "datasets").glob(f"*/{self.name}"), None)
+
+    @property
+    def tar(self) -> Path:
+        """Where the artifact belongs."""
+        return self.root / ARTIFACTS / f"{self.name}.tar"
+
+    @property
+    def manifest(self) -> Path:
+        """Where the manifest belongs."""
+        return self.root / ARTIFACTS / f"{self.name}.json"
+
+    def check_toolchain(self) -> None:
+        """Refuse to build with other packages than those that decide the recorded bytes.
+
+        Raises
+        ------
+        ScriptError
+            A package of the toolchain is missing or has another version.
+        """
+        for package, wanted in self.toolchain.items():
+            try:
+                installed = metadata.version(package)
+            except metadata.PackageNotFoundError:
+                installed = "not installed"
+            if installed != wanted:
+                raise ScriptError(
+                    f"{self.name}: params.yaml asks for {package} {wanted}, here it is {installed}; "
+                    f"set up the locked toolchain with: make setup, and build with: make build DATASET={self.name}"
+                )
+
+
+def read_definition(name: str, *, root: Path = ROOT) -> Definition:
+    """Read and check the definition of dataset `name`.
+
+    Raises
+    ------
+    ScriptError
+        There is no such dataset, its block is incomplete, or `dvc.yaml` contradicts it.
+    """
+    params = read_yaml(root / "params.yaml")
+    datasets = sorted(key for key in params if key != TOOLCHAIN)
+    block = params.get(name) if name in datasets else None
+    if not isinstance(block, dict):
+        close = difflib.get_close_matches(name, datasets, n=3)
+        hint = f"did you mean {' or '.join(close)}?" if close else f"it has: {', '.join(datasets)}"
+        raise ScriptError(f"there is no dataset {name!r} in params.yaml; {hint}")
+    fields = {}
+    for field in ("builder", "version", "visibility", "license"):
+        if not isinstance(block.get(field), str):
+            raise ScriptError(f"params.yaml: the block {name!r} needs {field!r}, a text")
+        fields[field] = block[field]
+    if fields["visibility"] not in VISIBILITIES:
+        raise ScriptError(
+            f"params.yaml: the visibility of {name!r} is {fields['visibility']!r}, it must be public or private"
+        )
+    toolchain = params.get(TOOLCHAIN)
+    if not isinstance(toolchain, dict):
+        raise ScriptError(f"params.yaml: the block {TOOLCHAIN!r} is missing")
+    definition = Definition(root, name, toolchain={k: str(v) for k, v in toolchain.items()}, **fields)
+    _check_remote(definition)
+    return definition
+
+
+def read_names(*, root: Path = ROOT) -> list[str]:
+    """Return the names of all datasets that `params.yaml` defines."""
+    return sorted(key for key in read_yaml(root / "params.yaml") if key != TOOLCHAIN)
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Read a YAML file that holds a mapping.
+
+    Raises
+    ------
+    ScriptError
+        It is missing, or not YAML, or no mapping.
+    """
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+
+    try:
+        content = YAML(typ="safe").load(path)
+    except FileNotFoundError as error:
+        raise ScriptError(f"{path} is missing") from error
+    except YAMLError as error:
+        raise ScriptError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(content, dict):
+        raise ScriptError(f"{path} is not a mapping")
+    return content
+
+
+def _check_remote(definition: Definition) -> None:
+    """The output's remote in dvc.yaml is what DVC obeys, so it must be the visibility's."""
+    stages = read_yaml(definition.root / "dvc.yaml").get("stages") or {}
+    stage = stages.get(definition.name)
+    if not isinstance(stage, dict):
+        raise ScriptError(f"dvc.yaml has no stage {definition.name!r}, params.yaml has")
+    tar = f"{ARTIFACTS}/{definition.tar.name}"
+    for out in stage.get("outs") or ():
+        if isinstance(out, dict) and isinstance(out.get(tar), dict):
+            if out[tar].get("remote") == definition.visibility:
+                return
+            raise ScriptError(
+                f"dvc.yaml sends {tar} to remote {out[tar].get('remote')!r}, but params.yaml calls {definition.name} "
+                f"{definition.visibility}; make the two agree"
+            )
+    raise ScriptError(
+        f"dvc.yaml: the stage {definition.name!r} needs the output {tar} with remote: {definition.visibility}"
+    )

@@ -1,0 +1,21 @@
+"""The errors of `scripts`."""
+
+
+class ScriptError(Exception):
+    """A message for the user: what is wrong, where, and the command that mends it."""
+
+
+class DoorClosed(Exception):
+    """One of the places where a source file is looked for does not have it.
+
+    Parameters
+    ----------
+    reason
+        Why.
+    worth_saying
+        Whether the user hears of it although another door may have the file.
+    """
+
+    def __init__(self, reason: str, *, worth_saying: bool = True) -> None:
+        super().__init__(reason)
+        self.worth_saying = worth_saying

@@ -1,0 +1,137 @@
+"""`python -m scripts extract NAME`: an artifact as the folder that TFDS reads."""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import os
+import shutil
+import tempfile
+from pathlib import Path, PurePosixPath
+from typing import Annotated
+
+import typer
+
+from loader._artifact import Artifact
+from loader._index import HEADER_NAME, Member
+from scripts.definition import ROOT, read_definition
+from scripts.errors import ScriptError
+from scripts.verify import check_tar, open_artifact
+
+CHUNK_BYTES = 1 << 20
+AT_FDCWD = -100
+RENAME_EXCHANGE = 2
+
+
+def extract(name: str, *, to: Path | None = None, overwrite: bool = False, root: Path = ROOT) -> Path:
+    """Extract a dataset's artifact.
+
+    Only the files that the record index lists are written, each proved by its SHA-256; the tar's own entries are never
+    followed. The folder appears, or replaces the one before it, when it is complete.
+
+    Parameters
+    ----------
+    name
+        The dataset.
+    to
+        The TFDS data_dir to extract into; `extracted/` in the repository by default.
+    overwrite
+        Whether a folder that is already there is replaced.
+    root
+        The repository.
+
+    Returns
+    -------
+    Path
+        The folder `<to>/<name>/[<config>/]<version>`, for `tfds.builder_from_directory` and `loader.from_directory`.
+
+    Raises
+    ------
+    ScriptError
+        The folder is already there, or the disk is too small.
+    LoaderError
+        The artifact is not the recorded one.
+    """
+    to = (to or root / "extracted").resolve()
+    artifact = open_artifact(read_definition(name, root=root))
+    check_tar(artifact)
+    members = _members(artifact)
+    version = PurePosixPath(members[0].path).parent
+    target = to / version
+    if (target.exists() or target.is_symlink()) and not overwrite:
+        raise ScriptError(
+            f"{name}: {target} is already there; replace it with: make extract DATASET={name} OVERWRITE=1"
+        )
+    target.parent.mkdir(parents=True, exist_ok=True)
+    size = sum(member.size for member in members)
+    if (free := shutil.disk_usage(to).free) < size:
+        raise ScriptError(
+            f"{name}: {to} needs {size:,} bytes and has {free:,} left; make room or choose another with TO="
+        )
+    with tempfile.TemporaryDirectory(dir=to, prefix=f".{name}-") as scratch:
+        for member in members:
+            _write(artifact, member, Path(scratch) / member.path)
+        made = Path(scratch) / version
+        made.chmod(0o755)
+        if target.exists() or target.is_symlink():
+            _exchange(made, target)
+        else:
+            made.rename(target)
+        for member in members:  # what TFDS keeps above the version's folder
+            if not PurePosixPath(member.path).is_relative_to(version):
+                (Path(scratch) / member.path).replace(_parent_made(to / member.path))
+    return target
+
+
+def command(
+    name: Annotated[str, typer.Argument(help="The dataset.")],
+    to: Annotated[Path | None, typer.Option(help="The TFDS data_dir to extract into (extracted/ by default).")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a folder that is already there.")] = False,
+) -> None:
+    """Extract a dataset's artifact into a folder that TFDS reads."""
+    print(f"{name}: {extract(name, to=to, overwrite=overwrite)}")
+
+
+def _members(artifact: Artifact) -> list[Member]:
+    """The header itself and every member it lists, if their paths stay inside the dataset's folder."""
+    header = artifact.header
+    folder = PurePosixPath(header.rows.path).parent
+    entry = artifact.entry
+    own = Member(str(folder / HEADER_NAME), entry.index_offset, entry.index_size, entry.index_sha256)
+    members = [own, *header.members]
+    for member in members:
+        path = PurePosixPath(member.path)
+        if path.is_absolute() or ".." in path.parts or path.parts[0] != artifact.manifest.name or "\0" in member.path:
+            raise artifact.error(f"lists a member outside its folder, {member.path!r}")
+    return members
+
+
+def _write(artifact: Artifact, member: Member, path: Path) -> None:
+    hasher = hashlib.sha256()
+    end = member.offset + member.size
+    with _parent_made(path).open("xb") as file:
+        for start in range(member.offset, end, CHUNK_BYTES):
+            chunk = artifact.map[start : min(start + CHUNK_BYTES, end)]
+            hasher.update(chunk)
+            file.write(chunk)
+    if hasher.hexdigest() != member.sha256:
+        raise artifact.error(f"is damaged in its member {member.path}")
+
+
+def _parent_made(path: Path) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return path
+
+
+def _exchange(made: Path, target: Path) -> None:
+    """Swap two folders in one step, so that `target` is there at every moment; the old one ends where `made` was."""
+    try:
+        renameat2 = ctypes.CDLL(None, use_errno=True).renameat2
+        if renameat2(AT_FDCWD, os.fsencode(made), AT_FDCWD, os.fsencode(target), RENAME_EXCHANGE) == 0:
+            return
+    except AttributeError:
+        pass
+    # no such call in this system or this file system: two steps instead of one
+    old = made.with_name(f"{made.name}.old")
+    target.rename(old)
+    made.rename(target)

@@ -1,0 +1,245 @@
+"""Packing what a builder wrote into one tar of format 1 (see `loader._index` for the record index)."""
+
+from __future__ import annotations
+
+import hashlib
+import mmap
+import os
+import shutil
+import tarfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from loader import _index, _tfrecord
+from loader._errors import IntegrityError
+from loader._index import BLOCK_BYTES, BLOCK_RECORDS, HEADER_NAME, ROW, ROWS_NAME, Header, Member
+from loader._info import DatasetInfo, read_info
+from loader._load import shard_paths
+from loader._manifest import ArtifactEntry
+from scripts.builder import KEY_BYTES, Prepared
+from scripts.errors import ScriptError
+
+CHUNK_BYTES = 1 << 20
+NO_SHA256 = "0" * 64
+
+
+@dataclass(frozen=True)
+class Packed:
+    """A finished tar: its entry for the manifest, and what it holds."""
+
+    entry: ArtifactEntry
+    info: DatasetInfo
+
+
+def pack(prepared: Prepared, target: Path, *, scratch: Path) -> Packed:
+    """Write the artifact `target` from a builder's folder.
+
+    The memory needed does not depend on the size of the data. The tar is written beside the target and renamed when it
+    is complete and on disk.
+
+    Parameters
+    ----------
+    prepared
+        What the builder left.
+    target
+        The tar to write.
+    scratch
+        A folder for the index's rows (44 bytes a record).
+
+    Raises
+    ------
+    ScriptError
+        The disk is too small, or the builder's shards do not hold the records it announced.
+    """
+    info = read_info(lambda name: (prepared.folder / name).read_bytes())
+    shards = [
+        (split.name, path, records)
+        for split in info.splits.values()
+        for path, records in zip(shard_paths(prepared.folder, info.name, split), split.shard_lengths, strict=True)
+    ]
+    rows = scratch / ROWS_NAME
+    sources = _member_files(prepared, [path for _, path, _ in shards], rows)
+    splits = {split.name: split.num_examples for split in info.splits.values()}
+    header_path = f"{prepared.folder.relative_to(prepared.data_dir).as_posix()}/{HEADER_NAME}"
+    records = sum(splits.values())
+    sizes = {path: records * ROW.size if file == rows else file.stat().st_size for path, file in sources.items()}
+    layout = _plan(header_path, sizes, splits)
+    _check_disk(target, layout.size)
+
+    hashes = {path: _sha256(file) for path, file in sources.items() if file != rows}
+    offsets = {sources[member.path]: member.offset for member in layout.header.members}
+    blocks = _write_rows(rows, shards, offsets, prepared.keys)
+    hashes[next(path for path, file in sources.items() if file == rows)] = _sha256(rows)
+    members = tuple(Member(m.path, m.offset, m.size, hashes[m.path]) for m in layout.header.members)
+    header = Header(members, splits, tuple(blocks)).render()
+    assert len(header) == layout.header_size
+
+    part = target.parent / f".{target.name}.part"
+    try:
+        sha256 = _write_tar(part, header_path, header, sources)
+        if part.stat().st_size != layout.size:
+            raise ScriptError(f"{target}: {prepared.folder} changed while it was packed; build it again")
+        part.replace(target)
+        _sync_folder(target.parent)
+    finally:
+        part.unlink(missing_ok=True)
+    entry = ArtifactEntry(
+        target.name,
+        prepared.config,
+        layout.size,
+        sha256,
+        layout.header_offset,
+        layout.header_size,
+        hashlib.sha256(header).hexdigest(),
+    )
+    return Packed(entry, info)
+
+
+@dataclass(frozen=True)
+class _Layout:
+    """Where everything will lie. The header's hashes are still zeros."""
+
+    header: Header
+    header_offset: int
+    header_size: int
+    size: int
+
+
+def _member_files(prepared: Prepared, shards: list[Path], rows: Path) -> dict[str, Path]:
+    """Every file by its path in the tar, in the tar's order: metadata, rows, shards."""
+    in_tar = {path.relative_to(prepared.data_dir).as_posix(): path for path in prepared.data_dir.rglob("*")}
+    version = prepared.folder.relative_to(prepared.data_dir).as_posix()
+    metadata = sorted(name for name, path in in_tar.items() if path.is_file() and path not in shards)
+    records = sorted(path.relative_to(prepared.data_dir).as_posix() for path in shards)
+    return (
+        {name: in_tar[name] for name in metadata}
+        | {f"{version}/{ROWS_NAME}": rows}
+        | {name: prepared.data_dir / name for name in records}
+    )
+
+
+def _plan(header_path: str, sizes: dict[str, int], splits: dict[str, int]) -> _Layout:
+    """Lay the tar out.
+
+    The header states offsets, and its own length moves them: it is rendered until the length it was laid out for is
+    the length it has, which it reaches because neither can shrink.
+    """
+    blocks = (NO_SHA256,) * -(-sum(splits.values()) // BLOCK_RECORDS)
+    header_size = 0
+    while True:
+        header_offset = len(_tar_header(header_path, header_size))
+        position = header_offset + _padded(header_size)
+        members = []
+        for path, size in sizes.items():
+            position += len(_tar_header(path, size))
+            members.append(Member(path, position, size, NO_SHA256))
+            position += _padded(size)
+        header = Header(tuple(members), splits, blocks)
+        rendered = len(header.render())
+        if rendered == header_size:
+            end = position + 2 * tarfile.BLOCKSIZE
+            return _Layout(header, header_offset, header_size, -(-end // tarfile.RECORDSIZE) * tarfile.RECORDSIZE)
+        header_size = rendered
+
+
+def _write_rows(rows: Path, shards: list[tuple[str, Path, int]], offsets: dict[Path, int], keys: Path) -> list[str]:
+    """Write the index's rows by reading every shard back, and return the SHA-256 of each block of them."""
+    blocks = []
+    with rows.open("wb") as file:
+        block = bytearray()
+        for split, path, records in shards:
+            count = 0
+            for row in _shard_rows(path, offsets[path], keys / path.name, records, split):
+                block += row
+                count += 1
+                if len(block) == BLOCK_BYTES:
+                    blocks.append(hashlib.sha256(block).hexdigest())
+                    file.write(block)
+                    block.clear()
+        if block:
+            blocks.append(hashlib.sha256(block).hexdigest())
+            file.write(block)
+    return blocks
+
+
+def _shard_rows(path: Path, base: int, keys: Path, records: int, split: str) -> Iterator[bytes]:
+    """Yield the rows of one shard, whose bytes begin at `base` in the tar."""
+    if keys.stat().st_size != records * KEY_BYTES:
+        raise ScriptError(f"split {split}: TFDS announces {records:,} records for {path.name} and wrote others")
+    count = 0
+    try:
+        with (
+            path.open("rb") as file,
+            mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data,
+            keys.open("rb") as key,
+        ):
+            for offset, length in _tfrecord.scan(data, 0, len(data)):
+                record = _tfrecord.read(data, offset, length)
+                count += 1
+                yield ROW.pack(base + offset, length, key.read(KEY_BYTES), _index.digest(record))
+    except (IntegrityError, ValueError) as error:
+        raise ScriptError(f"split {split}: the shard {path.name} that TFDS wrote {error}") from error
+    if count != records:
+        raise ScriptError(f"split {split}: TFDS announces {records:,} records for {path.name}, which holds {count:,}")
+
+
+def _write_tar(part: Path, header_path: str, header: bytes, sources: dict[str, Path]) -> str:
+    """Write the tar to `part`, see it onto the disk, and return its SHA-256."""
+    hasher = hashlib.sha256()
+    with part.open("wb") as out:
+
+        def write(data: bytes) -> None:
+            out.write(data)
+            hasher.update(data)
+
+        def pad() -> None:
+            write(bytes(-out.tell() % tarfile.BLOCKSIZE))
+
+        write(_tar_header(header_path, len(header)))
+        write(header)
+        pad()
+        for path, file in sources.items():
+            write(_tar_header(path, file.stat().st_size))
+            with file.open("rb") as source:
+                while chunk := source.read(CHUNK_BYTES):
+                    write(chunk)
+            pad()
+        write(bytes(2 * tarfile.BLOCKSIZE))
+        write(bytes(-out.tell() % tarfile.RECORDSIZE))
+        out.flush()
+        os.fsync(out.fileno())
+    return hasher.hexdigest()
+
+
+def _tar_header(path: str, size: int) -> bytes:
+    """A member's header: no time, no owner, plain mode; PAX records only where the name or size needs them."""
+    info = tarfile.TarInfo(path)
+    info.size = size
+    info.mode = 0o644
+    return info.tobuf(tarfile.PAX_FORMAT)
+
+
+def _padded(size: int) -> int:
+    return -(-size // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _check_disk(target: Path, size: int) -> None:
+    free = shutil.disk_usage(target.parent).free
+    if free < size:
+        raise ScriptError(
+            f"{target} needs {size:,} bytes, {target.parent} has {free:,} left; make room and build again"
+        )
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,32 @@
+"""`python -m scripts pull NAME`: an artifact from its remote, proved."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from scripts.definition import ROOT, read_definition
+from scripts.verify import open_artifact
+
+
+def pull(name: str, *, root: Path = ROOT) -> Path:
+    """Pull a dataset's artifact and check that it is the manifest's.
+
+    Raises
+    ------
+    ScriptError, LoaderError
+        There is no such dataset, it cannot be had, or is not what was recorded.
+    """
+    definition = read_definition(name, root=root)
+    from loader._pull import pull as dvc_pull
+
+    dvc_pull(root, definition.tar)
+    open_artifact(definition).header  # noqa: B018  (its size and its record index against the manifest)
+    return definition.tar
+
+
+def command(name: Annotated[str, typer.Argument(help="The dataset.")]) -> None:
+    """Pull a dataset's artifact from its remote."""
+    print(f"{name}: {pull(name)}")

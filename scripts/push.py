@@ -1,0 +1,100 @@
+"""`python -m scripts push NAME`: an artifact to the remote of its visibility, and proof that it got there."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from scripts.definition import ROOT, VISIBILITIES, Definition, read_definition
+from scripts.errors import ScriptError
+from scripts.remote import check_apart
+
+
+def push(name: str, *, public: bool, root: Path = ROOT) -> str:
+    """Push a dataset's artifact and look for it on the remote.
+
+    Parameters
+    ----------
+    name
+        The dataset.
+    public
+        Consent to publish; needed for a public dataset, refused for a private one.
+    root
+        The repository.
+
+    Returns
+    -------
+    str
+        The URL of the object.
+
+    Raises
+    ------
+    ScriptError
+        Consent is missing or out of place, the artifact is missing or not the recorded one, or the object is not on
+        the remote afterwards.
+    FetchError
+        The remote refuses or cannot be reached.
+    """
+    definition = read_definition(name, root=root)
+    _check_consent(definition, public)
+    from dvc.exceptions import DvcException
+
+    from loader._remote import locate, open_repo
+
+    repo = open_repo(root)
+    check_apart({remote: repo.config["remote"][remote]["url"] for remote in VISIBILITIES})
+    found = locate(repo, definition.tar)
+    if found.remote != definition.visibility:
+        raise ScriptError(
+            f"{name} is {definition.visibility}, dvc.yaml sends it to {found.remote!r}; make the two agree"
+        )
+    _check_recorded(definition, found.md5)
+    before = found.stored_size()
+    if before is None:
+        try:
+            repo.push(targets=[str(definition.tar)])
+        except DvcException as error:
+            found.stored_size()  # says why, if the remote itself is the reason
+            raise ScriptError(f"{name}: dvc push failed: {error}") from error
+    if found.stored_size() != found.size:
+        # DVC believes what is there by its name, and what is there is broken or missing: put the proved file itself
+        found.put(definition.tar)
+    after = found.stored_size()
+    if after != found.size:
+        raise ScriptError(f"{name}: after the push {found.url} has {after} bytes instead of {found.size:,}; push again")
+    return found.url
+
+
+def command(
+    name: Annotated[str, typer.Argument(help="The dataset.")],
+    public: Annotated[bool, typer.Option("--public", help="Yes, publish this public dataset.")] = False,
+) -> None:
+    """Push a dataset to the remote of its visibility and check that it arrived."""
+    print(f"{name}: on the remote at {push(name, public=public)}")
+
+
+def _check_consent(definition: Definition, public: bool) -> None:
+    name = definition.name
+    if definition.visibility == "public" and not public:
+        raise ScriptError(
+            f"{name} is public: pushing it shows it to everyone; say so with: make push DATASET={name} PUBLIC=1"
+        )
+    if definition.visibility == "private" and public:
+        raise ScriptError(f"{name} is private and is never pushed to the public remote; use: make push DATASET={name}")
+
+
+def _check_recorded(definition: Definition, md5: str) -> None:
+    name, tar = definition.name, definition.tar
+    try:
+        with tar.open("rb") as file:
+            found = hashlib.file_digest(file, "md5").hexdigest()
+    except FileNotFoundError as error:
+        raise ScriptError(f"{name}: {tar} is missing; build it with: make build DATASET={name}") from error
+    if found != md5:
+        raise ScriptError(
+            f"{name}: {tar} is not what dvc.lock records (md5 {found} instead of {md5}); "
+            f"restore it with: dvc checkout -f {name}, or record it anew with: make build DATASET={name}"
+        )

@@ -1,0 +1,198 @@
+"""`python -m scripts verify NAME`: an artifact against everything that is recorded of it."""
+
+from __future__ import annotations
+
+import hashlib
+import tarfile
+import tempfile
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from loader import _index, _tfrecord
+from loader._artifact import Artifact
+from loader._errors import IntegrityError
+from loader._index import BLOCK_BYTES, HEADER_NAME, ROW
+from loader._info import DatasetInfo, read_info
+from loader._load import shard_paths
+from loader._manifest import read_manifest
+from scripts.compare import compare
+from scripts.definition import ROOT, Definition, read_definition, read_yaml
+from scripts.errors import ScriptError
+from scripts.scratch import SCRATCH
+
+CHUNK_BYTES = 1 << 20
+
+
+def open_artifact(definition: Definition, folder: Path | None = None) -> Artifact:
+    """Open a dataset's artifact in `folder` (`artifacts/` by default) with the manifest beside it.
+
+    Raises
+    ------
+    ScriptError
+        The artifact is missing.
+    ManifestError
+        The manifest is.
+    """
+    folder = folder or definition.tar.parent
+    manifest = read_manifest(folder / definition.manifest.name)
+    entry = manifest.artifact()
+    path = folder / entry.filename
+    if not path.exists():
+        raise ScriptError(
+            f"{definition.name}: {path} is missing; get it with: make pull DATASET={definition.name}, "
+            f"or build it with: make build DATASET={definition.name}"
+        )
+    return Artifact(path, manifest, entry)
+
+
+def verify(name: str, *, rebuild: bool = False, root: Path = ROOT) -> list[str]:
+    """Check an artifact against `dvc.lock`, its manifest and itself; on request, against a build from its sources.
+
+    Returns
+    -------
+    list of str
+        What was checked and found right.
+
+    Raises
+    ------
+    ScriptError, LoaderError
+        The first thing that is wrong.
+    """
+    definition = read_definition(name, root=root)
+    artifact = open_artifact(definition)
+    checked = [_check_lock(definition, artifact), check_tar(artifact), _check_metadata(artifact)]
+    info = read_info(artifact.read_file)
+    checked.append(_check_records(artifact, info))
+    if rebuild:
+        checked.append(_check_rebuild(definition, artifact))
+    return checked
+
+
+def command(
+    name: Annotated[str, typer.Argument(help="The dataset.")],
+    rebuild: Annotated[bool, typer.Option("--rebuild", help="Also build it from its sources and compare.")] = False,
+) -> None:
+    """Check an artifact: size, md5, structure, record index, every record; with --rebuild, against a fresh build."""
+    for line in verify(name, rebuild=rebuild):
+        print(f"{name}: ok: {line}")
+
+
+def _check_lock(definition: Definition, artifact: Artifact) -> str:
+    """Size and hashes, in one pass over the file."""
+    recorded = _locked(definition)
+    md5, sha256 = hashlib.md5(usedforsecurity=False), hashlib.sha256()
+    size = 0
+    with artifact.path.open("rb") as file:
+        while chunk := file.read(CHUNK_BYTES):
+            md5.update(chunk)
+            sha256.update(chunk)
+            size += len(chunk)
+    found = {"size": size, "md5": md5.hexdigest()}
+    expected = {"size": recorded.get("size"), "md5": recorded.get("md5")}
+    if found != expected:
+        raise IntegrityError(
+            f"{definition.name}: {artifact.path} is not what dvc.lock records: {found} instead of {expected}; "
+            f"{artifact.mend}"
+        )
+    if (size, sha256.hexdigest()) != (artifact.entry.size, artifact.entry.sha256):
+        raise IntegrityError(
+            f"{definition.name}: dvc.lock and {artifact.manifest.path} record two different artifacts; "
+            f"restore both with: git checkout -- dvc.lock artifacts/{artifact.manifest.path.name}"
+        )
+    return f"dvc.lock and manifest record these {size:,} bytes, md5 {found['md5']}"
+
+
+def _locked(definition: Definition) -> dict[str, object]:
+    stages = read_yaml(definition.root / "dvc.lock").get("stages") or {}
+    path = definition.tar.relative_to(definition.root).as_posix()
+    for out in (stages.get(definition.name) or {}).get("outs") or ():
+        if out.get("path") == path:
+            return dict(out)
+    raise ScriptError(f"dvc.lock does not record {path}; build it with: make build DATASET={definition.name}")
+
+
+def check_tar(artifact: Artifact) -> str:
+    """The tar holds the header's members, where the header says, plain files, and nothing else."""
+    try:
+        with tarfile.open(artifact.path, "r:") as tar:
+            infos = tar.getmembers()
+    except tarfile.TarError as error:
+        raise artifact.error(f"is not a sound tar ({error})") from error
+    odd = [
+        info.name
+        for info in infos
+        if not info.isreg() or (info.mode, info.mtime, info.uid, info.gid) != (0o644, 0, 0, 0)
+    ]
+    if odd:
+        raise artifact.error(f"holds members that are not plain files of format 1: {', '.join(odd[:3])}")
+    first, *rest = [(info.name, info.offset_data, info.size) for info in infos] or [("", 0, 0)]
+    header = (artifact.entry.index_offset, artifact.entry.index_size)
+    expected = [(member.path, member.offset, member.size) for member in artifact.header.members]
+    if not first[0].endswith(f"/{HEADER_NAME}") or first[1:] != header or rest != expected:
+        raise artifact.error("does not hold the members that its record index lists")
+    return f"the tar holds the {len(infos)} members that its record index lists"
+
+
+def _check_metadata(artifact: Artifact) -> str:
+    for member in artifact.header.members:
+        hasher = hashlib.sha256()
+        for start in range(member.offset, member.offset + member.size, CHUNK_BYTES):
+            hasher.update(artifact.map[start : min(start + CHUNK_BYTES, member.offset + member.size)])
+        if hasher.hexdigest() != member.sha256:
+            raise artifact.error(f"is damaged in its member {member.path}")
+    rows = artifact.header.rows
+    for number, expected in enumerate(artifact.header.blocks):
+        start = rows.offset + number * BLOCK_BYTES
+        block = artifact.map[start : min(start + BLOCK_BYTES, rows.offset + rows.size)]
+        if hashlib.sha256(block).hexdigest() != expected:
+            raise artifact.error(f"is damaged in block {number:,} of its record index")
+    return f"every member and the {len(artifact.header.blocks)} blocks of the record index have their SHA-256"
+
+
+def _check_records(artifact: Artifact, info: DatasetInfo) -> str:
+    """Walk every shard record by record, beside the index's rows."""
+    row_position = artifact.header.rows.offset
+    total = 0
+    for split in info.splits.values():
+        count = 0
+        for path, records in zip(shard_paths(Path(), info.name, split), split.shard_lengths, strict=True):
+            shard = artifact.header.member(path.name)
+            if shard is None:
+                raise artifact.error(f"lacks the shard {path.name}")
+            in_shard = 0
+            try:
+                for offset, length in _tfrecord.scan(artifact.map, shard.offset, shard.offset + shard.size):
+                    record = _tfrecord.read(artifact.map, offset, length)
+                    row_offset, row_length, _, digest = ROW.unpack_from(artifact.map, row_position)
+                    if (row_offset, row_length, digest) != (offset, length, _index.digest(record)):
+                        raise IntegrityError(f"does not match the record index in record {count + in_shard:,}")
+                    row_position += ROW.size
+                    in_shard += 1
+            except IntegrityError as error:
+                raise artifact.error(f"holds the shard {path.name}, which {error}") from error
+            if in_shard != records:
+                raise artifact.error(f"holds {in_shard:,} records in {path.name}, dataset_info.json says {records:,}")
+            count += in_shard
+        if count != artifact.header.splits.get(split.name):
+            raise artifact.error(f"holds {count:,} records of split {split.name}, its record index says otherwise")
+        total += count
+    return f"all {total:,} records have their digest and their TFRecord checksums, in the numbers recorded"
+
+
+def _check_rebuild(definition: Definition, artifact: Artifact) -> str:
+    from scripts.build import build
+
+    scratch = definition.root / SCRATCH
+    scratch.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=scratch, prefix=f"{definition.name}-rebuild-") as folder:
+        build(definition.name, root=definition.root, output=Path(folder))
+        fresh = open_artifact(definition, Path(folder))
+        differences = compare(artifact, fresh)
+    if differences:
+        raise ScriptError(
+            f"{definition.name}: a build from its sources differs from the recorded artifact:\n  "
+            + "\n  ".join(differences)
+        )
+    return "a build from its sources gives the same bytes"
