@@ -33,3 +33,6 @@ __all__ = [
     "from_directory",
     "load",
 ]
+
+for _name in __all__:
+    globals()[_name].__module__ = "loader"  # the name that users know, in tracebacks and pickles

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 import mmap
+from collections.abc import Callable, Iterator
 from functools import cached_property
+from hashlib import sha256
 from pathlib import Path
 
 from loader import _index
 from loader._errors import FetchError, IntegrityError, ManifestError
 from loader._index import BLOCK_BYTES, BLOCK_RECORDS, ROW, Header, Member
 from loader._manifest import ArtifactEntry, Manifest
+
+CHUNK_BYTES = 1 << 20
 
 
 class Artifact:
@@ -66,10 +69,10 @@ class Artifact:
         """The index header, proved against the manifest."""
         entry = self.entry
         data = self.map[entry.index_offset : entry.index_offset + entry.index_size]
-        if hashlib.sha256(data).hexdigest() != entry.index_sha256:
+        if sha256(data).hexdigest() != entry.index_sha256:
             raise ManifestError(
-                f"{self._whose} does not belong to the manifest {self.manifest.path} (its record index differs): one of "
-                f"the two was changed or is of another revision; restore both with: "
+                f"{self._whose} does not belong to the manifest {self.manifest.path} (its record index differs): "
+                f"one of the two was changed or is of another revision; restore both with: "
                 f"git checkout -- artifacts/{self.manifest.path.name} && dvc checkout -f {self.manifest.name}"
             )
         try:
@@ -77,12 +80,22 @@ class Artifact:
         except IntegrityError as error:
             raise self.error(f"cannot be read: {error}") from error
 
-    def read(self, member: Member) -> bytes:
-        """Return the bytes of a member, proved against the header (so: for small members)."""
-        data = self.map[member.offset : member.offset + member.size]
-        if hashlib.sha256(data).hexdigest() != member.sha256:
+    def chunks(self, member: Member) -> Iterator[bytes]:
+        """Yield a member's bytes in pieces, and raise behind the last one if they were not those recorded.
+
+        Raises
+        ------
+        IntegrityError
+            They were not.
+        """
+        hasher = sha256()
+        end = member.offset + member.size
+        for start in range(member.offset, end, CHUNK_BYTES):
+            chunk = self.map[start : min(start + CHUNK_BYTES, end)]
+            hasher.update(chunk)
+            yield chunk
+        if hasher.hexdigest() != member.sha256:
             raise self.error(f"is damaged in its member {member.path}")
-        return data
 
     def read_file(self, name: str) -> bytes:
         """Return the bytes of the metadata file called `name`.
@@ -97,7 +110,21 @@ class Artifact:
         member = self.header.member(name)
         if member is None:
             raise FileNotFoundError(f"{self._whose} holds no {name}")
-        return self.read(member)
+        return b"".join(self.chunks(member))
+
+    def prove_block(self, number: int) -> None:
+        """Check a block of the index's rows against the header.
+
+        Raises
+        ------
+        IntegrityError
+            It is not the one recorded.
+        """
+        rows = self.header.rows
+        start = rows.offset + number * BLOCK_BYTES
+        data = self.map[start : min(start + BLOCK_BYTES, rows.offset + rows.size)]
+        if sha256(data).hexdigest() != self.header.blocks[number]:
+            raise self.error(f"is damaged in block {number:,} of its record index")
 
     def records(self, split: str) -> ArtifactRecords:
         """Return the records of `split`."""
@@ -110,7 +137,7 @@ class Artifact:
 
 
 class ArtifactRecords:
-    """The records of one split of an artifact, as a sequence of proved bytes.
+    """The records of one split of an artifact, proved one by one.
 
     Parameters
     ----------
@@ -123,51 +150,35 @@ class ArtifactRecords:
     """
 
     def __init__(self, artifact: Artifact, split: str, first: int, count: int) -> None:
-        self.artifact = artifact
-        self.split = split
+        self._artifact = artifact
+        self._split = split
         self._first = first
         self._count = count
-        self._attach()
-
-    def _attach(self) -> None:
-        self._map = self.artifact.map
-        self._rows = self.artifact.header.rows.offset
-        self._proved: set[int] = set()
-
-    def __getstate__(self) -> dict[str, object]:
-        state = self.__dict__.copy()
-        del state["_map"], state["_proved"]
-        return state
-
-    def __setstate__(self, state: dict[str, object]) -> None:
-        self.__dict__.update(state)
-        self._attach()
 
     def __len__(self) -> int:
         return self._count
 
-    def __getitem__(self, position: int) -> bytes:
-        """Return the bytes of the record at `position` (0 <= position < len).
+    def reader(self) -> Callable[[int], bytes]:
+        """Return a function from a position (0 <= position < len) to the record's bytes.
 
-        Raises
-        ------
-        IntegrityError
-            The index block or the record is not what was recorded.
+        It raises IntegrityError where the index block or the record is not what was recorded. It is a closure because
+        every example passes through it, and a closure finds its variables sooner than a method its attributes.
         """
-        number = self._first + position
-        block = number // BLOCK_RECORDS
-        if block not in self._proved:
-            self._prove(block)
-        offset, length, _, digest = ROW.unpack_from(self._map, self._rows + number * ROW.size)
-        data = self._map[offset : offset + length]
-        if _index.digest(data) != digest:
-            raise self.artifact.error(f"is damaged in record {position:,} of split {self.split!r}")
-        return data
+        artifact, split, first = self._artifact, self._split, self._first
+        mapped, rows = artifact.map, artifact.header.rows.offset
+        unpack, row_bytes = ROW.unpack_from, ROW.size
+        proved: set[int] = set()
 
-    def _prove(self, block: int) -> None:
-        rows = self.artifact.header.rows
-        start = rows.offset + block * BLOCK_BYTES
-        data = self._map[start : min(start + BLOCK_BYTES, rows.offset + rows.size)]
-        if hashlib.sha256(data).hexdigest() != self.artifact.header.blocks[block]:
-            raise self.artifact.error(f"is damaged in block {block:,} of its record index")
-        self._proved.add(block)
+        def read(position: int) -> bytes:
+            row = first + position
+            block = row // BLOCK_RECORDS
+            if block not in proved:
+                artifact.prove_block(block)
+                proved.add(block)
+            offset, length, _, digest = unpack(mapped, rows + row * row_bytes)
+            record = mapped[offset : offset + length]
+            if sha256(record).digest()[:16] != digest:
+                raise artifact.error(f"is damaged in record {position:,} of split {split!r}")
+            return record
+
+        return read

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from google.protobuf.message import DecodeError as ProtobufError
 
 from loader._errors import DecodeError, UnsupportedError
 from loader._example import Example
@@ -34,50 +35,67 @@ def make_decoder(features: FeaturesDict) -> Callable[[bytes], dict[str, Any]]:
     UnsupportedError
         A feature's combination of dtype, shape and encoding cannot be decoded.
     """
-    leaf = _dict_leaf(features, "")
+    leaves = _leaves(features, "")
     parse = Example.FromString
 
     def decode(record: bytes) -> dict[str, Any]:
         try:
             fields = parse(record).features.feature
-        except Exception as error:  # protobuf's DecodeError has no stable home to import it from
-            raise DecodeError(f"the record is no tf.train.Example: {error}") from error
-        return leaf(fields)  # type: ignore[no-any-return]
+        except ProtobufError as error:
+            raise DecodeError(f"it is no tf.train.Example ({error})") from error
+        try:
+            return {name: leaf(fields) for name, leaf in leaves}
+        except _ERRORS as error:
+            raise DecodeError(_blame(leaves, fields, "")) from error
 
     return decode
+
+
+def _leaves(features: FeaturesDict, prefix: str) -> list[tuple[str, Leaf]]:
+    return [(name, _leaf(feature, prefix + name)) for name, feature in features.items()]
 
 
 def _leaf(feature: Feature, key: str) -> Leaf:
     if isinstance(feature, FeaturesDict):
-        return _dict_leaf(feature, key + "/")
+        return _DictLeaf(_leaves(feature, key + "/"))
     if isinstance(feature, Image):
-        return _named(_image_leaf(feature, key), key)
+        return _image_leaf(feature, key)
     if isinstance(feature, (ClassLabel, Text)):
-        return _named(_values_leaf((), np.dtype(feature.dtype), key), key)
+        return _values_leaf((), np.dtype(feature.dtype), key)
     if feature.encoding == "none":
-        return _named(_values_leaf(feature.shape, np.dtype(feature.dtype), key), key)
-    return _named(_encoded_leaf(feature, key), key)
+        return _values_leaf(feature.shape, np.dtype(feature.dtype), key)
+    return _encoded_leaf(feature, key)
 
 
-def _dict_leaf(features: FeaturesDict, prefix: str) -> Leaf:
-    leaves = [(name, _leaf(feature, prefix + name)) for name, feature in features.items()]
+class _DictLeaf:
+    """A FeaturesDict inside another."""
 
-    def decode(fields: Fields) -> dict[str, Any]:
-        return {name: leaf(fields) for name, leaf in leaves}
+    def __init__(self, leaves: list[tuple[str, Leaf]]) -> None:
+        self.leaves = leaves
 
-    return decode
+    def __call__(self, fields: Fields) -> dict[str, Any]:
+        return {name: leaf(fields) for name, leaf in self.leaves}
 
 
-def _named(leaf: Leaf, key: str) -> Leaf:
-    """Return `leaf` with its failures turned into a DecodeError that names the feature."""
-
-    def decode(fields: Fields) -> Any:
+def _blame(leaves: list[tuple[str, Leaf]], fields: Fields, prefix: str) -> str:
+    """Decode anew, feature by feature, to say which one fails: only failures pay for knowing."""
+    for name, leaf in leaves:
+        if isinstance(leaf, _DictLeaf):
+            reason = _blame(leaf.leaves, fields, f"{prefix}{name}/")
+            if reason:
+                return reason
+            continue
         try:
-            return leaf(fields)
+            leaf(fields)
         except _ERRORS as error:
-            raise DecodeError(f"feature {key!r}: {error}") from error
+            return f"feature {prefix + name!r}: {error}"
+    return ""
 
-    return decode
+
+def _only(values: Any) -> Any:
+    if len(values) != 1:
+        raise ValueError(f"one value is declared, the record has {len(values)}")
+    return values[0]
 
 
 def _values_leaf(shape: Shape, dtype: np.dtype[Any], key: str) -> Leaf:
@@ -111,15 +129,15 @@ def _scalar_leaf(values: Leaf, dtype: np.dtype[Any]) -> Leaf:
     if dtype.kind == "O":
 
         def decode_bytes(fields: Fields) -> bytes:
-            (value,) = values(fields)
-            return value  # type: ignore[no-any-return]
+            return _only(values(fields))  # type: ignore[no-any-return]
 
         return decode_bytes
     scalar = dtype.type
     mask = 2**64 - 1 if dtype == np.uint64 else None
 
     def decode(fields: Fields) -> Any:
-        (value,) = values(fields)
+        found = values(fields)
+        value = found[0] if len(found) == 1 else _only(found)
         return scalar(value if mask is None else value & mask)
 
     return decode
@@ -136,7 +154,7 @@ def _encoded_leaf(feature: Tensor | Audio, key: str) -> Leaf:
     static = tuple(-1 if size is None else size for size in feature.shape)
 
     def decode(fields: Fields) -> Array:
-        (data,) = fields[value_key].bytes_list.value
+        data = _only(fields[value_key].bytes_list.value)
         if inflate:
             data = zlib.decompress(data)
         shape = tuple(fields[f"{key}/shape"].int64_list.value) if dynamic else static
@@ -159,30 +177,36 @@ def _image_leaf(feature: Image, key: str) -> Leaf:
     flags = int(cv2.IMREAD_UNCHANGED)
     if stored_channels == 3:
         flags = int(cv2.IMREAD_COLOR_RGB | cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION)
-    swap = stored_channels == 4
     expected = feature.shape
-    fixed = None if None in expected else tuple(expected)
+    # what OpenCV hands out for one channel has two dimensions; compared whole, because that is quick
+    flat = expected[:2] if stored_channels == 1 and None not in expected else None
     imdecode, frombuffer, uint8 = cv2.imdecode, np.frombuffer, np.uint8
 
     def decode(fields: Fields) -> Array:
-        (data,) = fields[key].bytes_list.value
+        values = fields[key].bytes_list.value
+        data = values[0] if len(values) == 1 else _only(values)
         try:
             image: Any = imdecode(frombuffer(data, uint8), flags)
         except cv2.error as error:
             raise ValueError(f"OpenCV cannot decode the image: {error}") from error
         if image is None:
             raise ValueError("the image is neither PNG nor JPEG, or is damaged")
+        if image.shape == flat and image.dtype is stored_dtype:
+            return image.reshape(expected)  # type: ignore[no-any-return]
+        return checked(image)
+
+    def checked(image: Array) -> Array:
         if image.ndim == 2:
             image = image[:, :, None]
         if image.dtype != stored_dtype or image.shape[2] != stored_channels:
             raise ValueError(f"the image has {image.shape[2]} channels of {image.dtype}, not those declared")
-        if swap:
-            image = cv2.cvtColor(image, cv2.COLOR_BGRA2RGBA)
+        if stored_channels == 4:
+            image = np.asarray(cv2.cvtColor(image, cv2.COLOR_BGRA2RGBA))
         if as_float:
             image = image.view(np.float32)
-        if image.shape != fixed and not _fits(image.shape, expected):
+        if not _fits(image.shape, expected):
             raise ValueError(f"the image has shape {image.shape}, declared is {expected}")
-        return image  # type: ignore[no-any-return]
+        return image
 
     return decode
 

@@ -8,8 +8,9 @@ import sys
 import time
 from pathlib import Path
 
-from dvc.exceptions import DvcException
+from dvc.exceptions import CheckoutError, DvcException
 from dvc.lock import LockError
+from dvc.repo import Repo
 
 from loader._errors import FetchError
 from loader._remote import locate, open_repo
@@ -26,26 +27,36 @@ def pull(root: Path, path: Path) -> None:
         It could not be pulled; the message says why.
     """
     repo = open_repo(root)
-    try:
-        _pull_when_free(repo, path)
-    except DvcException as error:
-        # DVC says only that something failed: look at the object ourselves
-        found = locate(repo, path)
+    found = locate(repo, path)
+    if not found.cached:
+        # DVC says of most failures only that there was one, so the object is looked at before
         stored = found.stored_size()
         if stored is None:
-            reason = f"remote {found.remote!r} does not have it ({found.url}); who has it can run: dvc push"
-        elif stored != found.size:
-            reason = f"the object on remote {found.remote!r} has {stored:,} bytes, dvc.lock records {found.size:,} ({found.url})"
-        else:
-            reason = f"the object on remote {found.remote!r} is not what dvc.lock records, or the transfer broke off: {error} ({found.url})"
-        raise FetchError(reason) from error
+            raise FetchError(
+                f"remote {found.remote!r} does not have it ({found.url}); whoever has it can run: dvc push {path.stem}"
+            )
+        if stored != found.size:
+            raise FetchError(
+                f"the object on remote {found.remote!r} has {stored:,} bytes, dvc.lock records {found.size:,} "
+                f"({found.url}); whoever has the right one can run: make push"
+            )
+    try:
+        _pull_when_free(repo, path)
+    except CheckoutError as error:
+        raise FetchError(
+            f"the object on remote {found.remote!r} is not the one that dvc.lock records: "
+            f"it has another md5 ({found.url})"
+        ) from error
+    except DvcException as error:
+        found.stored_size()  # raises where the remote itself is the reason
+        raise FetchError(f"the transfer from {found.url} failed: {error}") from error
 
 
-def _pull_when_free(repo: object, path: Path) -> None:
+def _pull_when_free(repo: Repo, path: Path) -> None:
     deadline = time.monotonic() + LOCK_WAIT_SECONDS
     while True:
         try:
-            repo.pull(targets=[str(path)])  # type: ignore[attr-defined]
+            repo.pull(targets=[str(path)])
             return
         except LockError:
             # another DVC command is at work in this repository

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from dvc.repo import Repo
 
 from loader._errors import FetchError
 
-_CREDENTIAL_OPTIONS = {"access_key_id", "profile", "credentialpath", "allow_anonymous_login"}
+_CREDENTIAL_OPTIONS = ("access_key_id", "profile", "credentialpath", "allow_anonymous_login")
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,10 @@ class RemoteObject:
         What `dvc.lock` records of the artifact.
     filesystem
         The remote's file system.
+    endpoint
+        The server, for messages.
+    cached
+        Whether this machine's DVC cache has the artifact, so that nothing need be fetched.
     """
 
     remote: str
@@ -37,6 +42,8 @@ class RemoteObject:
     md5: str
     size: int
     filesystem: Any
+    endpoint: str
+    cached: bool
 
     def stored_size(self) -> int | None:
         """Return the bytes of the object on the remote, None where there is no object.
@@ -52,7 +59,7 @@ class RemoteObject:
         except FileNotFoundError:
             return None
         except (OSError, BotoCoreError, ClientError) as error:
-            raise FetchError(explain(error, self.remote, self._endpoint)) from error
+            raise FetchError(explain(error, self.remote, self.endpoint)) from error
 
     def put(self, path: Path) -> None:
         """Store the file at `path` as the object, over whatever is there.
@@ -65,15 +72,11 @@ class RemoteObject:
         try:
             self.filesystem.put_file(str(path), self._key)
         except (OSError, BotoCoreError, ClientError) as error:
-            raise FetchError(explain(error, self.remote, self._endpoint)) from error
+            raise FetchError(explain(error, self.remote, self.endpoint)) from error
 
     @property
     def _key(self) -> str:
         return str(self.filesystem._strip_protocol(self.url))
-
-    @property
-    def _endpoint(self) -> str:
-        return str(self.filesystem.config.get("endpoint_url") or "AWS")
 
 
 def open_repo(root: Path) -> Repo:
@@ -81,12 +84,26 @@ def open_repo(root: Path) -> Repo:
 
     DVC asks for credentials by default. It may only be told to go without when there are none: with the option set, it
     ignores the credentials of those who have some.
+
+    Raises
+    ------
+    FetchError
+        This is no DVC repository, or the machine's AWS configuration is broken.
     """
+    try:
+        return _open(root)
+    except DvcException as error:
+        raise FetchError(f"{root} cannot be used by DVC: {error}") from error
+    except BotoCoreError as error:
+        raise FetchError(f"the AWS configuration of this machine cannot be used: {error}") from error
+
+
+def _open(root: Path) -> Repo:
     repo = Repo(root)
     anonymous = {
         name: {"allow_anonymous_login": True}
         for name, options in repo.config["remote"].items()
-        if options.get("url", "").startswith("s3://") and not _CREDENTIAL_OPTIONS & set(options)
+        if options.get("url", "").startswith("s3://") and not any(map(options.get, _CREDENTIAL_OPTIONS))
     }
     if not anonymous or Session().get_credentials() is not None:
         return repo
@@ -103,7 +120,10 @@ def locate(repo: Repo, path: Path) -> RemoteObject:
         It is not recorded in `dvc.lock`, or its remote is not configured.
     """
     relative = path.relative_to(repo.root_dir)
-    outs = [out for out in repo.index.outs if out.fs_path == str(path)]
+    try:
+        outs = [out for out in repo.index.outs if out.fs_path == str(path)]
+    except DvcException as error:
+        raise FetchError(f"dvc.yaml or dvc.lock cannot be read: {error}") from error
     if not outs:
         raise FetchError(f"{relative} is no output of any stage in dvc.yaml")
     (out,) = outs
@@ -117,13 +137,15 @@ def locate(repo: Repo, path: Path) -> RemoteObject:
             f"remote {name!r} is not usable: {error}; set it with: make remote PUBLIC=... PRIVATE=..."
         ) from error
     url = odb.fs.unstrip_protocol(odb.oid_to_path(out.hash_info.value))
-    return RemoteObject(name, url, out.hash_info.value, out.meta.size, odb.fs)
+    endpoint = repo.config["remote"][name].get("endpointurl") or os.environ.get("AWS_ENDPOINT_URL") or "AWS"
+    cached = repo.cache.local.exists(out.hash_info.value)
+    return RemoteObject(name, url, out.hash_info.value, out.meta.size, odb.fs, endpoint, cached)
 
 
 def explain(error: BaseException, remote: str, endpoint: str) -> str:
     """Say in one sentence why the remote refused or did not answer, and what to do about it."""
     if isinstance(error, (NoCredentialsError, PartialCredentialsError)):
-        return f"remote {remote!r} wants credentials and there are none: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE"
+        return f"remote {remote!r} wants credentials and there are none: set AWS_PROFILE, or AWS_ACCESS_KEY_ID and more"
     if isinstance(error, (PermissionError, ClientError)):
         return f"remote {remote!r} at {endpoint} refuses access ({error}): check the AWS credentials in use"
     return f"remote {remote!r} at {endpoint} cannot be reached ({str(error).rstrip('.') or type(error).__name__})"

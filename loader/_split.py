@@ -16,10 +16,10 @@ Example = dict[str, Any]
 
 
 class Records(Protocol):
-    """Proved bytes by position."""
+    """Records of which only proved bytes come out."""
 
     def __len__(self) -> int: ...
-    def __getitem__(self, position: int, /) -> bytes: ...
+    def reader(self) -> Callable[[int], bytes]: ...
 
 
 class Split(Sequence[Example]):
@@ -52,16 +52,20 @@ class Split(Sequence[Example]):
         self.features = features
         self._records = records
         self._positions = range(len(records)) if positions is None else positions
-        self._decode: Callable[[bytes], Example] = make_decoder(features)
+        self._attach()
+
+    def _attach(self) -> None:
+        self._read = self._records.reader()
+        self._decode = make_decoder(self.features)
 
     def __getstate__(self) -> dict[str, Any]:
         state = self.__dict__.copy()
-        del state["_decode"]
+        del state["_read"], state["_decode"]
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        self._decode = make_decoder(self.features)
+        self._attach()
 
     def __repr__(self) -> str:
         return f"<{self.name}: {len(self):,} examples of {', '.join(self.features)}>"
@@ -92,20 +96,24 @@ class Split(Sequence[Example]):
                 position = self._positions[key]
             except IndexError:
                 raise IndexError(f"{self.name} has {len(self):,} examples, there is no number {key:,}") from None
-            return self._example(int(position))
+            try:
+                return self._decode(self._read(position))
+            except DecodeError as error:
+                raise self._error(position, error) from error
         if isinstance(key, slice):
             return Split(self.name, self._records, self.features, self._positions[key])
         return Split(self.name, self._records, self.features, self._select(key))
 
     def __iter__(self) -> Iterator[Example]:
+        read, decode = self._read, self._decode
         for position in self._positions:
-            yield self._example(int(position))
+            try:
+                yield decode(read(position))
+            except DecodeError as error:
+                raise self._error(position, error) from error
 
-    def _example(self, position: int) -> Example:
-        try:
-            return self._decode(self._records[position])
-        except DecodeError as error:
-            raise DecodeError(f"{self.name}, record {position:,}: {error}") from error
+    def _error(self, position: int, error: DecodeError) -> DecodeError:
+        return DecodeError(f"{self.name}, record {position:,}: {error}")
 
     def _select(self, key: Sequence[int] | npt.NDArray[Any]) -> npt.NDArray[np.intp]:
         chosen = np.asarray(key)
@@ -116,4 +124,5 @@ class Split(Sequence[Example]):
         outside = (chosen < -len(self)) | (chosen >= len(self))
         if outside.any():
             raise IndexError(f"{self.name} has {len(self):,} examples, there is no number {chosen[outside][0]:,}")
-        return np.asarray(self._positions, dtype=np.intp)[chosen]
+        positions: npt.NDArray[np.intp] = np.asarray(self._positions, dtype=np.intp)
+        return positions.take(chosen)

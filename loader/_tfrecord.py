@@ -10,7 +10,7 @@ from __future__ import annotations
 import mmap
 import struct
 from array import array
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import google_crc32c
@@ -27,7 +27,7 @@ Buffer = bytes | mmap.mmap
 
 def masked_crc(data: bytes) -> int:
     """Return the masked CRC-32C that TFRecord keeps of `data`."""
-    crc = google_crc32c.value(data)
+    crc: int = google_crc32c.value(data)
     return (((crc >> 15) | (crc << 17)) + 0xA282EAD8) & 0xFFFFFFFF
 
 
@@ -117,8 +117,11 @@ class TFRecordFiles:
     def __len__(self) -> int:
         return len(self._places)
 
-    def __getitem__(self, position: int) -> bytes:
-        """Return the bytes of the record at `position` (0 <= position < len)."""
+    def reader(self) -> Callable[[int], bytes]:
+        """Return a function from a position (0 <= position < len) to the record's bytes, checked by their CRC."""
+        return self._read_record
+
+    def _read_record(self, position: int) -> bytes:
         shard = self._shards[position]
         try:
             return read(self._maps[shard], self._places[position], self._sizes[position])

@@ -73,9 +73,9 @@ def prepare(definition: Definition, *, scratch: Path) -> Prepared:
 class _DeterministicWriter:
     """Stands in for TFDS's ExampleWriter: writes the same TFRecord shards, serialized deterministically.
 
-    TFDS serializes an Example with its map in whatever order protobuf's hash table has in this process. Serialized anew
-    with `deterministic=True` the map is sorted, and the bytes are the same in every process with this protobuf. The keys
-    that TFDS sorted by pass through here and are kept for the record index.
+    TFDS serializes an Example with its map in whatever order protobuf's hash table has in this process. Serialized
+    anew with `deterministic=True` the map is sorted, and the bytes are the same in every process with this protobuf.
+    The keys that TFDS sorted by pass through here and are kept for the record index.
     """
 
     def __init__(self, keys: Path) -> None:
@@ -152,7 +152,7 @@ def _make_builder(definition: Definition, data_dir: Path) -> tfds.core.DatasetBu
     return builder
 
 
-def _import_builder(definition: Definition) -> type[tfds.core.DatasetBuilder]:
+def _import_builder(definition: Definition) -> Any:
     """Import `<folder>/<name>.py` by its path.
 
     Not through `import datasets...`: another package of that name may be installed. The module's name reaches
@@ -175,8 +175,9 @@ def _import_builder(definition: Definition) -> type[tfds.core.DatasetBuilder]:
         spec.loader.exec_module(module)
     for value in vars(module).values():
         if isinstance(value, type) and issubclass(value, tfds.core.DatasetBuilder) and value.__module__ == module_name:
-            value.pkg_dir_path = tfds.core.Path(folder)
-            return value
+            builder_class: Any = value
+            builder_class.pkg_dir_path = tfds.core.Path(folder)
+            return builder_class
     raise ScriptError(f"{definition.name}: {path} defines no TFDS builder")
 
 

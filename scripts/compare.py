@@ -66,7 +66,7 @@ def _marks(artifact: Artifact, split: str) -> Iterator[tuple[bytes, bytes]]:
 
 def _compare_record(recorded: Artifact, fresh: Artifact, split: str, number: int) -> str:
     left, right = (
-        make_decoder(read_info(artifact.read_file).features)(artifact.records(split)[number])
+        make_decoder(read_info(artifact.read_file).features)(artifact.records(split).reader()(number))
         for artifact in (recorded, fresh)
     )
     features = [name for name in left if name not in right or not np.array_equal(left[name], right[name])]

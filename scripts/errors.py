@@ -5,7 +5,7 @@ class ScriptError(Exception):
     """A message for the user: what is wrong, where, and the command that mends it."""
 
 
-class DoorClosed(Exception):
+class DoorClosedError(Exception):
     """One of the places where a source file is looked for does not have it.
 
     Parameters

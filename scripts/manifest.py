@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
 from loader._index import FORMAT
 from scripts.builder import Prepared
 from scripts.definition import Definition
+from scripts.files import replacing
 from scripts.package import Packed
 
 
@@ -46,13 +46,5 @@ def describe(definition: Definition, prepared: Prepared, packed: Packed) -> dict
 
 def write_manifest(path: Path, manifest: dict[str, Any]) -> None:
     """Write a manifest, all or nothing."""
-    part = path.parent / f".{path.name}.part"
-    try:
-        with part.open("w", encoding="utf-8") as file:
-            json.dump(manifest, file, indent=2, ensure_ascii=False)
-            file.write("\n")
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
+    with replacing(path) as file:
+        file.write(json.dumps(manifest, indent=2, ensure_ascii=False).encode("utf-8") + b"\n")

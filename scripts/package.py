@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import mmap
-import os
 import shutil
 import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 from loader import _index, _tfrecord
 from loader._errors import IntegrityError
@@ -19,8 +19,8 @@ from loader._load import shard_paths
 from loader._manifest import ArtifactEntry
 from scripts.builder import KEY_BYTES, Prepared
 from scripts.errors import ScriptError
+from scripts.files import CHUNK_BYTES, hash_file, replacing
 
-CHUNK_BYTES = 1 << 20
 NO_SHA256 = "0" * 64
 
 
@@ -67,23 +67,18 @@ def pack(prepared: Prepared, target: Path, *, scratch: Path) -> Packed:
     layout = _plan(header_path, sizes, splits)
     _check_disk(target, layout.size)
 
-    hashes = {path: _sha256(file) for path, file in sources.items() if file != rows}
+    hashes = {path: hash_file(file) for path, file in sources.items() if file != rows}
     offsets = {sources[member.path]: member.offset for member in layout.header.members}
     blocks = _write_rows(rows, shards, offsets, prepared.keys)
-    hashes[next(path for path, file in sources.items() if file == rows)] = _sha256(rows)
+    hashes[next(path for path, file in sources.items() if file == rows)] = hash_file(rows)
     members = tuple(Member(m.path, m.offset, m.size, hashes[m.path]) for m in layout.header.members)
     header = Header(members, splits, tuple(blocks)).render()
     assert len(header) == layout.header_size
 
-    part = target.parent / f".{target.name}.part"
-    try:
-        sha256 = _write_tar(part, header_path, header, sources)
-        if part.stat().st_size != layout.size:
+    with replacing(target) as file:
+        sha256 = _write_tar(file, header_path, header, sources)
+        if file.tell() != layout.size:
             raise ScriptError(f"{target}: {prepared.folder} changed while it was packed; build it again")
-        part.replace(target)
-        _sync_folder(target.parent)
-    finally:
-        part.unlink(missing_ok=True)
     entry = ArtifactEntry(
         target.name,
         prepared.config,
@@ -149,10 +144,8 @@ def _write_rows(rows: Path, shards: list[tuple[str, Path, int]], offsets: dict[P
     with rows.open("wb") as file:
         block = bytearray()
         for split, path, records in shards:
-            count = 0
             for row in _shard_rows(path, offsets[path], keys / path.name, records, split):
                 block += row
-                count += 1
                 if len(block) == BLOCK_BYTES:
                     blocks.append(hashlib.sha256(block).hexdigest())
                     file.write(block)
@@ -184,31 +177,28 @@ def _shard_rows(path: Path, base: int, keys: Path, records: int, split: str) -> 
         raise ScriptError(f"split {split}: TFDS announces {records:,} records for {path.name}, which holds {count:,}")
 
 
-def _write_tar(part: Path, header_path: str, header: bytes, sources: dict[str, Path]) -> str:
-    """Write the tar to `part`, see it onto the disk, and return its SHA-256."""
+def _write_tar(out: BinaryIO, header_path: str, header: bytes, sources: dict[str, Path]) -> str:
+    """Write the tar and return its SHA-256."""
     hasher = hashlib.sha256()
-    with part.open("wb") as out:
 
-        def write(data: bytes) -> None:
-            out.write(data)
-            hasher.update(data)
+    def write(data: bytes) -> None:
+        out.write(data)
+        hasher.update(data)
 
-        def pad() -> None:
-            write(bytes(-out.tell() % tarfile.BLOCKSIZE))
+    def pad(multiple: int) -> None:
+        write(bytes(-out.tell() % multiple))
 
-        write(_tar_header(header_path, len(header)))
-        write(header)
-        pad()
-        for path, file in sources.items():
-            write(_tar_header(path, file.stat().st_size))
-            with file.open("rb") as source:
-                while chunk := source.read(CHUNK_BYTES):
-                    write(chunk)
-            pad()
-        write(bytes(2 * tarfile.BLOCKSIZE))
-        write(bytes(-out.tell() % tarfile.RECORDSIZE))
-        out.flush()
-        os.fsync(out.fileno())
+    write(_tar_header(header_path, len(header)))
+    write(header)
+    pad(tarfile.BLOCKSIZE)
+    for path, file in sources.items():
+        write(_tar_header(path, file.stat().st_size))
+        with file.open("rb") as source:
+            while chunk := source.read(CHUNK_BYTES):
+                write(chunk)
+        pad(tarfile.BLOCKSIZE)
+    write(bytes(2 * tarfile.BLOCKSIZE))
+    pad(tarfile.RECORDSIZE)
     return hasher.hexdigest()
 
 
@@ -224,22 +214,9 @@ def _padded(size: int) -> int:
     return -(-size // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE
 
 
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def _check_disk(target: Path, size: int) -> None:
     free = shutil.disk_usage(target.parent).free
     if free < size:
         raise ScriptError(
             f"{target} needs {size:,} bytes, {target.parent} has {free:,} left; make room and build again"
         )
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

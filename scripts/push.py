@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +9,7 @@ import typer
 
 from scripts.definition import ROOT, VISIBILITIES, Definition, read_definition
 from scripts.errors import ScriptError
+from scripts.files import hash_file
 from scripts.remote import check_apart
 
 
@@ -89,8 +89,7 @@ def _check_consent(definition: Definition, public: bool) -> None:
 def _check_recorded(definition: Definition, md5: str) -> None:
     name, tar = definition.name, definition.tar
     try:
-        with tar.open("rb") as file:
-            found = hashlib.file_digest(file, "md5").hexdigest()
+        found = hash_file(tar, "md5")
     except FileNotFoundError as error:
         raise ScriptError(f"{name}: {tar} is missing; build it with: make build DATASET={name}") from error
     if found != md5:

