@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Callable
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ Fields = Any  # the map from feature name to Feature message of a parsed Example
 Leaf = Callable[[Fields], Any]
 Array = npt.NDArray[Any]
 
+_LISTS = {"O": "bytes_list", "f": "float_list", "b": "int64_list", "i": "int64_list", "u": "int64_list"}
 _ERRORS = (ValueError, TypeError, OverflowError, zlib.error)
 
 
@@ -102,45 +104,45 @@ def _values_leaf(shape: Shape, dtype: np.dtype[Any], key: str) -> Leaf:
     """Values kept one by one in the Example's own lists."""
     if shape.count(None) > 1:
         raise UnsupportedError(f"feature {key!r}: more than one unknown dimension needs an encoding")
-    if dtype.kind == "O":
-        values: Leaf = lambda fields: fields[key].bytes_list.value  # noqa: E731
-    elif dtype.kind == "f":
-        values = lambda fields: fields[key].float_list.value  # noqa: E731
-    elif dtype.kind in "biu":
-        values = lambda fields: fields[key].int64_list.value  # noqa: E731
-    else:
+    kind = _LISTS.get(dtype.kind)
+    if kind is None:
         raise UnsupportedError(f"feature {key!r}: dtype {dtype} cannot be decoded")
-
     if shape == ():
-        return _scalar_leaf(values, dtype)
+        return _scalar_leaf(kind, dtype, key)
+    values = attrgetter(f"{kind}.value")
     target = tuple(-1 if size is None else size for size in shape)
     # tf.train.Example has no uint64 (TFDS keeps its bits as int64) and no other width than 64 bits for integers
     wire = {"O": object, "f": np.float32}.get(dtype.kind, np.int64)
 
     def decode(fields: Fields) -> Array:
-        array = np.array(values(fields), dtype=wire)
+        array = np.array(values(fields[key]), dtype=wire)
         array = array.view(np.uint64) if dtype == np.uint64 else array.astype(dtype, copy=False)
         return array.reshape(target)
 
     return decode
 
 
-def _scalar_leaf(values: Leaf, dtype: np.dtype[Any]) -> Leaf:
-    if dtype.kind == "O":
-
-        def decode_bytes(fields: Fields) -> bytes:
-            return _only(values(fields))  # type: ignore[no-any-return]
-
-        return decode_bytes
+def _scalar_leaf(kind: str, dtype: np.dtype[Any], key: str) -> Leaf:
+    # one closure for each list, because every example passes through and a lookup by name would cost
     scalar = dtype.type
-    mask = 2**64 - 1 if dtype == np.uint64 else None
 
-    def decode(fields: Fields) -> Any:
-        found = values(fields)
-        value = found[0] if len(found) == 1 else _only(found)
-        return scalar(value if mask is None else value & mask)
+    def decode_bytes(fields: Fields) -> bytes:
+        values = fields[key].bytes_list.value
+        return values[0] if len(values) == 1 else _only(values)  # type: ignore[no-any-return]
 
-    return decode
+    def decode_integer(fields: Fields) -> Any:
+        values = fields[key].int64_list.value
+        return scalar(values[0] if len(values) == 1 else _only(values))
+
+    def decode_uint64(fields: Fields) -> Any:
+        return np.int64(_only(fields[key].int64_list.value)).view(np.uint64)
+
+    def decode_float(fields: Fields) -> Any:
+        return scalar(_only(fields[key].float_list.value))
+
+    if dtype == np.uint64:
+        return decode_uint64
+    return {"bytes_list": decode_bytes, "int64_list": decode_integer, "float_list": decode_float}[kind]
 
 
 def _encoded_leaf(feature: Tensor | Audio, key: str) -> Leaf:
