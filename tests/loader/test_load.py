@@ -1,0 +1,169 @@
+"""Finding repositories, datasets and folders; what importing costs."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import loader
+from tests.small import prepare_small
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_the_exported_names_are_what_the_package_says():
+    assert loader.__all__ == sorted(loader.__all__)
+    public = {name for name in vars(loader) if not name.startswith("_")}
+    assert public == set(loader.__all__)
+    assert {getattr(loader, name).__module__ for name in loader.__all__} == {"loader"}
+
+
+def test_importing_and_reading_brings_in_neither_tensorflow_nor_tfds_nor_dvc(small):
+    code = (
+        "import sys, loader\n"
+        f"info, ds = loader.load('small', repo={os.fspath(small)!r})\n"
+        "ds['train'][0]\n"
+        "print([name for name in ('tensorflow', 'tensorflow_datasets', 'dvc', 'botocore') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True, capture_output=True, text=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_loader_never_imports_scripts():
+    for path in (ROOT / "loader").glob("*.py"):
+        assert "scripts" not in [word for line in path.read_text().splitlines() if "import" in line for word in line.split()]
+
+
+def test_the_repository_is_found_from_below_it(small, monkeypatch):
+    monkeypatch.delenv("DATASETS_REPO", raising=False)
+    monkeypatch.chdir(small / "datasets" / "standard")
+    assert loader.ensure("small") == small / "artifacts/small.tar"
+
+
+def test_the_repository_is_found_by_the_variable(small, monkeypatch, tmp_path):
+    monkeypatch.setenv("DATASETS_REPO", os.fspath(small))
+    monkeypatch.chdir(tmp_path)
+    assert loader.ensure("small") == small / "artifacts/small.tar"
+
+
+def test_a_named_folder_that_is_no_repository_is_an_error(tmp_path):
+    with pytest.raises(loader.NotFoundError, match="is not a datasets repository"):
+        loader.load("small", repo=tmp_path)
+
+
+def test_an_unknown_dataset_gets_the_nearest_names(small):
+    with pytest.raises(loader.NotFoundError, match="did you mean small"):
+        loader.load("smal", repo=small)
+    with pytest.raises(loader.NotFoundError, match="it has: small"):
+        loader.load("zzz", repo=small)
+
+
+def test_an_unknown_split_lists_the_splits(small):
+    with pytest.raises(loader.NotFoundError, match="its splits: train, test"):
+        loader.load("small", split="validation", repo=small)
+
+
+def test_an_unknown_config_is_an_error(small):
+    with pytest.raises(loader.NotFoundError, match="has no config 'big'"):
+        loader.load("small", config="big", repo=small)
+
+
+def test_every_error_is_a_loader_error():
+    for name in loader.__all__:
+        found = getattr(loader, name)
+        if isinstance(found, type) and issubclass(found, Exception):
+            assert issubclass(found, loader.LoaderError)
+
+
+class TestFromDirectory:
+    @pytest.fixture
+    def folder(self, tmp_path):
+        return prepare_small(tmp_path).folder
+
+    def test_it_reads_a_tfds_folder(self, folder):
+        info, ds = loader.from_directory(folder)
+        assert info.full_name == "small/1.0.0"
+        assert ds["train"][5001]["text"] == b"train 5001"
+        _, test = loader.from_directory(folder, split="test")
+        assert len(test) == 70
+
+    def test_a_folder_that_is_none_is_an_error(self, tmp_path):
+        with pytest.raises(loader.NotFoundError, match=r"dataset_info.json"):
+            loader.from_directory(tmp_path / "nowhere")
+
+    def test_a_flipped_bit_in_a_record_is_an_error(self, folder):
+        shard = folder / "small-test.tfrecord-00000-of-00001"
+        data = bytearray(shard.read_bytes())
+        data[14] ^= 1
+        shard.write_bytes(data)
+        _, ds = loader.from_directory(folder)
+        with pytest.raises(loader.IntegrityError, match="the checksum of a record"):
+            ds["test"][0]
+        assert ds["test"][1]["text"] == b"test 1"
+
+    def test_a_flipped_bit_in_the_framing_is_an_error(self, folder):
+        shard = folder / "small-test.tfrecord-00000-of-00001"
+        data = bytearray(shard.read_bytes())
+        data[1] ^= 1
+        shard.write_bytes(data)
+        with pytest.raises(loader.IntegrityError, match="the checksum of a record's length"):
+            loader.from_directory(folder)
+
+    @pytest.mark.parametrize("cut", [1, 20, 1000])
+    def test_a_truncated_shard_is_an_error(self, folder, cut):
+        shard = folder / "small-test.tfrecord-00000-of-00001"
+        os.truncate(shard, shard.stat().st_size - cut)
+        with pytest.raises(loader.IntegrityError, match="cut off"):
+            loader.from_directory(folder)
+
+    def test_a_missing_shard_is_an_error(self, folder):
+        (folder / "small-test.tfrecord-00000-of-00001").unlink()
+        with pytest.raises(loader.IntegrityError, match="cannot be read"):
+            loader.from_directory(folder)
+
+    def test_a_lost_record_is_an_error(self, folder):
+        shutil.copy(folder / "small-test.tfrecord-00000-of-00001", folder / "small-train.tfrecord-00001-of-00002")
+        with pytest.raises(loader.IntegrityError, match="holds 70 records, its dataset_info.json says 300"):
+            loader.from_directory(folder)
+
+    @pytest.mark.parametrize("name", ["dataset_info.json", "features.json"])
+    @pytest.mark.parametrize("content", [b"", b"{", b"[]", b"{}", b"[" * 100_000, b"\xff"])
+    def test_broken_metadata_is_an_error(self, folder, name, content):
+        (folder / name).write_bytes(content)
+        with pytest.raises(loader.LoaderError):
+            loader.from_directory(folder)
+
+    def test_another_file_format_is_named(self, folder):
+        path = folder / "dataset_info.json"
+        info = json.loads(path.read_text())
+        path.write_text(json.dumps({**info, "fileFormat": "array_record"}))
+        with pytest.raises(loader.UnsupportedError, match="array_record"):
+            loader.from_directory(folder)
+
+
+def run_loader(root, *arguments):
+    return subprocess.run(
+        [sys.executable, "-m", "loader", *arguments],
+        cwd=ROOT,
+        env={**os.environ, "DATASETS_REPO": os.fspath(root)},
+        capture_output=True,
+        text=True,
+    )
+
+
+def test_the_command_prints_what_a_dataset_is(small):
+    done = run_loader(small, "small")
+    assert done.returncode == 0, done.stderr
+    for text in ("small/1.0.0 (CC0)", "train", "5,300 examples", "samples", "first example of train", "b'train 0'"):
+        assert text in done.stdout
+
+
+def test_the_command_ends_in_one_sentence(small):
+    done = run_loader(small, "smal")
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: there is no dataset 'smal'")
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,97 @@
+"""A split is a sequence."""
+
+import multiprocessing
+import pickle
+
+import numpy as np
+import pytest
+
+import loader
+from tests.small import example
+
+
+@pytest.fixture
+def train(small):
+    _, split = loader.load("small", split="train", repo=small)
+    return split
+
+
+def texts(split):
+    return [found["text"].decode() for found in split]
+
+
+def test_it_has_a_length_and_a_name(train):
+    assert len(train) == 5300
+    assert repr(train) == "<small/1.0.0 train: 5,300 examples of label, samples, text>"
+
+
+def test_integers_count_from_both_ends(train):
+    assert train[0]["text"] == b"train 0"
+    assert train[-1]["text"] == b"train 5299"
+    assert train[np.int32(7)]["text"] == b"train 7"
+
+
+@pytest.mark.parametrize("number", [5300, -5301, 10**30])
+def test_an_integer_outside_is_an_index_error(train, number):
+    with pytest.raises(IndexError, match="has 5,300 examples"):
+        train[number]
+
+
+def test_slices_are_splits_over_the_same_data(train):
+    part = train[10:20:3]
+    assert isinstance(part, loader.Split)
+    assert texts(part) == ["train 10", "train 13", "train 16", "train 19"]
+    assert texts(train[::-1][:2]) == ["train 5299", "train 5298"]
+    assert len(train[6000:]) == 0
+
+
+@pytest.mark.parametrize("kind", [list, tuple, np.array])
+def test_lists_and_arrays_choose(train, kind):
+    assert texts(train[kind([3, -1, 2])]) == ["train 3", "train 5299", "train 2"]
+    assert texts(train[100:][kind([0, 1])]) == ["train 100", "train 101"]
+    assert texts(train[kind([5, 6])][::-1]) == ["train 6", "train 5"]
+
+
+def test_an_empty_list_chooses_nothing(train):
+    assert list(train[[]]) == []
+
+
+@pytest.mark.parametrize("key", ["train", 1.5, [1.5], [[1]], None, {1}])
+def test_other_keys_are_type_errors(train, key):
+    with pytest.raises(TypeError):
+        train[key]
+
+
+def test_a_list_with_a_number_outside_is_an_index_error(train):
+    with pytest.raises(IndexError, match="no number 5,300"):
+        train[[0, 5300]]
+
+
+def test_iteration_gives_every_example_in_order_each_time(train):
+    for _ in range(2):
+        assert texts(train) == [f"train {number}" for number in range(5300)]
+
+
+def test_it_can_be_pickled(train):
+    copy = pickle.loads(pickle.dumps(train[5:8]))
+    assert texts(copy) == ["train 5", "train 6", "train 7"]
+    assert len(pickle.dumps(train)) < 20_000
+
+
+def _read(split, number):
+    return split[number]["text"]
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+@pytest.mark.filterwarnings("ignore:.*use of fork.*:DeprecationWarning")
+def test_worker_processes_read_it(train, method):
+    train[0]  # mapped before the fork
+    with multiprocessing.get_context(method).Pool(2) as pool:
+        found = pool.starmap(_read, [(train, number) for number in (0, 4999, 5000, 5299)])
+    assert found == [b"train 0", b"train 4999", b"train 5000", b"train 5299"]
+
+
+def test_what_it_gives_may_be_changed(train):
+    samples = train[3]["samples"]
+    samples += 1
+    np.testing.assert_array_equal(train[3]["samples"], example("train", 3)["samples"])

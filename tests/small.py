@@ -1,0 +1,163 @@
+"""A small dataset written by hand: what TFDS would write, without TFDS, so that tests of everything after it are quick."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import struct
+import subprocess
+from pathlib import Path
+
+import numpy as np
+
+from loader._example import Example
+from loader._tfrecord import masked_crc
+from scripts.builder import KEY_BYTES, Prepared
+from scripts.definition import read_definition
+from scripts.manifest import describe, write_manifest
+from scripts.package import Packed, pack
+
+NAME, VERSION = "small", "1.0.0"
+SPLITS = {"train": (5000, 300), "test": (70,)}  # records of each shard: more than one block of the index, several shards
+SAMPLES = 8
+
+DVC_YAML = """\
+stages:
+  small:
+    cmd: python -m scripts build small
+    params: [small]
+    outs:
+      - artifacts/small.tar: {remote: public}
+    metrics:
+      - artifacts/small.json: {cache: false, persist: true}
+"""
+
+PARAMS_YAML = """\
+toolchain: {}
+small:
+  builder: datasets/standard/small
+  version: 1.0.0
+  visibility: public
+  license: CC0
+"""
+
+FEATURES = {
+    "pythonClassName": "tensorflow_datasets.core.features.features_dict.FeaturesDict",
+    "featuresDict": {
+        "features": {
+            "label": {
+                "pythonClassName": "tensorflow_datasets.core.features.class_label_feature.ClassLabel",
+                "classLabel": {"numClasses": "3"},
+            },
+            "samples": {
+                "pythonClassName": "tensorflow_datasets.core.features.tensor_feature.Tensor",
+                "tensor": {"dtype": "int16", "encoding": "bytes", "shape": {"dimensions": ["-1"]}},
+            },
+            "text": {"pythonClassName": "tensorflow_datasets.core.features.text_feature.Text", "text": {}},
+        }
+    },
+}
+
+
+def example(split: str, number: int) -> dict[str, object]:
+    """The example at a position, as the loader must give it."""
+    salt = ({"train": 0, "test": 500}[split] + number) % 1000
+    return {
+        "label": np.int64(salt % 3),
+        "samples": np.arange(salt, salt + number % SAMPLES, dtype=np.int16),
+        "text": f"{split} {number}".encode(),
+    }
+
+
+def record(split: str, number: int) -> bytes:
+    """The same as the bytes of a record."""
+    values = example(split, number)
+    message = Example()
+    fields = message.features.feature
+    fields["label"].int64_list.value.append(int(values["label"]))  # type: ignore[call-overload]
+    fields["samples"].bytes_list.value.append(values["samples"].tobytes())  # type: ignore[attr-defined]
+    fields["text"].bytes_list.value.append(values["text"])
+    return bytes(message.SerializeToString(deterministic=True))
+
+
+def write_tfrecord(path: Path, records: list[bytes]) -> None:
+    """Write a TFRecord file."""
+    with path.open("wb") as file:
+        for data in records:
+            length = struct.pack("<Q", len(data))
+            file.write(length + struct.pack("<I", masked_crc(length)) + data + struct.pack("<I", masked_crc(data)))
+
+
+def prepare_small(scratch: Path) -> Prepared:
+    """Write what a builder would leave in `scratch`."""
+    folder, keys = scratch / "data" / NAME / VERSION, scratch / "keys"
+    folder.mkdir(parents=True)
+    keys.mkdir()
+    splits = []
+    for split, lengths in SPLITS.items():
+        first = size = 0
+        for shard, length in enumerate(lengths):
+            records = [record(split, number) for number in range(first, first + length)]
+            shard_name = f"{NAME}-{split}.tfrecord-{shard:05d}-of-{len(lengths):05d}"
+            write_tfrecord(folder / shard_name, records)
+            (keys / shard_name).write_bytes(b"".join(n.to_bytes(KEY_BYTES, "big") for n in range(first, first + length)))
+            first += length
+            size += sum(map(len, records))
+        splits.append({"name": split, "shardLengths": [str(n) for n in lengths], "numBytes": str(size)})
+    info = {"name": NAME, "version": VERSION, "fileFormat": "tfrecord", "description": "Small.", "splits": splits}
+    (folder / "dataset_info.json").write_text(json.dumps(info))
+    (folder / "features.json").write_text(json.dumps(FEATURES))
+    (folder / "label.labels.txt").write_text("zero\none\ntwo\n")
+    return Prepared(scratch / "data", folder, keys, None, ())
+
+
+def pack_small(target: Path, scratch: Path) -> tuple[Prepared, Packed]:
+    """Write the dataset and its artifact."""
+    scratch.mkdir()
+    prepared = prepare_small(scratch)
+    return prepared, pack(prepared, target, scratch=scratch)
+
+
+def make_small(root: Path) -> Path:
+    """Make a repository whose one dataset is built and recorded."""
+    for folder in ("artifacts", "datasets/standard/small"):
+        (root / folder).mkdir(parents=True)
+    (root / "dvc.yaml").write_text(DVC_YAML)
+    (root / "params.yaml").write_text(PARAMS_YAML)
+    tar = root / "artifacts" / "small.tar"
+    prepared, packed = pack_small(tar, root / ".scratch-small")
+    write_manifest(root / "artifacts" / "small.json", describe(read_definition("small", root=root), prepared, packed))
+    record_small(root)
+    return root
+
+
+def record_small(root: Path) -> None:
+    """Write the `dvc.lock` that DVC would write of the artifacts as they are."""
+    outs = []
+    for name in ("small.json", "small.tar"):
+        data = (root / "artifacts" / name).read_bytes()
+        md5 = hashlib.md5(data, usedforsecurity=False).hexdigest()
+        outs.append({"path": f"artifacts/{name}", "hash": "md5", "md5": md5, "size": len(data)})
+    stage = {
+        "cmd": "python -m scripts build small",
+        "params": {
+            "params.yaml": {
+                "small": {
+                    "builder": "datasets/standard/small",
+                    "version": "1.0.0",
+                    "visibility": "public",
+                    "license": "CC0",
+                }
+            }
+        },
+        "outs": outs,
+    }
+    (root / "dvc.lock").write_text(json.dumps({"schema": "2.0", "stages": {"small": stage}}))
+
+
+def make_dvc(root: Path, config: Path) -> None:
+    """Turn the repository into one of git and DVC, with the real one's configuration, and fill DVC's cache."""
+    for command in (["git", "init", "--quiet"], ["dvc", "init", "--quiet"]):
+        subprocess.run(command, cwd=root, check=True, capture_output=True)
+    (root / ".dvc" / "config").write_bytes(config.read_bytes())
+    subprocess.run(["dvc", "commit", "--quiet", "--force"], cwd=root, check=True, capture_output=True)
