@@ -2,8 +2,8 @@
 
 A decoder is put together once from the features and then runs for every record. Numbers come as NumPy scalars or
 arrays of the declared dtype and shape, text and other strings as bytes, images as arrays of (height, width, channels).
-Images are decoded by OpenCV: PNG exactly as TensorFlow does; JPEG through libjpeg-turbo, which may differ from
-TensorFlow's decoder by a few of 255 steps.
+Images are decoded by OpenCV: PNG exactly as TensorFlow does; JPEG with libjpeg-turbo, which differs from what
+TensorFlow does by one or two of 255 steps on average and by up to 16 at hard edges.
 """
 
 from __future__ import annotations

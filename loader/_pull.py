@@ -6,11 +6,11 @@ import json
 import logging
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from dvc.exceptions import CheckoutError, DvcException
 from dvc.lock import LockError
-from dvc.repo import Repo
 
 from loader._errors import FetchError
 from loader._remote import locate, open_repo
@@ -28,20 +28,23 @@ def pull(root: Path, path: Path) -> None:
     """
     repo = open_repo(root)
     found = locate(repo, path)
-    if not found.cached:
-        # DVC says of most failures only that there was one, so the object is looked at before
-        stored = found.stored_size()
-        if stored is None:
-            raise FetchError(
-                f"remote {found.remote!r} does not have it ({found.url}); whoever has it can run: dvc push {path.stem}"
-            )
-        if stored != found.size:
-            raise FetchError(
-                f"the object on remote {found.remote!r} has {stored:,} bytes, dvc.lock records {found.size:,} "
-                f"({found.url}); whoever has the right one can run: make push"
-            )
+    if found.cached:
+        # without asking the remote, which a pull does even for what is in the cache
+        _when_free(repo.checkout, path)
+        return
+    # DVC says of most failures only that there was one, so the object is looked at before
+    stored = found.stored_size()
+    if stored is None:
+        raise FetchError(
+            f"remote {found.remote!r} does not have it ({found.url}); whoever has it can run: dvc push {path.stem}"
+        )
+    if stored != found.size:
+        raise FetchError(
+            f"the object on remote {found.remote!r} has {stored:,} bytes, dvc.lock records {found.size:,} "
+            f"({found.url}); whoever has the right one can run: make push"
+        )
     try:
-        _pull_when_free(repo, path)
+        _when_free(repo.pull, path)
     except CheckoutError as error:
         raise FetchError(
             f"the object on remote {found.remote!r} is not the one that dvc.lock records: "
@@ -52,14 +55,14 @@ def pull(root: Path, path: Path) -> None:
         raise FetchError(f"the transfer from {found.url} failed: {error}") from error
 
 
-def _pull_when_free(repo: Repo, path: Path) -> None:
+def _when_free(bring: Callable[..., object], path: Path) -> None:
+    """Wait until no other DVC command is at work in this repository, then bring the artifact."""
     deadline = time.monotonic() + LOCK_WAIT_SECONDS
     while True:
         try:
-            repo.pull(targets=[str(path)])
+            bring(targets=[str(path)])
             return
         except LockError:
-            # another DVC command is at work in this repository
             if time.monotonic() > deadline:
                 raise FetchError("another DVC command has kept the repository locked for ten minutes") from None
             time.sleep(1)

@@ -11,6 +11,7 @@ from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, 
 from botocore.session import Session
 from dvc.exceptions import DvcException
 from dvc.repo import Repo
+from dvc_objects.errors import ObjectFormatError
 
 from loader._errors import FetchError
 
@@ -138,8 +139,17 @@ def locate(repo: Repo, path: Path) -> RemoteObject:
         ) from error
     url = odb.fs.unstrip_protocol(odb.oid_to_path(out.hash_info.value))
     endpoint = repo.config["remote"][name].get("endpointurl") or os.environ.get("AWS_ENDPOINT_URL") or "AWS"
-    cached = repo.cache.local.exists(out.hash_info.value)
-    return RemoteObject(name, url, out.hash_info.value, out.meta.size, odb.fs, endpoint, cached)
+    return RemoteObject(
+        name, url, out.hash_info.value, out.meta.size, odb.fs, endpoint, _is_cached(repo, out.hash_info.value)
+    )
+
+
+def _is_cached(repo: Repo, md5: str) -> bool:
+    try:
+        repo.cache.local.check(md5)  # what is rotten, DVC drops
+    except (FileNotFoundError, ObjectFormatError):
+        return False
+    return True
 
 
 def explain(error: BaseException, remote: str, endpoint: str) -> str:

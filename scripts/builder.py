@@ -204,6 +204,8 @@ def _inject(builder: Any, writer: _DeterministicWriter, sources: Sources) -> Non
             return promise.Promise.resolve(path)
 
         manager._download = download
+        # the door sources/<name>/ is ours, so that the manifest records every source, wherever it was found
+        manager._get_manually_downloaded_path = lambda _: None
         return manager
 
     builder._make_download_manager = make
@@ -217,7 +219,6 @@ def _run(builder: Any, definition: Definition, scratch: Path) -> None:
     config = tfds.download.DownloadConfig(
         extract_dir=scratch / "extracted",
         manual_dir=definition.root / "sources" / definition.name,
-        force_checksums_validation=True,
         try_download_gcs=False,
     )
     try:

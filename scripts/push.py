@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -52,13 +53,9 @@ def push(name: str, *, public: bool, root: Path = ROOT) -> str:
             f"{name} is {definition.visibility}, dvc.yaml sends it to {found.remote!r}; make the two agree"
         )
     _check_recorded(definition, found.md5)
-    before = found.stored_size()
-    if before is None:
-        try:
+    if found.stored_size() is None:
+        with suppress(DvcException):  # DVC says only that it failed; the next step says why
             repo.push(targets=[str(definition.tar)])
-        except DvcException as error:
-            found.stored_size()  # says why, if the remote itself is the reason
-            raise ScriptError(f"{name}: dvc push failed: {error}") from error
     if found.stored_size() != found.size:
         # DVC believes what is there by its name, and what is there is broken or missing: put the proved file itself
         found.put(definition.tar)

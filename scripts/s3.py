@@ -172,6 +172,7 @@ def _launch(weed: str, folder: Path) -> Server | None:
     deadline = time.monotonic() + START_SECONDS
     while process.poll() is None and time.monotonic() < deadline:
         if _is_ready(server):
+            process.returncode = 0  # it outlives this process, which need not be warned of that
             return server
         time.sleep(0.2)
     process.kill()

@@ -81,6 +81,15 @@ def make_clone(target: Path) -> Clone:
     return clone
 
 
+@pytest.fixture(autouse=True)
+def own_environment() -> Iterator[None]:
+    """Undo what a test does to the environment: DVC puts the credentials' path of a remote into it."""
+    before = dict(os.environ)
+    yield
+    os.environ.clear()
+    os.environ.update(before)
+
+
 @pytest.fixture
 def clone(tmp_path: Path) -> Clone:
     """A fresh clone with an empty cache and no artifacts."""

@@ -1,4 +1,4 @@
-"""A small dataset written by hand: what TFDS would write, without TFDS, so that tests of everything after it are quick."""
+"""A small dataset written by hand: what TFDS would write, without TFDS, so that tests of what follows are quick."""
 
 from __future__ import annotations
 
@@ -18,7 +18,10 @@ from scripts.manifest import describe, write_manifest
 from scripts.package import Packed, pack
 
 NAME, VERSION = "small", "1.0.0"
-SPLITS = {"train": (5000, 300), "test": (70,)}  # records of each shard: more than one block of the index, several shards
+SPLITS = {
+    "train": (5000, 300),
+    "test": (70,),
+}  # records of each shard: more than one block of the index, several shards
 SAMPLES = 8
 
 DVC_YAML = """\
@@ -100,7 +103,9 @@ def prepare_small(scratch: Path) -> Prepared:
             records = [record(split, number) for number in range(first, first + length)]
             shard_name = f"{NAME}-{split}.tfrecord-{shard:05d}-of-{len(lengths):05d}"
             write_tfrecord(folder / shard_name, records)
-            (keys / shard_name).write_bytes(b"".join(n.to_bytes(KEY_BYTES, "big") for n in range(first, first + length)))
+            (keys / shard_name).write_bytes(
+                b"".join(n.to_bytes(KEY_BYTES, "big") for n in range(first, first + length))
+            )
             first += length
             size += sum(map(len, records))
         splits.append({"name": split, "shardLengths": [str(n) for n in lengths], "numBytes": str(size)})

@@ -35,7 +35,9 @@ def test_importing_and_reading_brings_in_neither_tensorflow_nor_tfds_nor_dvc(sma
 
 def test_loader_never_imports_scripts():
     for path in (ROOT / "loader").glob("*.py"):
-        assert "scripts" not in [word for line in path.read_text().splitlines() if "import" in line for word in line.split()]
+        assert "scripts" not in [
+            word for line in path.read_text().splitlines() if "import" in line for word in line.split()
+        ]
 
 
 def test_the_repository_is_found_from_below_it(small, monkeypatch):
@@ -92,7 +94,7 @@ class TestFromDirectory:
         assert len(test) == 70
 
     def test_a_folder_that_is_none_is_an_error(self, tmp_path):
-        with pytest.raises(loader.NotFoundError, match=r"dataset_info.json"):
+        with pytest.raises(loader.NotFoundError, match=r"dataset_info\.json"):
             loader.from_directory(tmp_path / "nowhere")
 
     def test_a_flipped_bit_in_a_record_is_an_error(self, folder):
@@ -127,7 +129,7 @@ class TestFromDirectory:
 
     def test_a_lost_record_is_an_error(self, folder):
         shutil.copy(folder / "small-test.tfrecord-00000-of-00001", folder / "small-train.tfrecord-00001-of-00002")
-        with pytest.raises(loader.IntegrityError, match="holds 70 records, its dataset_info.json says 300"):
+        with pytest.raises(loader.IntegrityError, match=r"holds 70 records, its dataset_info\.json says 300"):
             loader.from_directory(folder)
 
     @pytest.mark.parametrize("name", ["dataset_info.json", "features.json"])

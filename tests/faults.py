@@ -1,0 +1,62 @@
+"""`python -m tests.faults POINT NAME`: build a dataset and be killed, or meet a full disk, at a point on the way."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import sys
+from unittest import mock
+
+from scripts import build, files, package
+from scripts.builder import _DeterministicWriter
+from scripts.sources import Sources
+
+KILL = {
+    "sources": (Sources, "find"),
+    "shards": (_DeterministicWriter, "write"),
+    "packing": (build, "pack"),
+    "rows": (package, "_write_rows"),
+    "tar": (package, "_write_tar"),
+    "rename": (files.Path, "replace"),
+    "manifest": (build, "write_manifest"),
+}
+
+
+def die(*_: object, **__: object) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def in_the_middle(*arguments: object, **_: object) -> None:
+    """Write some of a tar, then die."""
+    out = arguments[0]
+    out.write(b"x" * 5000)  # type: ignore[attr-defined]
+    out.flush()  # type: ignore[attr-defined]
+    die()
+
+
+def fill(*arguments: object, **_: object) -> None:
+    """Write some of a tar, then meet the end of the disk."""
+    arguments[0].write(b"x" * 5000)  # type: ignore[attr-defined]
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def main() -> None:
+    """Build with the fault that the command line names."""
+    point, name = sys.argv[1:]
+    if point == "full":
+        where, what, fault = package, "_write_tar", fill
+    elif point == "terminate":
+        where, what = build, "pack"
+        fault = lambda *_, **__: os.kill(os.getpid(), signal.SIGTERM)  # noqa: E731
+    else:
+        (where, what), fault = KILL[point], in_the_middle if point == "tar" else die
+    with mock.patch.object(where, what, fault):
+        sys.argv = ["scripts", "build", name]
+        from scripts.__main__ import main as run
+
+        run()
+
+
+if __name__ == "__main__":
+    main()

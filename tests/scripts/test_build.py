@@ -1,0 +1,255 @@
+"""Building with a real TFDS builder: deterministic, clean after whatever happens, clear about what is wrong."""
+
+import hashlib
+import json
+import os
+import re
+import subprocess
+import sys
+import tarfile
+
+import pytest
+
+from tests.conftest import clean_environment, make_clone
+from tests.tiny import BUILDER, add_tiny
+
+
+@pytest.fixture
+def tiny(clone):
+    add_tiny(clone.root)
+    return clone
+
+
+def artifacts(clone):
+    return sorted(path.name for path in (clone.root / "artifacts").iterdir() if "tiny" in path.name)
+
+
+def leftovers(clone):
+    found = [path for folder in (".scratch", "sources") for path in (clone.root / folder).rglob("*")]
+    return [str(path) for path in found if not path.name.endswith((".lock", "tiny.json")) and path.name != "tiny"]
+
+
+def md5(path):
+    return hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
+
+
+VARIED = {
+    "TZ": "Pacific/Kiritimati",
+    "LC_ALL": "C",
+    "LANG": "tr_TR.UTF-8",
+    "PYTHONHASHSEED": "12345",
+}
+
+
+def test_another_place_umask_locale_zone_home_seed_and_door_give_the_same_bytes(tiny, tmp_path):
+    tiny.scripts("build", "tiny", env={"PYTHONHASHSEED": "0"})
+
+    other = make_clone(tmp_path / "a longer name, with spaces" / "and ünusual letters")
+    add_tiny(other.root, source=None)
+    mirror = tmp_path / "mirror/tiny"
+    mirror.mkdir(parents=True)
+    (tiny.root / "sources/tiny/tiny.json").rename(mirror / "tiny.json")
+    code = (
+        "import os, sys; os.umask(0o077); from scripts.__main__ import main; sys.argv[1:] = ['build', 'tiny']; main()"
+    )
+    home = tmp_path / "home"
+    home.mkdir()
+    environment = {"HOME": os.fspath(home), "DATASETS_MIRROR": os.fspath(mirror.parent), **VARIED}
+    other.python(code, env=environment)
+
+    assert md5(other.root / "artifacts/tiny.tar") == md5(tiny.root / "artifacts/tiny.tar")
+    assert md5(other.root / "artifacts/tiny.json") == md5(tiny.root / "artifacts/tiny.json")
+
+
+def test_the_order_of_generation_does_not_matter(tiny, tmp_path):
+    tiny.scripts("build", "tiny")
+    other = make_clone(tmp_path / "other")
+    add_tiny(other.root, builder=BUILDER.replace("range(count)", "reversed(range(count))"))
+    other.scripts("build", "tiny")
+    assert md5(other.root / "artifacts/tiny.tar") == md5(tiny.root / "artifacts/tiny.tar")
+
+
+def test_dvc_builds_it_once_and_tfds_reads_what_the_tar_holds(tiny, tmp_path):
+    tiny.run("dvc", "repro", "tiny")
+    before = (tiny.root / "dvc.lock").read_bytes()
+    again = tiny.run("dvc", "repro", "tiny")
+    assert "didn't change, skipping" in again.stdout
+    assert (tiny.root / "dvc.lock").read_bytes() == before
+    assert md5(tiny.root / "artifacts/tiny.tar") in before.decode()
+    subprocess.run(["tar", "xf", tiny.root / "artifacts/tiny.tar", "-C", tmp_path], check=True)
+    read = (
+        "import tensorflow_datasets as tfds\n"
+        f"builder = tfds.builder_from_directory({os.fspath(tmp_path / 'tiny/1.0.0')!r})\n"
+        "theirs = [e['number'] for e in tfds.as_numpy(builder.as_dataset(split='train'))]\n"
+        "import loader\n"
+        "ours = [e['number'] for e in loader.load('tiny', split='train')[1]]\n"
+        "print(len(ours), sorted(ours) == sorted(theirs))"
+    )
+    assert tiny.python(read).split() == ["200", "True"]
+
+
+@pytest.mark.parametrize("point", ["sources", "shards", "packing", "rows", "tar", "rename", "manifest"])
+def test_a_killed_build_leaves_nothing_that_looks_finished_and_the_next_one_works(tiny, point):
+    killed = tiny.run(sys.executable, "-m", "tests.faults", point, "tiny", check=False)
+    assert killed.returncode == -9, killed.stderr
+    assert "tiny.json" not in artifacts(tiny)
+    refused = tiny.python("import loader; loader.load('tiny')", check=False)
+    assert "loader.ManifestError: tiny: the manifest" in refused
+    tiny.scripts("build", "tiny")
+    assert artifacts(tiny) == ["tiny.json", "tiny.tar"]
+    assert leftovers(tiny) == []
+    assert tiny.python("import loader; print(len(loader.load('tiny')[1]['train']))").strip() == "200"
+
+
+def test_a_terminated_build_cleans_up(tiny):
+    ended = tiny.run(sys.executable, "-m", "tests.faults", "terminate", "tiny", check=False)
+    assert ended.returncode == 143
+    assert artifacts(tiny) == []
+    assert leftovers(tiny) == []
+
+
+def test_a_full_disk_is_one_sentence_and_leaves_nothing(tiny):
+    ended = tiny.run(sys.executable, "-m", "tests.faults", "full", "tiny", check=False)
+    assert ended.returncode == 1
+    assert ended.stderr.strip().rpartition("\n")[2] == "error: [Errno 28] No space left on device"
+    assert artifacts(tiny) == []
+    assert leftovers(tiny) == []
+
+
+def test_a_failed_rebuild_loses_nothing(tiny):
+    tiny.run("dvc", "repro", "tiny")
+    before = md5(tiny.root / "artifacts/tiny.tar")
+    (tiny.root / "sources/tiny/tiny.json").write_bytes(b'["one", "two", "thre3"]')
+    failed = tiny.run("dvc", "repro", "--force", "tiny", check=False, env={"DATASETS_MIRROR": ""})
+    assert failed.returncode != 0
+    assert tiny.python("import loader; print(len(loader.load('tiny')[1]['train']))").strip() == "200"
+    assert md5(tiny.root / "artifacts/tiny.tar") == before
+
+
+def test_two_builds_at_once_do_not_meet(tiny):
+    command = [sys.executable, "-m", "scripts", "build", "tiny"]
+    pair = [
+        subprocess.Popen(command, cwd=tiny.root, env=clean_environment(), stderr=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    errors = [process.communicate()[1] for process in pair]
+    codes = sorted(process.returncode for process in pair)
+    assert codes in ([0, 1], [0, 0])
+    if codes == [0, 1]:
+        assert any("another build of it is at work" in text for text in errors)
+    assert leftovers(tiny) == []
+    tiny.python("import loader; loader.load('tiny')")
+
+
+def test_no_network_is_used_when_the_sources_are_at_hand(tiny):
+    code = (
+        "import socket, sys\n"
+        "def refuse(*arguments, **options):\n"
+        "    raise AssertionError(f'network: {arguments}')\n"
+        "socket.socket.connect = socket.getaddrinfo = refuse\n"
+        "from scripts.build import build\n"
+        "build('tiny')"
+    )
+    tiny.python(code)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda s: s.replace("number / 3", "1 / 0"), r"tiny.py:\d+: ZeroDivisionError"),
+        (lambda s: s.replace("import json", "import jsn"), r"tiny.py:2: ModuleNotFoundError: No module named 'jsn'"),
+        (lambda s: s.replace("class Tiny(", "class Small("), r"its builder is called 'small'"),
+        (lambda s: "X = 1", r"defines no TFDS builder"),
+        (lambda s: s.replace('Version("1.0.0")', 'Version("2.0.0")'), r"2\.0\.0"),
+        (
+            lambda s: s.replace("/tiny.json", "/other.json"),
+            r"checksums.tsv has no line for http://127.0.0.1:9/other.json",
+        ),
+        (lambda s: s.replace('yield f"{number}"', 'yield "same"'), r"share the same hashed key"),
+        (lambda s: s.replace("range(count)", "range(0)"), r"No examples were yielded"),
+    ],
+)
+def test_a_wrong_builder_is_one_sentence_with_its_place(clone, change, message):
+    add_tiny(clone.root, builder=change(BUILDER))
+    output = clone.scripts("build", "tiny", check=False)
+    last = output.strip().splitlines()[-1]
+    assert last.startswith("error: tiny: ")
+    assert re.search(message, last), output
+    assert "Traceback" not in output
+    assert artifacts(clone) == []
+    assert leftovers(clone) == []
+
+
+def test_a_missing_source_lists_every_door(clone):
+    add_tiny(clone.root, source=None)
+    output = clone.scripts("build", "tiny", check=False, env={"DATASETS_MIRROR": ""})
+    assert "error: tiny: no door has the source file tiny.json" in output
+    for door in (
+        "sources/tiny/tiny.json: no such file",
+        "mirror (DATASETS_MIRROR)",
+        "upstream http",
+        "package registry",
+    ):
+        assert door in output
+    assert "put it at sources/tiny/tiny.json" in output
+    assert "Traceback" not in output
+
+
+def test_an_unknown_dataset_and_another_toolchain_are_refused_before_anything_is_done(tiny):
+    output = tiny.scripts("build", "tinny", check=False)
+    assert output.strip() == "error: there is no dataset 'tinny' in params.yaml; did you mean tiny?"
+    params = tiny.root / "params.yaml"
+    params.write_text(params.read_text().replace("tensorflow: ", "tensorflow: 1"))
+    output = tiny.scripts("build", "tiny", check=False)
+    assert "params.yaml asks for tensorflow 12" in output
+    assert "make setup" in output
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["mnist", "digit"])
+def test_the_recorded_md5_is_that_of_a_fresh_build(built, name):
+    clone = built(name)
+    assert clone.run("git", "status", "--porcelain").stdout == ""
+    assert clone.run("dvc", "status", name).stdout.strip() == "Data and pipelines are up to date."
+
+
+@pytest.mark.slow
+def test_the_mnist_shards_are_those_that_tfds_writes(built):
+    expected = {
+        "train": "3a7e7b2efb51a8a809510eed59d70b35f0eef714ae4fe258216d127e6bbf8186",
+        "test": "a3fe366e2c8c7b87c935391435b67297fb3494c5394dc4dab76e3669cc4726dd",
+    }
+    with tarfile.open(built("mnist").root / "artifacts/mnist.tar") as tar:
+        for split, sha256 in expected.items():
+            name = f"mnist/3.0.1/mnist-{split}.tfrecord-00000-of-00001"
+            assert hashlib.sha256(tar.extractfile(name).read()).hexdigest() == sha256
+
+
+def test_the_digit_samples_are_those_of_the_wav_files(built):
+    import wave
+
+    import numpy as np
+
+    import loader
+    from scripts.definition import read_definition
+    from scripts.sources import Source, Sources
+
+    root = built("digit").root
+    info, ds = loader.load("digit", repo=root)
+    assert {name: len(split) for name, split in ds.items()} == {"train": 1350, "test": 150}
+    assert info.features["audio"].sample_rate == 8000
+    source = json.loads((root / "artifacts/digit.json").read_text())["sources"][0]
+    path = Sources(read_definition("digit", root=root)).find(Source(**source))
+    with tarfile.open(path) as tar:
+        for split, recordings in (("train", range(5, 50)), ("test", range(5))):
+            seen = set()
+            for example in ds[split]:
+                name = example["filename"].decode()
+                digit, user, recording = name.removesuffix(".wav").split("_")
+                assert (int(example["label"]), example["user"].decode()) == (int(digit), user)
+                assert int(recording) in recordings
+                seen.add(name)
+                with wave.open(tar.extractfile(f"free-spoken-digit-dataset-1.0.8/recordings/{name}")) as wav:
+                    samples = np.frombuffer(wav.readframes(wav.getnframes()), "<i2")
+                np.testing.assert_array_equal(example["audio"], samples)
+            assert len(seen) == len(ds[split])

@@ -1,0 +1,191 @@
+"""The artifact: deterministic, laid out as its format says, refused where it would be wrong."""
+
+import hashlib
+import io
+import os
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from loader import _index
+from loader._index import HEADER_NAME, ROW, ROWS_NAME
+from scripts import package
+from scripts.errors import ScriptError
+from scripts.package import pack
+from tests.small import SPLITS, pack_small, prepare_small, record
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def packed(tmp_path):
+    target = tmp_path / "small.tar"
+    prepared, done = pack_small(target, tmp_path / "scratch")
+    return target, prepared, done
+
+
+def test_the_tar_holds_metadata_then_rows_then_shards(packed):
+    target, prepared, _ = packed
+    with tarfile.open(target) as tar:
+        infos = tar.getmembers()
+    assert [info.name for info in infos] == [
+        f"small/1.0.0/{name}"
+        for name in (
+            HEADER_NAME,
+            "dataset_info.json",
+            "features.json",
+            "label.labels.txt",
+            ROWS_NAME,
+            "small-test.tfrecord-00000-of-00001",
+            "small-train.tfrecord-00000-of-00002",
+            "small-train.tfrecord-00001-of-00002",
+        )
+    ]
+    for info in infos:
+        assert (info.mode, info.mtime, info.uid, info.gid, info.uname, info.gname) == (0o644, 0, 0, 0, "", "")
+        assert not info.pax_headers
+        if info.name.rpartition("/")[2] not in (HEADER_NAME, ROWS_NAME):
+            with tarfile.open(target) as tar:
+                assert tar.extractfile(info).read() == (prepared.data_dir / info.name).read_bytes()
+
+
+def test_the_manifest_entry_leads_to_every_record(packed):
+    target, _, done = packed
+    data = target.read_bytes()
+    entry = done.entry
+    assert (len(data), hashlib.sha256(data).hexdigest()) == (entry.size, entry.sha256)
+    assert entry.index_offset < 4096
+    header_bytes = data[entry.index_offset : entry.index_offset + entry.index_size]
+    assert hashlib.sha256(header_bytes).hexdigest() == entry.index_sha256
+    header = _index.parse(header_bytes, tar_size=len(data))
+    assert header.splits == {name: sum(lengths) for name, lengths in SPLITS.items()}
+    rows = data[header.rows.offset : header.rows.offset + header.rows.size]
+    expected = [record(split, number) for split, count in header.splits.items() for number in range(count)]
+    assert len(rows) == len(expected) * ROW.size
+    for (offset, length, _, digest), wanted in zip(ROW.iter_unpack(rows), expected, strict=True):
+        assert data[offset : offset + length] == wanted
+        assert digest == hashlib.sha256(wanted).digest()[:16]
+    keys = [key for _, _, key, _ in ROW.iter_unpack(rows)]
+    assert keys[:3] == [number.to_bytes(16, "big") for number in range(3)]
+
+
+def test_packing_again_elsewhere_gives_the_same_bytes(packed, tmp_path):
+    other = tmp_path / "a much longer name for a folder" / "other.tar"
+    other.parent.mkdir()
+    umask = os.umask(0o077)
+    try:
+        pack_small(other, tmp_path / "scratch-2")
+    finally:
+        os.umask(umask)
+    assert other.read_bytes() == packed[0].read_bytes()
+
+
+def test_names_that_need_pax_records_get_them_and_are_found(tmp_path):
+    (tmp_path / "scratch").mkdir()
+    prepared = prepare_small(tmp_path / "scratch")
+    long_name = "ü" * 90 + ".txt"
+    (prepared.folder / long_name).write_bytes(b"found")
+    done = pack(prepared, tmp_path / "small.tar", scratch=tmp_path / "scratch")
+    data = (tmp_path / "small.tar").read_bytes()
+    header = _index.parse(data[done.entry.index_offset :][: done.entry.index_size], tar_size=len(data))
+    member = header.member(long_name)
+    assert data[member.offset : member.offset + member.size] == b"found"
+    with tarfile.open(fileobj=io.BytesIO(data)) as tar:
+        assert tar.extractfile(f"small/1.0.0/{long_name}").read() == b"found"
+
+
+def test_a_full_disk_is_noticed_before_writing(tmp_path, monkeypatch):
+    (tmp_path / "scratch").mkdir()
+    prepared = prepare_small(tmp_path / "scratch")
+    monkeypatch.setattr(package.shutil, "disk_usage", lambda _: _Usage(free=1000))
+    with pytest.raises(ScriptError, match=r"needs [\d,]+ bytes, .* has 1,000 left"):
+        pack(prepared, tmp_path / "small.tar", scratch=tmp_path / "scratch")
+    assert not list(tmp_path.glob("*small.tar*"))
+
+
+class _Usage:
+    def __init__(self, free):
+        self.free = free
+
+
+def test_a_write_that_fails_leaves_what_was_there(tmp_path, monkeypatch):
+    (tmp_path / "scratch").mkdir()
+    prepared = prepare_small(tmp_path / "scratch")
+    target = tmp_path / "small.tar"
+    target.write_bytes(b"before")
+
+    def fail(out, *_):
+        out.write(b"the first bytes of a tar")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(package, "_write_tar", fail)
+    with pytest.raises(OSError, match="No space left"):
+        pack(prepared, target, scratch=tmp_path / "scratch")
+    assert target.read_bytes() == b"before"
+    assert [path.name for path in tmp_path.glob("*small.tar*")] == ["small.tar"]
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (lambda shard, keys: shard.write_bytes(shard.read_bytes()[:-40]), "cut off"),
+        (lambda shard, keys: shard.write_bytes(b""), "cannot mmap an empty file"),
+        (lambda shard, keys: keys.write_bytes(keys.read_bytes()[16:]), "announces 70 records"),
+        (lambda shard, keys: shard.write_bytes(shard.read_bytes() + shard.read_bytes()[:16]), "damaged|cut off"),
+    ],
+)
+def test_shards_that_do_not_hold_what_was_announced_are_refused(tmp_path, damage, message):
+    (tmp_path / "scratch").mkdir()
+    prepared = prepare_small(tmp_path / "scratch")
+    name = "small-test.tfrecord-00000-of-00001"
+    damage(prepared.folder / name, prepared.keys / name)
+    with pytest.raises(ScriptError, match=message) as raised:
+        pack(prepared, tmp_path / "small.tar", scratch=tmp_path / "scratch")
+    assert "split test" in str(raised.value)
+    assert not list(tmp_path.glob("*small.tar*"))
+
+
+def test_a_lost_record_is_noticed(tmp_path):
+    # the whole record is missing, so every checksum in the shard is right
+    (tmp_path / "scratch").mkdir()
+    prepared = prepare_small(tmp_path / "scratch")
+    shard = prepared.folder / "small-test.tfrecord-00000-of-00001"
+    shard.write_bytes(shard.read_bytes()[: -(len(record("test", 69)) + 16)])
+    with pytest.raises(ScriptError, match=r"announces 70 records for .*, which holds 69"):
+        pack(prepared, tmp_path / "small.tar", scratch=tmp_path / "scratch")
+
+
+MEASURE = """
+import resource, sys
+from pathlib import Path
+from scripts.builder import Prepared
+from scripts.package import pack
+folder = Path(sys.argv[1])
+soft = resource.getrlimit(resource.RLIMIT_DATA)
+resource.setrlimit(resource.RLIMIT_DATA, (200 << 20, soft[1]))
+prepared = Prepared(folder / "data", folder / "data/small/1.0.0", folder / "keys", None, ())
+pack(prepared, folder / "x.tar", scratch=folder)
+"""
+
+
+def test_the_memory_it_takes_does_not_depend_on_the_size(tmp_path):
+    """A shard of 400 MB is packed by a process that may not allocate 200."""
+    import json
+
+    from tests.small import FEATURES, write_tfrecord
+
+    folder = tmp_path / "data/small/1.0.0"
+    folder.mkdir(parents=True)
+    (tmp_path / "keys").mkdir()
+    name = "small-train.tfrecord-00000-of-00001"
+    write_tfrecord(folder / name, [bytes(4 << 20)] * 100)
+    (tmp_path / "keys" / name).write_bytes(bytes(16 * 100))
+    split = {"name": "train", "shardLengths": ["100"], "numBytes": "1"}
+    (folder / "dataset_info.json").write_text(json.dumps({"name": "small", "version": "1.0.0", "splits": [split]}))
+    (folder / "features.json").write_text(json.dumps(FEATURES))
+    (folder / "label.labels.txt").write_text("a\nb\nc\n")
+    subprocess.run([sys.executable, "-c", MEASURE, tmp_path], cwd=ROOT, check=True)
+    assert (tmp_path / "x.tar").stat().st_size > 400 << 20

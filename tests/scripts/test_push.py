@@ -1,0 +1,199 @@
+"""Pushing and pulling against a real S3 server: consent, the right remote, and proof of arrival."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+import loader
+from scripts.errors import ScriptError
+from scripts.pull import pull
+from scripts.push import push
+from tests.small import make_dvc, make_small
+from tests.tiny import add_tiny
+
+ROOT = Path(__file__).resolve().parents[2]
+PUSH = "from pathlib import Path; from scripts.push import push; push('small', public=True, root=Path({!r}))"
+
+
+@pytest.fixture
+def repository(tmp_path, remote):
+    root = make_small(tmp_path / "repository")
+    make_dvc(root, ROOT / ".dvc/config")
+    remote.point(root)
+    return root
+
+
+def make_private(root):
+    for name in ("params.yaml", "dvc.yaml"):
+        path = root / name
+        path.write_text(
+            path.read_text()
+            .replace("visibility: public", "visibility: private")
+            .replace("remote: public", "remote: private")
+        )
+    lock = root / "dvc.lock"
+    lock.write_text(lock.read_text().replace("visibility: public", "visibility: private"))
+
+
+def test_a_public_dataset_wants_consent(repository, remote):
+    with pytest.raises(ScriptError, match="say so with: make push DATASET=small PUBLIC=1"):
+        push("small", public=False, root=repository)
+    assert remote.keys("public") == []
+
+
+def test_it_arrives_whole(repository, remote):
+    url = push("small", public=True, root=repository)
+    (key,) = remote.keys("public")
+    assert url == f"s3://{key}"
+    assert remote.read(key) == (repository / "artifacts/small.tar").read_bytes()
+    assert remote.keys("private") == []
+
+
+def test_pushing_twice_is_no_error(repository):
+    assert push("small", public=True, root=repository) == push("small", public=True, root=repository)
+
+
+def test_a_private_dataset_goes_to_the_private_remote_only(repository, remote):
+    make_private(repository)
+    with pytest.raises(ScriptError, match="never pushed to the public remote"):
+        push("small", public=True, root=repository)
+    push("small", public=False, root=repository)
+    assert remote.keys("public") == []
+    assert len(remote.keys("private")) == 1
+
+
+@pytest.mark.parametrize(
+    "command", [["push"], ["push", "-r", "public"], ["push", "small"], ["push", "-r", "public", "small"]]
+)
+def test_no_dvc_push_sends_a_private_dataset_to_the_public_remote(repository, remote, command):
+    make_private(repository)
+    subprocess.run(["dvc", *command], cwd=repository, capture_output=True)
+    assert remote.keys("public") == []
+
+
+def test_params_and_dvc_yaml_must_agree(repository, remote):
+    path = repository / "params.yaml"
+    path.write_text(path.read_text().replace("visibility: public", "visibility: private"))
+    with pytest.raises(ScriptError, match=r"but params\.yaml calls small private"):
+        push("small", public=False, root=repository)
+    assert remote.keys("public") == remote.keys("private") == []
+
+
+def test_one_bucket_for_both_is_refused(repository):
+    path = repository / ".dvc/config.local"
+    path.write_text(path.read_text().replace("s3://private", "s3://public"))
+    with pytest.raises(ScriptError, match="in one bucket"):
+        push("small", public=True, root=repository)
+
+
+def test_an_artifact_that_is_not_the_recorded_one_is_not_pushed(repository, remote):
+    tar = repository / "artifacts/small.tar"
+    data = bytearray(tar.read_bytes())
+    data[5000] ^= 1
+    tar.unlink()
+    tar.write_bytes(data)
+    with pytest.raises(ScriptError, match=r"is not what dvc\.lock records"):
+        push("small", public=True, root=repository)
+    assert remote.keys("public") == []
+
+
+def test_a_missing_artifact_says_how_to_get_it(repository):
+    (repository / "artifacts/small.tar").unlink()
+    with pytest.raises(ScriptError, match="make build DATASET=small"):
+        push("small", public=True, root=repository)
+
+
+def test_a_broken_object_on_the_remote_is_replaced(repository, remote):
+    push("small", public=True, root=repository)
+    (key,) = remote.keys("public")
+    whole = remote.read(key)
+    remote.write(key, whole[:1000])
+    push("small", public=True, root=repository)
+    assert remote.read(key) == whole
+
+
+def test_an_artifact_that_dvc_did_not_cache_arrives_all_the_same(repository, remote):
+    subprocess.run(["rm", "-rf", repository / ".dvc/cache"], check=True)
+    push("small", public=True, root=repository)
+    (key,) = remote.keys("public")
+    assert remote.read(key) == (repository / "artifacts/small.tar").read_bytes()
+
+
+def test_without_the_server_it_is_one_error(repository, s3_server):
+    path = repository / ".dvc/config.local"
+    path.write_text(path.read_text().replace(s3_server.endpoint, "http://127.0.0.1:9"))
+    with pytest.raises(loader.FetchError, match=r"at http://127\.0\.0\.1:9 cannot be reached"):
+        push("small", public=True, root=repository)
+
+
+def test_with_wrong_keys_it_is_one_error(repository, tmp_path):
+    wrong = tmp_path / "wrong"
+    wrong.write_text("[datasets-s3]\naws_access_key_id = WRONG\naws_secret_access_key = wrong\n")
+    path = repository / ".dvc/config.local"
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join(f"    credentialpath = {wrong}" if "credentialpath" in line else line for line in lines))
+    code = PUSH.format(os.fspath(repository))
+    done = subprocess.run(["python", "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert "loader.FetchError: remote 'public'" in done.stderr
+    assert "refuses access" in done.stderr
+
+
+def test_reading_rights_are_not_enough_to_push(repository, tmp_path):
+    path = repository / ".dvc/config.local"
+    lines = path.read_text().splitlines()
+    kept = [line for line in lines if "credentialpath" not in line and "profile" not in line]
+    path.write_text("\n".join(kept))
+    code = PUSH.format(os.fspath(repository))
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("AWS_")}
+    environment |= {"HOME": os.fspath(tmp_path), "AWS_EC2_METADATA_DISABLED": "true"}
+    done = subprocess.run(["python", "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "refuses access" in done.stderr.strip().rpartition("\n")[2]
+
+
+def test_what_was_pushed_is_pulled_and_proved(repository, remote):
+    push("small", public=True, root=repository)
+    tar = repository / "artifacts/small.tar"
+    before = tar.read_bytes()
+    subprocess.run(["rm", "-rf", tar, repository / ".dvc/cache"], check=True)
+    assert pull("small", root=repository) == tar
+    assert tar.read_bytes() == before
+
+
+def test_pulling_an_unknown_dataset_is_one_error(repository):
+    with pytest.raises(ScriptError, match="did you mean small"):
+        pull("smal", root=repository)
+
+
+def test_a_private_artifact_cannot_be_read_anonymously(repository, remote, tmp_path):
+    make_private(repository)
+    push("small", public=False, root=repository)
+    subprocess.run(["rm", "-rf", repository / "artifacts/small.tar", repository / ".dvc/cache"], check=True)
+    path = repository / ".dvc/config.local"
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join(line for line in lines if "credentialpath" not in line and "profile" not in line))
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("AWS_")}
+    environment |= {"HOME": os.fspath(tmp_path), "AWS_EC2_METADATA_DISABLED": "true"}
+    code = f"import loader; loader.load('small', repo={os.fspath(repository)!r})"
+    done = subprocess.run(["python", "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert "remote 'private'" in done.stderr
+    assert "refuses access" in done.stderr
+
+
+def test_tiny_is_built_pushed_pulled_elsewhere_and_unchanged(clone, remote, tmp_path):
+    """The whole path in two clones, with DVC's own commands."""
+    add_tiny(clone.root)
+    remote.point(clone.root)
+    clone.run("dvc", "repro", "tiny")
+    clone.run("dvc", "push", "tiny")
+    clone.run("git", "add", "--all")
+    clone.run("git", "-c", "user.name=t", "-c", "user.email=t@example.org", "commit", "-qm", "tiny")
+    second = type(clone)(tmp_path / "second")
+    clone.run("git", "clone", "--quiet", ".", os.fspath(second.root))
+    remote.point(second.root)
+    second.run("dvc", "pull", "tiny")
+    assert "didn't change, skipping" in second.run("dvc", "repro", "tiny").stdout
+    assert second.run("git", "status", "--porcelain").stdout == ""
+    assert second.python("import loader; print(loader.load('tiny')[1]['train'][0]['text'])").strip()
