@@ -45,10 +45,13 @@ def make_decoder(features: FeaturesDict) -> Callable[[bytes], dict[str, Any]]:
             fields = parse(record).features.feature
         except ProtobufError as error:
             raise DecodeError(f"it is no tf.train.Example ({error})") from error
+        example = {}
         try:
-            return {name: leaf(fields) for name, leaf in leaves}
+            for name, leaf in leaves:
+                example[name] = leaf(fields)
         except _ERRORS as error:
             raise DecodeError(_blame(leaves, fields, "")) from error
+        return example
 
     return decode
 

@@ -9,7 +9,6 @@ from typing import overload
 
 from loader._artifact import Artifact
 from loader._errors import DecodeError, IntegrityError, NotFoundError, UnsupportedError
-from loader._fetch import fetch
 from loader._info import DatasetInfo, SplitInfo, read_info
 from loader._manifest import ArtifactEntry, Manifest
 from loader._repository import ARTIFACTS, find_manifest, find_repository
@@ -137,6 +136,8 @@ def _ensure(name: str, config: str | None, repo: PathLike | None) -> tuple[Path,
     entry = manifest.artifact(config)
     path = root / ARTIFACTS / entry.filename
     if not path.exists():
+        from loader._fetch import fetch  # only who lacks an artifact pays for the import
+
         fetch(root, path, name)
     return path, manifest, entry
 

@@ -22,6 +22,7 @@ app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # brackets in help texts are brackets
 )
 for module in (build, verify, extract, push, pull, remote, s3):
     app.command(module.__name__.rpartition(".")[2])(module.command)

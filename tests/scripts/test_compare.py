@@ -1,0 +1,247 @@
+"""What is said of two artifacts that should be the same and are not."""
+
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from loader._artifact import Artifact
+from loader._example import Example
+from loader._manifest import Manifest
+from scripts.builder import KEY_BYTES, Prepared
+from scripts.compare import MOST_RECORDS, compare
+from scripts.package import pack
+from tests.small import FEATURES, NAME, VERSION, example, write_tfrecord
+
+
+def encode(values, *, deterministic=True):
+    """An example as a record; its fields stand in the order given where the bytes need not be deterministic."""
+    if not deterministic:
+        parts = [encode({name: value}) for name, value in values.items()]
+        # two messages behind one another are one message that holds both
+        return b"".join(parts)
+    message = Example()
+    for name, value in values.items():
+        feature = message.features.feature[name]
+        if isinstance(value, bytes):
+            feature.bytes_list.value.append(value)
+        elif isinstance(value, np.ndarray):
+            feature.bytes_list.value.append(value.tobytes())
+        elif isinstance(value, float):
+            feature.float_list.value.append(value)
+        else:
+            feature.int64_list.value.append(int(value))
+    return bytes(message.SerializeToString(deterministic=True))
+
+
+class Maker:
+    """Makes artifacts of few records."""
+
+    def __init__(self, folder):
+        self._folder = folder
+        self._made = 0
+
+    def __call__(self, splits=None, *, features=FEATURES, files=None, keys=None):
+        """Write an artifact of the records (by split), the features and more metadata files (by name)."""
+        self._made += 1
+        scratch = self._folder / str(self._made)
+        folder = scratch / "data" / NAME / VERSION
+        folder.mkdir(parents=True)
+        (scratch / "keys").mkdir()
+        described = []
+        for split, records in (splits or records_of(train=20, test=5)).items():
+            shard = f"{NAME}-{split}.tfrecord-00000-of-00001"
+            write_tfrecord(folder / shard, records)
+            numbers = (keys or {}).get(split, range(len(records)))
+            (scratch / "keys" / shard).write_bytes(b"".join(n.to_bytes(KEY_BYTES, "big") for n in numbers))
+            described.append({"name": split, "shardLengths": [str(len(records))], "numBytes": "1"})
+        info = {"name": NAME, "version": VERSION, "splits": described}
+        (folder / "dataset_info.json").write_text(json.dumps(info))
+        (folder / "features.json").write_text(json.dumps(features))
+        for name, content in (files or {}).items():
+            (folder / name).write_text(content)
+        tar = scratch / "small.tar"
+        packed = pack(Prepared(scratch / "data", folder, scratch / "keys", None, ()), tar, scratch=scratch)
+        assert packed.entry.sha256 == hashlib.sha256(tar.read_bytes()).hexdigest()
+        return Artifact(tar, Manifest(Path("small.json"), NAME, VERSION, (packed.entry,), {}), packed.entry)
+
+
+def records_of(**counts):
+    return {split: [encode(example(split, number)) for number in range(count)] for split, count in counts.items()}
+
+
+def changed(number, split="train", **values):
+    """The records, one of them with other values."""
+    records = records_of(train=20, test=5)
+    records[split][number] = encode(example(split, number) | values)
+    return records
+
+
+@pytest.fixture
+def make(tmp_path):
+    return Maker(tmp_path)
+
+
+def test_the_same_bytes_are_no_difference(make):
+    assert compare(make(), make()) == []
+
+
+def test_a_changed_value_is_named_by_split_record_and_feature_with_both_values(make):
+    lines = compare(make(), make(changed(7, label=2)))
+    assert lines == [
+        "member small/1.0.0/small-train.tfrecord-00000-of-00001 differs: 1,574 and 1,574 bytes",
+        "split train: 1 of 20 records differ",
+        "  record 7 differs in label np.int64(1) and np.int64(2)",
+    ]
+
+
+def test_a_change_in_the_second_split_is_counted_from_its_own_first_record(make):
+    lines = compare(make(), make(changed(0, split="test", text=b"other")))
+    assert lines[1:] == ["split test: 1 of 5 records differ", "  record 0 differs in text b'test 0' and b'other'"]
+
+
+def test_every_feature_that_changed_is_named(make):
+    lines = compare(make(), make(changed(3, label=1, text=b"new")))
+    assert lines[-1] == "  record 3 differs in label np.int64(0) and np.int64(1); text b'train 3' and b'new'"
+
+
+def test_a_changed_array_is_shown_in_brief(make):
+    lines = compare(make(), make(changed(3, samples=np.arange(100, dtype=np.int16))))
+    assert lines[-1].startswith("  record 3 differs in samples array([3, 4, 5], dtype=int16) and array([ 0, 1, 2, 3,")
+    assert lines[-1].endswith("...")
+    assert len(lines[-1]) < 160
+
+
+def test_of_many_records_only_the_first_are_named(make):
+    records = records_of(train=20, test=5)
+    for number in range(4, 20):
+        records["train"][number] = encode(example("train", number) | {"text": b"x"})
+    lines = compare(make(), make(records))
+    assert lines[1] == "split train: 16 of 20 records differ"
+    assert [line.split()[1] for line in lines[2:]] == ["4", "5", "6"]
+    assert len(lines) == 2 + MOST_RECORDS
+
+
+def test_differences_in_both_splits_are_both_said(make):
+    records = changed(2, label=0)
+    records["test"][4] = encode(example("test", 4) | {"text": b"x"})
+    lines = compare(make(), make(records))
+    assert "split train: 1 of 20 records differ" in lines
+    assert "split test: 1 of 5 records differ" in lines
+
+
+@pytest.mark.parametrize("count", [19, 21])
+def test_another_number_of_records_is_said(make, count):
+    lines = compare(make(), make(records_of(train=count, test=5)))
+    assert f"split train has 20 records, the fresh build {count}" in lines
+    assert not [line for line in lines if line.startswith("split test")]
+
+
+def test_a_split_that_only_one_has_is_said(make):
+    both, one = make(), make(records_of(train=20))
+    assert "split test has 5 records, the fresh build 0" in compare(both, one)
+    assert "split test has 0 records, the fresh build 5" in compare(one, both)
+
+
+def test_a_member_that_only_one_has_is_said(make):
+    without, with_it = make(), make(files={"label.labels.txt": "zero\none\ntwo\n"})
+    assert compare(without, with_it) == ["member small/1.0.0/label.labels.txt is only in the fresh build"]
+    assert compare(with_it, without) == ["member small/1.0.0/label.labels.txt is only in the recorded artifact"]
+
+
+def test_a_changed_metadata_file_is_said(make):
+    lines = compare(make(files={"notes.txt": "one"}), make(files={"notes.txt": "three"}))
+    assert lines == ["member small/1.0.0/notes.txt differs: 3 and 5 bytes"]
+
+
+def test_the_same_values_in_other_bytes_are_said_to_be_that(make):
+    records = records_of(train=20, test=5)
+    values = example("train", 9)
+    records["train"][9] = encode(dict(reversed(values.items())), deterministic=False)
+    lines = compare(make(), make(records))
+    assert lines[1:] == [
+        "split train: 1 of 20 records differ",
+        "  record 9: the same values in other bytes (another encoder or serializer?), or another key",
+    ]
+
+
+def test_another_key_is_said(make):
+    keys = {"train": [*range(19), 500]}
+    lines = compare(make(), make(keys=keys))
+    assert lines == [
+        "split train: 1 of 20 records differ",
+        "  record 19: the same values in other bytes (another encoder or serializer?), or another key",
+    ]
+
+
+def test_tars_that_differ_in_their_own_headers_are_said_to(make):
+    one, other = make(), make()
+    data = bytearray(other.path.read_bytes())
+    data[-1] ^= 1  # behind the last member
+    other.path.write_bytes(data)
+    sha256 = hashlib.sha256(data).hexdigest()
+    entry = type(other.entry)(**{**vars(other.entry), "sha256": sha256})
+    lines = compare(one, Artifact(other.path, other.manifest, entry))
+    assert lines == [f"the tars' own headers differ: sha256 {one.entry.sha256} and {sha256}"]
+
+
+def with_feature(name, feature):
+    features = json.loads(json.dumps(FEATURES))
+    features["featuresDict"]["features"][name] = feature
+    return features
+
+
+FLOAT = {
+    "pythonClassName": "tensorflow_datasets.core.features.scalar.Scalar",
+    "tensor": {"dtype": "float32", "encoding": "none", "shape": {}},
+}
+
+
+def test_a_feature_that_only_the_recorded_artifact_has_is_said(make):
+    more = [encode(example("train", 0) | {"score": 0.5})]
+    recorded = make({"train": more}, features=with_feature("score", FLOAT))
+    lines = compare(recorded, make(records_of(train=1)))
+    assert lines[-1] == "  record 0 differs in score np.float32(0.5) and None"
+
+
+# DEFECT: scripts/compare.py _compare_record: looks at the recorded features only, and calls the values the same
+def test_a_feature_that_only_the_fresh_build_has_is_said(make):
+    more = [encode(example("train", 0) | {"score": 0.5})]
+    fresh = make({"train": more}, features=with_feature("score", FLOAT))
+    lines = compare(make(records_of(train=1)), fresh)
+    assert "score" in lines[-1]
+
+
+# DEFECT: scripts/compare.py _compare_record: a NaN differs from itself and is named instead of what changed
+def test_a_nan_in_both_is_no_difference(make):
+    features = with_feature("score", FLOAT)
+    left = encode(example("train", 0) | {"score": float("nan")})
+    right = encode(example("train", 0) | {"score": float("nan"), "text": b"new"})
+    lines = compare(make({"train": [left]}, features=features), make({"train": [right]}, features=features))
+    assert lines[-1] == "  record 0 differs in text b'train 0' and b'new'"
+
+
+# DEFECT: scripts/compare.py _compare_record: arrays inside a nested feature end in ValueError
+def test_a_changed_value_inside_a_nested_feature_is_named(make):
+    nested = {
+        "pythonClassName": "tensorflow_datasets.core.features.features_dict.FeaturesDict",
+        "featuresDict": {
+            "features": {
+                "box": {
+                    "pythonClassName": "tensorflow_datasets.core.features.tensor_feature.Tensor",
+                    "tensor": {"dtype": "int16", "encoding": "bytes", "shape": {"dimensions": ["2"]}},
+                }
+            }
+        },
+    }
+    made = [
+        make(
+            {"train": [encode(example("train", 0) | {"objects/box": np.array(box, np.int16)})]},
+            features=with_feature("objects", nested),
+        )
+        for box in ([1, 2], [1, 3])
+    ]
+    lines = compare(*made)
+    assert "objects" in lines[-1]
