@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
+from scripts.errors import ScriptError
+
 CHUNK_BYTES = 1 << 20
 
 
@@ -23,6 +25,11 @@ def replacing(target: Path) -> Iterator[BinaryIO]:
     """Give a file to write beside `target`, which takes its place once it is complete and on disk.
 
     Whatever goes wrong in between, `target` is as it was, and the file beside it is gone.
+
+    Raises
+    ------
+    ScriptError
+        The file system refuses, because it is full for example.
     """
     part = target.parent / f".{target.name}.part"
     try:
@@ -32,6 +39,8 @@ def replacing(target: Path) -> Iterator[BinaryIO]:
             os.fsync(file.fileno())
         part.replace(target)
         _sync_folder(target.parent)
+    except OSError as error:
+        raise ScriptError(f"{target} cannot be written: {error.strerror}") from error
     finally:
         part.unlink(missing_ok=True)
 

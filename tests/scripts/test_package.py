@@ -122,7 +122,7 @@ def test_a_write_that_fails_leaves_what_was_there(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(package, "_write_tar", fail)
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(ScriptError, match=r"small\.tar cannot be written: No space left"):
         pack(prepared, target, scratch=tmp_path / "scratch")
     assert target.read_bytes() == b"before"
     assert [path.name for path in tmp_path.glob("*small.tar*")] == ["small.tar"]
