@@ -26,6 +26,30 @@ class SplitInfo:
         """Number of shards."""
         return len(self.shard_lengths)
 
+    def shard_names(self, dataset: str) -> list[str]:
+        """Return the file names of the shards, in order.
+
+        Raises
+        ------
+        UnsupportedError
+            They are named by a template that is not one of TFDS.
+        """
+        count = f"{self.num_shards:05d}"
+        try:
+            return [
+                self.filepath_template.format(
+                    DATASET=dataset,
+                    SPLIT=self.name,
+                    FILEFORMAT="tfrecord",
+                    SHARD_INDEX=f"{shard:05d}",
+                    NUM_SHARDS=count,
+                    SHARD_X_OF_Y=f"{shard:05d}-of-{count}",
+                )
+                for shard in range(self.num_shards)
+            ]
+        except (KeyError, IndexError, ValueError, AttributeError) as error:
+            raise UnsupportedError(f"{dataset}: shard names like {self.filepath_template!r} cannot be read") from error
+
 
 @dataclass(frozen=True)
 class DatasetInfo:

@@ -116,7 +116,7 @@ def from_directory(path: PathLike, *, split: str | None = None) -> tuple[Dataset
     info = _read(lambda name: (folder / name).read_bytes(), str(folder))
 
     def records(wanted: SplitInfo) -> Records:
-        return TFRecordFiles(shard_paths(folder, info.name, wanted), wanted.shard_lengths)
+        return TFRecordFiles([folder / name for name in wanted.shard_names(info.name)], wanted.shard_lengths)
 
     return info, _splits(info, records, split)
 
@@ -158,29 +158,3 @@ def _splits(info: DatasetInfo, records: Callable[[SplitInfo], Records], wanted: 
     if wanted not in info.splits:
         raise NotFoundError(f"{info.full_name} has no split {wanted!r}; its splits: {', '.join(info.splits)}")
     return open_split(info.splits[wanted])
-
-
-def shard_paths(folder: Path, name: str, split: SplitInfo) -> list[Path]:
-    """Return the paths of a split's shards in `folder`, in order.
-
-    Raises
-    ------
-    UnsupportedError
-        They are named by a template that is not one of TFDS.
-    """
-    count = split.num_shards
-    try:
-        names = [
-            split.filepath_template.format(
-                DATASET=name,
-                SPLIT=split.name,
-                FILEFORMAT="tfrecord",
-                SHARD_INDEX=f"{shard:05d}",
-                NUM_SHARDS=f"{count:05d}",
-                SHARD_X_OF_Y=f"{shard:05d}-of-{count:05d}",
-            )
-            for shard in range(count)
-        ]
-    except (KeyError, IndexError, ValueError, AttributeError) as error:
-        raise UnsupportedError(f"{folder}: shard names like {split.filepath_template!r} cannot be read") from error
-    return [folder / shard_name for shard_name in names]

@@ -15,7 +15,6 @@ from loader import _index, _tfrecord
 from loader._errors import IntegrityError
 from loader._index import BLOCK_BYTES, BLOCK_RECORDS, HEADER_NAME, ROW, ROWS_NAME, Header, Member
 from loader._info import DatasetInfo, read_info
-from loader._load import shard_paths
 from loader._manifest import ArtifactEntry
 from scripts.builder import KEY_BYTES, Prepared
 from scripts.errors import ScriptError
@@ -54,9 +53,9 @@ def pack(prepared: Prepared, target: Path, *, scratch: Path) -> Packed:
     """
     info = read_info(lambda name: (prepared.folder / name).read_bytes())
     shards = [
-        (split.name, path, records)
+        (split.name, prepared.folder / name, records)
         for split in info.splits.values()
-        for path, records in zip(shard_paths(prepared.folder, info.name, split), split.shard_lengths, strict=True)
+        for name, records in zip(split.shard_names(info.name), split.shard_lengths, strict=True)
     ]
     rows = scratch / ROWS_NAME
     sources = _member_files(prepared, [path for _, path, _ in shards], rows)

@@ -15,7 +15,6 @@ from loader._artifact import Artifact
 from loader._errors import IntegrityError
 from loader._index import HEADER_NAME, ROW
 from loader._info import DatasetInfo, read_info
-from loader._load import shard_paths
 from loader._manifest import read_manifest
 from scripts.compare import compare
 from scripts.definition import ROOT, Definition, read_definition, read_yaml
@@ -149,10 +148,10 @@ def _check_records(artifact: Artifact, info: DatasetInfo) -> str:
     total = 0
     for split in info.splits.values():
         count = 0
-        for path, records in zip(shard_paths(Path(), info.name, split), split.shard_lengths, strict=True):
-            shard = artifact.header.member(path.name)
+        for name, records in zip(split.shard_names(info.name), split.shard_lengths, strict=True):
+            shard = artifact.header.member(name)
             if shard is None:
-                raise artifact.error(f"lacks the shard {path.name}")
+                raise artifact.error(f"lacks the shard {name}")
             in_shard = 0
             try:
                 for offset, length in _tfrecord.scan(artifact.map, shard.offset, shard.offset + shard.size):
@@ -163,9 +162,9 @@ def _check_records(artifact: Artifact, info: DatasetInfo) -> str:
                     row_position += ROW.size
                     in_shard += 1
             except IntegrityError as error:
-                raise artifact.error(f"holds the shard {path.name}, which {error}") from error
+                raise artifact.error(f"holds the shard {name}, which {error}") from error
             if in_shard != records:
-                raise artifact.error(f"holds {in_shard:,} records in {path.name}, dataset_info.json says {records:,}")
+                raise artifact.error(f"holds {in_shard:,} records in {name}, dataset_info.json says {records:,}")
             count += in_shard
         if count != artifact.header.splits.get(split.name):
             raise artifact.error(f"holds {count:,} records of split {split.name}, its record index says otherwise")
