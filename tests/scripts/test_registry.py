@@ -4,6 +4,7 @@ import hashlib
 import os
 import shutil
 import subprocess
+import tarfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -142,10 +143,13 @@ def test_the_file_is_what_gzip_makes_of_the_member_under_the_names_and_time_of_t
 
 @pytest.mark.parametrize("path", ["package/data/y", "package/data", ""])
 def test_a_package_without_the_member_closes_the_door(package, tmp_path, path):
-    registry = Registry(os.fspath(package), {"x.gz": {**RECIPE, "path": path}})
+    archive = tmp_path / "x-1.0.0.tgz"
+    with tarfile.open(archive, "w:gz") as tar:
+        tar.add(package, "package")  # with its folders, which npm itself leaves out
+    registry = Registry(os.fspath(archive), {"x.gz": {**RECIPE, "path": path}})
     with pytest.raises(DoorClosedError, match="KeyError"):
         registry.recover("x.gz", tmp_path / "made")
-    assert [path.name for path in tmp_path.iterdir()] == ["package"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["package", archive.name]
 
 
 def test_a_definition_without_a_recipe_has_no_registry(small):
