@@ -74,8 +74,9 @@ def load(
     path, manifest, entry = _ensure(name, config, repo)
     artifact = Artifact(path, manifest, entry)
     info = _read(artifact.read_file, str(path), license=str(manifest.raw.get("license", "")))
-    recorded = {split_info.name: split_info.num_examples for split_info in info.splits.values()}
-    if recorded != artifact.header.splits:
+    # in order too: the order of the splits is the order of the index's rows
+    recorded = [(split_info.name, split_info.num_examples) for split_info in info.splits.values()]
+    if recorded != list(artifact.header.splits.items()):
         raise IntegrityError(f"{name}: {path} contradicts itself: its record index and its dataset_info.json differ")
     return info, _splits(info, lambda wanted: artifact.records(wanted.name), split)
 

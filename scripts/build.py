@@ -41,7 +41,7 @@ def build(name: str, *, root: Path = ROOT, output: Path | None = None) -> Path:
     definition = read_definition(name, root=root)
     definition.check_toolchain()
     tar = (output or definition.tar.parent) / definition.tar.name
-    with scratch_folder(root, name) as scratch:
+    with scratch_folder(root, f"build-{name}") as scratch:
         _say(f"{name}: building {definition.version}")
         prepared = prepare(definition, scratch=scratch)
         _say(f"{name}: packing {tar}")

@@ -69,11 +69,18 @@ def _compare_record(recorded: Artifact, fresh: Artifact, split: str, number: int
         make_decoder(read_info(artifact.read_file).features)(artifact.records(split).reader()(number))
         for artifact in (recorded, fresh)
     )
-    features = [name for name in left if name not in right or not np.array_equal(left[name], right[name])]
+    features = [name for name in left | right if not _same(left.get(name), right.get(name))]
     if not features:
         return f"  record {number:,}: the same values in other bytes (another encoder or serializer?), or another key"
-    values = "; ".join(f"{name} {_brief(left[name])} and {_brief(right.get(name))}" for name in features)
+    values = "; ".join(f"{name} {_brief(left.get(name))} and {_brief(right.get(name))}" for name in features)
     return f"  record {number:,} differs in {values}"
+
+
+def _same(left: Any, right: Any) -> bool:
+    if isinstance(left, dict) and isinstance(right, dict):
+        return left.keys() == right.keys() and all(_same(left[name], right[name]) for name in left)
+    is_float = getattr(left, "dtype", np.dtype(object)).kind == "f"
+    return np.array_equal(left, right, equal_nan=is_float and type(left) is type(right))
 
 
 def _brief(value: Any) -> str:

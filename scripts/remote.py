@@ -11,6 +11,7 @@ import typer
 from scripts.definition import ROOT, VISIBILITIES
 from scripts.errors import ScriptError
 
+S3_PROFILE = "datasets-s3"  # the mark of what `point_local` wrote
 LOCAL_OPTIONS = ("url", "endpointurl", "region", "credentialpath", "profile")
 
 
@@ -33,7 +34,7 @@ def point(root: Path, urls: dict[str, str], endpoint: str | None) -> None:
     clear_local(root)  # what `make s3` wrote there would win
 
 
-def point_local(root: Path, urls: dict[str, str], endpoint: str, credentials: Path, profile: str) -> None:
+def point_local(root: Path, urls: dict[str, str], endpoint: str, credentials: Path) -> None:
     """Write the remotes of a server on this machine into `.dvc/config.local`, which is never committed."""
     with _config(root).edit("local") as config:
         for name, url in urls.items():
@@ -42,7 +43,7 @@ def point_local(root: Path, urls: dict[str, str], endpoint: str, credentials: Pa
                 endpointurl=endpoint,
                 region="us-east-1",
                 credentialpath=str(credentials),
-                profile=profile,
+                profile=S3_PROFILE,
             )
 
 
@@ -51,8 +52,9 @@ def clear_local(root: Path) -> None:
     with _config(root).edit("local", validate=False) as config:
         for name in VISIBILITIES:
             remote = config["remote"].get(name, {})
-            for option in LOCAL_OPTIONS:
-                remote.pop(option, None)
+            if remote.get("profile") == S3_PROFILE:
+                for option in LOCAL_OPTIONS:
+                    remote.pop(option, None)
             if not remote:
                 config["remote"].pop(name, None)
 

@@ -20,11 +20,10 @@ import typer
 
 from scripts.definition import ROOT
 from scripts.errors import ScriptError
-from scripts.remote import clear_local, point_local
+from scripts.remote import S3_PROFILE, clear_local, point_local
 
 HOST = "127.0.0.1"
 BUCKETS = ("public", "private")
-PROFILE = "datasets-s3"
 GRPC_OFFSET = 10_000  # SeaweedFS puts every service's gRPC port this far above its HTTP port
 PORTS = range(11_000, 22_000)  # so that neither they nor their gRPC ports are among those that outgoing connections get
 TRIES = 5
@@ -105,13 +104,13 @@ def command(
         clear_local(ROOT)
         return
     server = start(folder)
-    point_local(ROOT, {bucket: f"s3://{bucket}" for bucket in BUCKETS}, server.endpoint, server.credentials, PROFILE)
+    point_local(ROOT, {bucket: f"s3://{bucket}" for bucket in BUCKETS}, server.endpoint, server.credentials)
     print(
         f"S3 server at {server.endpoint}, data in {folder}\n"
         f"this clone's remotes public and private now point at it: dvc push, dvc pull\n"
         f"another clone: make s3 DIR={folder}\n"
         f"other programs: export AWS_ENDPOINT_URL={server.endpoint} "
-        f"AWS_SHARED_CREDENTIALS_FILE={server.credentials} AWS_PROFILE={PROFILE}\n"
+        f"AWS_SHARED_CREDENTIALS_FILE={server.credentials} AWS_PROFILE={S3_PROFILE}\n"
         f"end it with: make s3-stop"
     )
 
@@ -131,7 +130,7 @@ def _write_keys(folder: Path) -> None:
         },
     ]
     _write_secret(folder / "s3.json", json.dumps({"identities": identities}))
-    _write_secret(credentials, f"[{PROFILE}]\naws_access_key_id = {access}\naws_secret_access_key = {secret}\n")
+    _write_secret(credentials, f"[{S3_PROFILE}]\naws_access_key_id = {access}\naws_secret_access_key = {secret}\n")
 
 
 def _write_secret(path: Path, text: str) -> None:
@@ -193,8 +192,8 @@ def _is_ready(server: Server) -> bool:
         "s3",
         endpoint_url=server.endpoint,
         region_name="us-east-1",
-        aws_access_key_id=keys[PROFILE]["aws_access_key_id"],
-        aws_secret_access_key=keys[PROFILE]["aws_secret_access_key"],
+        aws_access_key_id=keys[S3_PROFILE]["aws_access_key_id"],
+        aws_secret_access_key=keys[S3_PROFILE]["aws_secret_access_key"],
         config=Config(connect_timeout=1, read_timeout=2, retries={"max_attempts": 0}, s3={"addressing_style": "path"}),
     )
     try:

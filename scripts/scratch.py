@@ -1,4 +1,4 @@
-"""Scratch space that nothing survives: not success, not failure, and a kill only until the next build."""
+"""Scratch space that nothing survives: not success, not failure, and a kill only until the next run."""
 
 from __future__ import annotations
 
@@ -15,25 +15,28 @@ SCRATCH = ".scratch"
 
 
 @contextmanager
-def scratch_folder(root: Path, name: str) -> Iterator[Path]:
+def scratch_folder(root: Path, name: str, *, at: Path | None = None) -> Iterator[Path]:
     """Give an empty folder to one process at a time.
 
     Parameters
     ----------
     root
-        The repository; the folder is `.scratch/<name>` in it.
+        The repository; the lock is `.scratch/<name>.lock` in it.
     name
-        The dataset.
+        What the scratch space is for.
+    at
+        The folder to make and to remove; `.scratch/<name>` by default.
 
     Raises
     ------
     ScriptError
         Another process holds it.
     """
-    folder = root / SCRATCH / name
-    folder.parent.mkdir(exist_ok=True)
+    folder = at or root / SCRATCH / name
+    lock = root / SCRATCH / f"{name}.lock"
+    lock.parent.mkdir(exist_ok=True)
     try:
-        with FileLock(f"{folder}.lock", timeout=0):
+        with FileLock(lock, timeout=0):
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir()
             try:
@@ -41,4 +44,4 @@ def scratch_folder(root: Path, name: str) -> Iterator[Path]:
             finally:
                 shutil.rmtree(folder, ignore_errors=True)
     except Timeout as error:
-        raise ScriptError(f"{name}: another build of it is at work in {root}; wait for it to end") from error
+        raise ScriptError(f"{name}: another one is at work in {root}; wait for it to end") from error

@@ -48,7 +48,7 @@ class Sources:
         self._registry = Registry.of(definition)
         self.used: dict[str, Source] = {}
         for leftover in self._folder.glob(".*"):  # of a download that was killed
-            shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
+            shutil.rmtree(leftover) if leftover.is_dir() and not leftover.is_symlink() else leftover.unlink()
 
     def find(self, source: Source) -> Path:
         """Return the path of a file that has the source's SHA-256.
@@ -79,7 +79,7 @@ class Sources:
         )
 
     def _check_name(self, source: Source) -> None:
-        if Path(source.filename).name != source.filename or source.filename.startswith("."):
+        if not source.filename or Path(source.filename).name != source.filename or source.filename.startswith("."):
             raise ScriptError(f"{self._definition.name}: {source.filename!r} in checksums.tsv is no plain file name")
 
     def _doors(self, source: Source) -> Iterator[tuple[str, Callable[[], Path]]]:
@@ -103,14 +103,16 @@ class Sources:
 
     def _download(self, url: str, source: Source) -> Path:
         import requests
+        import urllib3
 
         def write(part: Path) -> None:
             print(f"{self._definition.name}: downloading {url}", file=sys.stderr)
-            with requests.get(url, stream=True, timeout=TIMEOUT_SECONDS) as response:
+            as_it_is = {"Accept-Encoding": "identity"}  # a .gz file is the source, not a way to send it
+            with requests.get(url, stream=True, timeout=TIMEOUT_SECONDS, headers=as_it_is) as response:
                 response.raise_for_status()
                 received = 0
                 with part.open("wb") as file:
-                    for chunk in response.iter_content(CHUNK_BYTES):
+                    for chunk in response.raw.stream(CHUNK_BYTES, decode_content=False):
                         file.write(chunk)
                         received += len(chunk)
                         if received > source.size:
@@ -120,7 +122,7 @@ class Sources:
 
         try:
             return self._keep(source, write)
-        except requests.RequestException as error:
+        except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
             raise DoorClosedError(_short(error)) from error
 
     def _recover(self, registry: Registry, source: Source) -> Path:
@@ -135,7 +137,10 @@ class Sources:
         try:
             write(part)
             _checked(part, source)
-            part.replace(target)
+            try:
+                part.replace(target)
+            except OSError as error:
+                raise DoorClosedError(f"cannot be kept at {target} ({error.strerror})") from error
         finally:
             part.unlink(missing_ok=True)
         return target

@@ -116,7 +116,7 @@ def check_tar(artifact: Artifact) -> str:
     try:
         with tarfile.open(artifact.path, "r:") as tar:
             infos = tar.getmembers()
-    except tarfile.TarError as error:
+    except (tarfile.TarError, ValueError) as error:
         raise artifact.error(f"is not a sound tar ({error})") from error
     odd = [
         info.name
@@ -130,6 +130,10 @@ def check_tar(artifact: Artifact) -> str:
     expected = [(member.path, member.offset, member.size) for member in artifact.header.members]
     if not first[0].endswith(f"/{HEADER_NAME}") or first[1:] != header or rest != expected:
         raise artifact.error("does not hold the members that its record index lists")
+    last = max(start + size for _, start, size in expected)
+    end = artifact.map[last:]
+    if any(end) or len(end) < 2 * tarfile.BLOCKSIZE:
+        raise artifact.error("does not end as a tar does")
     return f"the tar holds the {len(infos)} members that its record index lists"
 
 
@@ -144,10 +148,11 @@ def _check_members(artifact: Artifact) -> str:
 
 def _check_records(artifact: Artifact, info: DatasetInfo) -> str:
     """Walk every shard record by record, beside the index's rows."""
+    if list(artifact.header.splits) != list(info.splits):  # in order, which is that of the rows
+        raise artifact.error("has other splits in its record index than in its dataset_info.json")
     row_position = artifact.header.rows.offset
-    total = 0
     for split in info.splits.values():
-        count = 0
+        count = 0  # of the split's records so far
         for name, records in zip(split.shard_names(info.name), split.shard_lengths, strict=True):
             shard = artifact.header.member(name)
             if shard is None:
@@ -166,9 +171,9 @@ def _check_records(artifact: Artifact, info: DatasetInfo) -> str:
             if in_shard != records:
                 raise artifact.error(f"holds {in_shard:,} records in {name}, dataset_info.json says {records:,}")
             count += in_shard
-        if count != artifact.header.splits.get(split.name):
+        if count != artifact.header.splits[split.name]:
             raise artifact.error(f"holds {count:,} records of split {split.name}, its record index says otherwise")
-        total += count
+    total = sum(artifact.header.splits.values())
     return f"all {total:,} records have their digest and their TFRecord checksums, in the numbers recorded"
 
 

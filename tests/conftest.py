@@ -14,7 +14,7 @@ import pytest
 from filelock import FileLock
 
 from scripts import s3
-from scripts.remote import point_local
+from scripts.remote import S3_PROFILE, point_local
 from tests.small import make_small
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -142,7 +142,7 @@ class Remote:
     def point(self, root: Path) -> None:
         """Point the clone at `root` to this test's folders of the buckets."""
         urls = {bucket: f"s3://{bucket}/{self.root.name}-{id(self)}" for bucket in s3.BUCKETS}
-        point_local(root, urls, self.server.endpoint, self.server.credentials, s3.PROFILE)
+        point_local(root, urls, self.server.endpoint, self.server.credentials)
 
     def keys(self, bucket: str) -> list[str]:
         """Everything that is stored for this test in a bucket."""
@@ -169,8 +169,8 @@ class Remote:
         keys = configparser.ConfigParser(interpolation=None)
         keys.read(self.server.credentials)
         return S3FileSystem(
-            key=keys[s3.PROFILE]["aws_access_key_id"],
-            secret=keys[s3.PROFILE]["aws_secret_access_key"],
+            key=keys[S3_PROFILE]["aws_access_key_id"],
+            secret=keys[S3_PROFILE]["aws_secret_access_key"],
             endpoint_url=self.server.endpoint,
             skip_instance_cache=True,
             use_listings_cache=False,

@@ -138,7 +138,7 @@ def test_two_builds_at_once_do_not_meet(tiny):
     codes = sorted(process.returncode for process in pair)
     assert codes in ([0, 1], [0, 0])
     if codes == [0, 1]:
-        assert any("another build of it is at work" in text for text in errors)
+        assert any("build-tiny: another one is at work" in text for text in errors)
     assert leftovers(tiny) == []
     tiny.python("import loader; loader.load('tiny')")
 

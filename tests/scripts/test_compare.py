@@ -206,7 +206,6 @@ def test_a_feature_that_only_the_recorded_artifact_has_is_said(make):
     assert lines[-1] == "  record 0 differs in score np.float32(0.5) and None"
 
 
-# DEFECT: scripts/compare.py _compare_record: looks at the recorded features only, and calls the values the same
 def test_a_feature_that_only_the_fresh_build_has_is_said(make):
     more = [encode(example("train", 0) | {"score": 0.5})]
     fresh = make({"train": more}, features=with_feature("score", FLOAT))
@@ -214,7 +213,6 @@ def test_a_feature_that_only_the_fresh_build_has_is_said(make):
     assert "score" in lines[-1]
 
 
-# DEFECT: scripts/compare.py _compare_record: a NaN differs from itself and is named instead of what changed
 def test_a_nan_in_both_is_no_difference(make):
     features = with_feature("score", FLOAT)
     left = encode(example("train", 0) | {"score": float("nan")})
@@ -223,7 +221,6 @@ def test_a_nan_in_both_is_no_difference(make):
     assert lines[-1] == "  record 0 differs in text b'train 0' and b'new'"
 
 
-# DEFECT: scripts/compare.py _compare_record: arrays inside a nested feature end in ValueError
 def test_a_changed_value_inside_a_nested_feature_is_named(make):
     nested = {
         "pythonClassName": "tensorflow_datasets.core.features.features_dict.FeaturesDict",

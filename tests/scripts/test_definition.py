@@ -78,7 +78,6 @@ def test_another_visibility_is_refused(root, value):
     refused(root, f"the visibility of 'small' is '{value.strip(chr(39))}', it must be public or private")
 
 
-# DEFECT: scripts/definition.py read_definition: says that there is no dataset 'small', and asks: did you mean small?
 @pytest.mark.parametrize("block", ["", " 1", " []", " text"])
 def test_a_block_that_is_no_mapping_is_not_called_missing(root, block):
     (root / "params.yaml").write_text(f"toolchain: {{}}\nsmall:{block}\n")
@@ -87,7 +86,6 @@ def test_a_block_that_is_no_mapping_is_not_called_missing(root, block):
     assert "there is no dataset" not in str(raised.value)
 
 
-# DEFECT: scripts/definition.py read_definition, read_names: a name that YAML reads as a number ends in TypeError
 def test_a_name_that_is_a_number_is_no_obstacle(root):
     with (root / "params.yaml").open("a") as file:
         file.write("2024: {}\n")

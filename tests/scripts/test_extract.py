@@ -165,7 +165,6 @@ def test_a_system_without_the_exchange_replaces_too(small, prepared, tmp_path, m
     assert [path.name for path in to.rglob("*") if path.name == "mine" or path.name.startswith(".")] == []
 
 
-# DEFECT: scripts/extract.py _exchange: if the second rename fails, the old folder goes with the scratch folder
 def test_a_replacement_that_fails_midway_on_such_a_system_leaves_the_old_folder(small, tmp_path, monkeypatch):
     to = tmp_path / "to"
     make_folder(to / VERSION)
@@ -344,7 +343,6 @@ def test_a_member_at_an_absolute_path_is_refused_by_name(small, tmp_path):
     assert tree(tmp_path) == before
 
 
-# DEFECT: scripts/extract.py _members: a path without parts ends in IndexError instead of LoaderError
 @pytest.mark.parametrize("path", ["", ".", "./."])
 def test_a_member_without_a_name_is_refused(small, tmp_path, path):
     forged(small, path)
@@ -354,7 +352,6 @@ def test_a_member_without_a_name_is_refused(small, tmp_path, path):
     assert tree(tmp_path) == before
 
 
-# DEFECT: scripts/extract.py _members: a member that another one needs as its folder ends in OSError, not LoaderError
 @pytest.mark.parametrize("path", ["small", "small/1.0.0", "small/1.0.0/features.json/x"])
 def test_a_member_in_the_place_of_another_ones_folder_is_refused(small, tmp_path, path):
     forged(small, path)
@@ -363,7 +360,6 @@ def test_a_member_in_the_place_of_another_ones_folder_is_refused(small, tmp_path
     assert files(tmp_path / "to") == {}
 
 
-# DEFECT: scripts/extract.py _members: a path that is listed twice ends in FileExistsError instead of LoaderError
 @pytest.mark.parametrize(
     "path", ["small/1.0.0/features.json", "small/1.0.0//features.json", "small/./1.0.0/features.json"]
 )
@@ -374,7 +370,6 @@ def test_a_path_that_is_listed_twice_is_refused(small, tmp_path, path):
     assert files(tmp_path / "to") == {}
 
 
-# DEFECT: scripts/extract.py extract: a member beside the version's folder replaces what lies there, unasked
 def test_a_member_in_another_versions_folder_never_overwrites_it(small, tmp_path):
     to = tmp_path / "to"
     (to / "small/0.9.0").mkdir(parents=True)
@@ -422,7 +417,6 @@ def test_a_tar_with_more_than_its_header_lists_is_refused(small, tmp_path, what)
     assert tree(tmp_path) == before
 
 
-# DEFECT: scripts/verify.py check_tar: tarfile raises ValueError, not TarError, on such an entry
 def test_a_tar_with_a_malformed_sparse_entry_is_refused(small, tmp_path):
     forgery = take_apart(small)
     forgery.extra.append(extra(tarfile.REGTYPE, pax_headers={"GNU.sparse.map": "no,number"}))

@@ -113,14 +113,14 @@ def test_point_makes_a_remote_that_is_not_there(root):
 
 
 def point_here(root):
-    point_local(root, LOCAL, "http://127.0.0.1:9000", root / "credentials", "datasets")
+    point_local(root, LOCAL, "http://127.0.0.1:9000", root / "credentials")
 
 
 def test_point_local_writes_the_file_that_git_ignores_and_no_other(root):
     before = (root / ".dvc/config").read_bytes()
     point_here(root)
     assert (root / ".dvc/config").read_bytes() == before
-    expected = {"endpointurl": "http://127.0.0.1:9000", "region": "us-east-1", "profile": "datasets"}
+    expected = {"endpointurl": "http://127.0.0.1:9000", "region": "us-east-1", "profile": "datasets-s3"}
     for name, remote in local(root).items():
         assert remote == {**expected, "url": LOCAL[name], "credentialpath": str(root / "credentials")}
     assert set(local(root)) == {"public", "private"}
@@ -167,7 +167,6 @@ def test_clear_local_is_at_ease_where_there_is_nothing_to_clear(root):
     assert local(root) == {}
 
 
-# DEFECT: scripts/remote.py clear_local: what a person wrote there by hand goes too, and `make remote` calls it
 def test_clear_local_keeps_a_profile_that_point_local_did_not_write(root):
     dvc(root, "remote", "modify", "--local", "private", "profile", "ours")
     clear_local(root)

@@ -280,14 +280,12 @@ def test_a_folder_in_the_place_of_a_mirrors_file_is_passed_over(small, server, m
     assert sources(small).find(source(server.answer("/up"))).read_bytes() == DATA
 
 
-# DEFECT: scripts/sources.py _keep: a folder in the file's place ends in IsADirectoryError, the doors are not listed
 def test_a_folder_in_the_place_of_the_file_at_hand_is_an_error_that_names_it(small, folder, server):
     (folder / NAME).mkdir(parents=True)
     with pytest.raises(ScriptError, match=f"sources/small/{NAME}"):
         sources(small).find(source(server.answer("/up")))
 
 
-# DEFECT: scripts/sources.py _download: requests unpacks what a server calls gzip-encoded, and the file is lost
 @pytest.mark.parametrize("encoding", ["gzip", "x-gzip"])
 def test_a_compressed_file_arrives_as_it_is_though_the_server_names_its_compression(small, server, encoding):
     # as Apache does with AddEncoding
@@ -305,7 +303,6 @@ def test_leftovers_of_a_run_that_was_killed_are_cleaned(small, folder, server):
     assert kept(folder) == {NAME: DATA, "other.bin": b"mine"}
 
 
-# DEFECT: scripts/sources.py Sources.__init__: rmtree refuses a link to a folder, so every build ends in OSError
 def test_a_hidden_link_to_a_folder_is_no_obstacle(small, folder, server, tmp_path):
     put(tmp_path / "elsewhere/mine", b"mine")
     folder.mkdir(parents=True)
@@ -330,7 +327,6 @@ def test_a_download_that_is_interrupted_leaves_nothing(small, folder, server, mo
     assert kept(folder) == {}
 
 
-# DEFECT: scripts/sources.py _check_name: an empty name (a URL that ends in /) is taken for a plain one
 @pytest.mark.parametrize("filename", ["../x", "a/b", "/etc/passwd", "..", ".", ".hidden", "x/", "../small/x", ""])
 def test_a_name_that_is_no_plain_file_name_is_refused(small, folder, server, filename):
     with pytest.raises(ScriptError, match=r"in checksums\.tsv is no plain file name"):

@@ -146,7 +146,6 @@ def test_another_attribute_in_a_tar_header_is_found_though_its_checksum_fits(sma
     refused(small, loader.IntegrityError, r"not plain files of format 1: small/1\.0\.0/features\.json")
 
 
-# DEFECT: scripts/verify.py check_tar: tarfile takes any broken header behind the first member for the tar's end
 def test_a_broken_end_of_the_tar_is_found_though_everything_above_it_is_signed(small):
     last = infos(small)[FIRST_SHARD.replace("00000-of", "00001-of")]
     end = last.offset_data + -(-last.size // 512) * 512
@@ -280,7 +279,6 @@ def test_a_number_of_records_that_contradicts_the_record_index_is_found(small):
     refused(small, loader.IntegrityError, "holds 5,300 records of split train, its record index says otherwise")
 
 
-# DEFECT: scripts/verify.py _check_records: sees the splits of dataset_info.json only; `loader.load` refuses this one
 def test_a_split_that_only_the_record_index_knows_is_found(small):
     forgery = take_apart(small)
     forgery.splits["ghost"] = 3
@@ -298,13 +296,11 @@ def in_another_order(root):
     forgery.sign()
 
 
-# DEFECT: scripts/verify.py _check_records: walks the rows in the order of dataset_info.json, the loader in the header's
 def test_splits_in_another_order_in_the_record_index_are_found(small):
     in_another_order(small)
     refused(small, loader.IntegrityError, "record index")
 
 
-# DEFECT: loader/_load.py load: compares the splits as dicts, so their order may differ, and with it what a row is
 def test_splits_in_another_order_never_make_the_loader_give_one_split_for_another(small):
     in_another_order(small)
     with pytest.raises(loader.IntegrityError, match="contradicts itself"):
