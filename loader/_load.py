@@ -69,7 +69,7 @@ def load(
     >>> import loader
     >>> info, train = loader.load("digit", split="train")
     >>> len(train), int(train[0]["label"])
-    (1350, 6)
+    (1350, 3)
     """
     path, manifest, entry = _ensure(name, config, repo)
     artifact = Artifact(path, manifest, entry)

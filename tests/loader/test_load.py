@@ -1,5 +1,6 @@
 """Finding repositories, datasets and folders; what importing costs."""
 
+import doctest
 import json
 import os
 import shutil
@@ -72,6 +73,18 @@ def test_an_unknown_split_lists_the_splits(small):
 def test_an_unknown_config_is_an_error(small):
     with pytest.raises(loader.NotFoundError, match="has no config 'big'"):
         loader.load("small", config="big", repo=small)
+
+
+def test_the_examples_in_the_docstrings_are_true(built, monkeypatch):
+    monkeypatch.chdir(built("digit").root)
+    finder, runner = doctest.DocTestFinder(), doctest.DocTestRunner(verbose=False)
+    attempted = 0
+    for name in loader.__all__:
+        for example in finder.find(getattr(loader, name), name, module=False, globs={}):
+            outcome = runner.run(example)
+            assert outcome.failed == 0
+            attempted += outcome.attempted
+    assert attempted == 3
 
 
 def test_every_error_is_a_loader_error():
