@@ -64,7 +64,7 @@ def test_a_changed_definition_changes_the_artifact_and_a_verify_says_what(tiny):
 def test_the_definitions_readme_may_change_without_a_rebuild(tiny):
     make(tiny, "build", "DATASET=tiny")
     (tiny.root / "datasets/standard/tiny/README.md").write_text("# tiny\n")
-    (tiny.root / "datasets/standard/tiny/__pycache__").mkdir()
+    (tiny.root / "datasets/standard/tiny/__pycache__").mkdir(exist_ok=True)
     (tiny.root / "datasets/standard/tiny/__pycache__/x.pyc").write_text("")
     assert "didn't change" in make(tiny, "build", "DATASET=tiny")
 
