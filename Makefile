@@ -18,26 +18,26 @@ setup: $(READY) ## make .venv from the lock file (every other target does so by 
 $(READY): requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "error: Python 3.11 or newer is needed, $(PYTHON) is " + sys.version.split()[0] + "; name another with: make setup PYTHON=...")'
 	@echo "setting up $(VENV) (3 GB, some minutes)"
-	@rm -rf $(VENV)
-	@$(PYTHON) -m venv $(VENV)
+	@# not the $(VENV) that may be active, and that goes now
+	@base=$$($(PYTHON) -c 'import sys; print(sys._base_executable)') && rm -rf $(VENV) && $$base -m venv $(VENV)
 	@$(VENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	@$(VENV)/bin/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
-build: $(READY) .dataset ## build a dataset: DATASET=mnist [OVERWRITE=1]
-	@dvc repro $(if $(OVERWRITE),--force --single-item )$(DATASET)
+build: .dataset $(READY) ## build a dataset: DATASET=mnist [OVERWRITE=1]
+	@dvc repro $(if $(filter 1,$(OVERWRITE)),--force --single-item )$(DATASET)
 
-verify: $(READY) .dataset ## check an artifact against all records: DATASET=mnist [REBUILD=1]
-	@$(RUN) verify $(DATASET) $(if $(REBUILD),--rebuild)
+verify: .dataset $(READY) ## check an artifact against all records: DATASET=mnist [REBUILD=1]
+	@$(RUN) verify '$(DATASET)' $(if $(filter 1,$(REBUILD)),--rebuild)
 
-extract: $(READY) .dataset ## unpack an artifact for TFDS: DATASET=mnist [TO=folder] [OVERWRITE=1]
-	@$(RUN) extract $(DATASET) $(if $(TO),--to '$(TO)') $(if $(OVERWRITE),--overwrite)
+extract: .dataset $(READY) ## unpack an artifact for TFDS: DATASET=mnist [TO=folder] [OVERWRITE=1]
+	@$(RUN) extract '$(DATASET)' $(if $(TO),--to '$(TO)') $(if $(filter 1,$(OVERWRITE)),--overwrite)
 
-push: $(READY) .dataset ## push an artifact to its remote: DATASET=mnist PUBLIC=1
-	@$(RUN) push $(DATASET) $(if $(PUBLIC),--public)
+push: .dataset $(READY) ## push an artifact to its remote: DATASET=mnist PUBLIC=1
+	@$(RUN) push '$(DATASET)' $(if $(and $(filter 1,$(PUBLIC)),$(filter command,$(origin PUBLIC))),--public)
 
-pull: $(READY) .dataset ## pull an artifact from its remote: DATASET=mnist
-	@$(RUN) pull $(DATASET)
+pull: .dataset $(READY) ## pull an artifact from its remote: DATASET=mnist
+	@$(RUN) pull '$(DATASET)'
 
 s3: $(READY) ## start a real S3 server on this machine and point this clone at it: [DIR=folder]
 	@$(RUN) s3 $(if $(DIR),--directory '$(DIR)')
@@ -50,7 +50,7 @@ remote: $(READY) ## point the remotes at real buckets: PUBLIC=s3://... PRIVATE=s
 	@$(RUN) remote --public '$(PUBLIC)' --private '$(PRIVATE)' $(if $(ENDPOINT),--endpoint '$(ENDPOINT)')
 
 test: $(READY) ## run the everyday tests, or every one: [ALL=1]
-	@$(VENV)/bin/python -m pytest -n 2 $(if $(ALL),,-m 'not slow')
+	@$(VENV)/bin/python -m pytest -n 2 $(if $(filter 1,$(ALL)),,-m 'not slow')
 
 lint: $(READY) ## check style and types
 	@ruff check .

@@ -44,7 +44,7 @@ class Artifact:
     @property
     def mend(self) -> str:
         """The command that brings the recorded artifact back."""
-        return f"replace it with: rm {self.path} && dvc pull {self.manifest.name}"
+        return f"remove it, and it is fetched anew when it is next loaded or pulled: rm {self.path}"
 
     def error(self, what: str) -> IntegrityError:
         """Return an error that names this artifact, says `what` of it, and how to mend it."""
@@ -73,7 +73,7 @@ class Artifact:
             raise ManifestError(
                 f"{self._whose} does not belong to the manifest {self.manifest.path} (its record index differs): "
                 f"one of the two was changed or is of another revision; restore both with: "
-                f"git checkout -- artifacts/{self.manifest.path.name} && dvc checkout -f {self.manifest.name}"
+                f"git checkout -- dvc.lock artifacts/{self.manifest.path.name} && dvc pull -f {self.manifest.name}"
             )
         try:
             return _index.parse(data, tar_size=entry.size)

@@ -172,6 +172,8 @@ def _encoded_leaf(feature: Tensor | Audio, key: str) -> Leaf:
 def _image_leaf(feature: Image, key: str) -> Leaf:
     import cv2
 
+    if len(feature.shape) != 3:
+        raise UnsupportedError(f"feature {key!r}: images of shape {feature.shape} cannot be decoded")
     channels = feature.shape[-1]
     if channels not in (1, 3, 4):
         raise UnsupportedError(f"feature {key!r}: images of {channels} channels cannot be decoded")

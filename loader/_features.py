@@ -49,24 +49,33 @@ class ClassLabel:
     num_classes
         Number of classes.
     names
-        Their names; the numbers as text where the dataset names none.
+        Their names; empty where the dataset gives them none.
     """
 
     num_classes: int
-    names: tuple[str, ...]
+    names: tuple[str, ...] = ()
     shape: Shape = ()
     dtype: npt.DTypeLike = np.int64
 
     def int2str(self, number: int) -> str:
-        """Return the name of class `number`."""
-        return self.names[number]
+        """Return the name of class `number`; the number as text where classes have no names."""
+        return self.names[number] if self.names else str(number)
 
     def str2int(self, name: str) -> int:
-        """Return the number of class `name`."""
+        """Return the number of class `name`.
+
+        Raises
+        ------
+        NotFoundError
+            There is no such class.
+        """
+        if not self.names and name.isdecimal() and int(name) < self.num_classes:
+            return int(name)
         try:
             return self.names.index(name)
         except ValueError as error:
-            raise NotFoundError(f"there is no class {name!r}; the classes: {', '.join(self.names)}") from error
+            known = ", ".join(self.names) or f"0 to {self.num_classes - 1}"
+            raise NotFoundError(f"there is no class {name!r}; the classes: {known}") from error
 
 
 @dataclass(frozen=True)
@@ -130,7 +139,7 @@ def parse_features(document: Any, read_file: Callable[[str], bytes]) -> Features
     """
     try:
         features = _parse(document, (), read_file)
-    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError, OverflowError) as error:
         raise DecodeError(f"features.json is not one of TFDS: {error!r}") from error
     if not isinstance(features, FeaturesDict):
         raise UnsupportedError("features.json: only datasets whose top level is a FeaturesDict can be read")
@@ -164,7 +173,7 @@ def _class_label(num_classes: int, path: tuple[str, ...], read_file: Callable[[s
     try:
         text = read_file("-".join(path) + ".labels.txt").decode()
     except FileNotFoundError:
-        return ClassLabel(num_classes, tuple(str(number) for number in range(num_classes)))
+        return ClassLabel(num_classes)
     return ClassLabel(num_classes, tuple(name.strip() for name in text.split("\n") if name.strip()))
 
 

@@ -35,8 +35,10 @@ def fetch(root: Path, path: Path, name: str) -> None:
         It could not be pulled; the message says why.
     """
     lock = root / ".dvc" / "tmp" / f"fetch-{path.name}.lock"
+    if not lock.parent.parent.is_dir():
+        raise FetchError(f"{name}: {root} has no .dvc folder; restore it with: git checkout -- .dvc")
     try:
-        lock.parent.mkdir(parents=True, exist_ok=True)
+        lock.parent.mkdir(exist_ok=True)
         with FileLock(lock):
             if not path.exists():
                 _pull(root, path, name)
@@ -46,12 +48,15 @@ def fetch(root: Path, path: Path, name: str) -> None:
 
 def _pull(root: Path, path: Path, name: str) -> None:
     python_path = os.pathsep.join(filter(None, (os.fspath(PACKAGE_PARENT), os.environ.get("PYTHONPATH"))))
+    # -P: the working folder may have modules of the same names as DVC's
     done = subprocess.run(
-        [sys.executable, "-m", "loader._pull", os.fspath(root), os.fspath(path.relative_to(root))],
+        [sys.executable, "-P", "-m", "loader._pull", os.fspath(root), os.fspath(path.relative_to(root))],
         env={**os.environ, "PYTHONPATH": python_path},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
-        stderr=None if sys.stderr.isatty() else subprocess.PIPE,  # a terminal sees DVC's progress
+        stderr=None
+        if sys.stderr is not None and sys.stderr.isatty()
+        else subprocess.PIPE,  # a terminal sees DVC's progress
     )
     try:
         reason = json.loads(done.stdout)["error"]

@@ -35,25 +35,27 @@ class SplitInfo:
             They are named by a template that is not one of TFDS.
         """
         count = f"{self.num_shards:05d}"
-        try:
-            return [
-                self.filepath_template.format(
-                    DATASET=dataset,
-                    SPLIT=self.name,
-                    FILEFORMAT="tfrecord",
-                    SHARD_INDEX=f"{shard:05d}",
-                    NUM_SHARDS=count,
-                    SHARD_X_OF_Y=f"{shard:05d}-of-{count}",
-                )
-                for shard in range(self.num_shards)
-            ]
-        except (KeyError, IndexError, ValueError, AttributeError) as error:
-            raise UnsupportedError(f"{dataset}: shard names like {self.filepath_template!r} cannot be read") from error
+        names = []
+        for shard in range(self.num_shards):
+            name = self.filepath_template
+            for field, value in (
+                ("DATASET", dataset),
+                ("SPLIT", self.name),
+                ("FILEFORMAT", "tfrecord"),
+                ("SHARD_INDEX", f"{shard:05d}"),
+                ("NUM_SHARDS", count),
+                ("SHARD_X_OF_Y", f"{shard:05d}-of-{count}"),
+            ):
+                name = name.replace(f"{{{field}}}", value)
+            if "{" in name or "/" in name or "\0" in name:
+                raise UnsupportedError(f"{dataset}: shard names like {self.filepath_template!r} cannot be read")
+            names.append(name)
+        return names
 
 
 @dataclass(frozen=True)
-class DatasetInfo:
-    """A dataset, described; the names of the fields are those of `tfds.core.DatasetInfo`.
+class Description:
+    """A dataset, described but for its features; the names of the fields are those of `tfds.core.DatasetInfo`.
 
     Attributes
     ----------
@@ -63,8 +65,6 @@ class DatasetInfo:
         As its builder gives them; empty where it does not.
     license
         As the repository records it; empty where nothing is recorded.
-    features
-        What an example holds.
     splits
         The splits by name.
     """
@@ -76,7 +76,6 @@ class DatasetInfo:
     citation: str
     homepage: str
     license: str
-    features: FeaturesDict
     splits: dict[str, SplitInfo]
 
     @property
@@ -85,8 +84,21 @@ class DatasetInfo:
         return "/".join(part for part in (self.name, self.config_name, self.version) if part)
 
 
+@dataclass(frozen=True)
+class DatasetInfo(Description):
+    """A dataset, described.
+
+    Attributes
+    ----------
+    features
+        What an example holds, by name.
+    """
+
+    features: FeaturesDict
+
+
 def read_info(read_file: Callable[[str], bytes], *, license: str = "") -> DatasetInfo:
-    """Read the description that TFDS wrote beside the records.
+    """Read the description that TFDS wrote beside the records, and the features.
 
     Parameters
     ----------
@@ -102,28 +114,47 @@ def read_info(read_file: Callable[[str], bytes], *, license: str = "") -> Datase
     UnsupportedError
         The records are not TFRecord, or a feature cannot be decoded.
     """
+    description = read_description(read_file, license=license)
+    try:
+        features = parse_features(json.loads(read_file("features.json")), read_file)
+    except (FileNotFoundError, ValueError, RecursionError) as error:
+        raise DecodeError(f"no features.json that TFDS wrote: {error!r}") from error
+    return DatasetInfo(**vars(description), features=features)
+
+
+def read_description(read_file: Callable[[str], bytes], *, license: str = "") -> Description:
+    """Read the description alone, which needs no knowledge of the features.
+
+    Parameters and errors are those of `read_info`.
+    """
     try:
         raw: dict[str, Any] = json.loads(read_file("dataset_info.json"))
-        features = parse_features(json.loads(read_file("features.json")), read_file)
         if raw.get("fileFormat", "tfrecord") != "tfrecord":
             raise UnsupportedError(f"{raw['name']}: its records are {raw['fileFormat']}; only tfrecord can be read")
         splits = [_split(split) for split in raw["splits"]]
-        return DatasetInfo(
-            name=raw["name"],
-            version=raw["version"],
-            config_name=raw.get("configName") or None,
-            description=raw.get("description", ""),
-            citation=raw.get("citation", ""),
-            homepage=next(iter(raw.get("location", {}).get("urls", ())), ""),
-            license=license or raw.get("redistributionInfo", {}).get("license", ""),
-            features=features,
+        return Description(
+            name=_text(raw["name"]),
+            version=_text(raw["version"]),
+            config_name=_text(raw.get("configName", "")) or None,
+            description=_text(raw.get("description", "")),
+            citation=_text(raw.get("citation", "")),
+            homepage=_text(next(iter(raw.get("location", {}).get("urls", ())), "")),
+            license=license or _text(raw.get("redistributionInfo", {}).get("license", "")),
             splits={split.name: split for split in splits},
         )
-    except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise DecodeError(f"no description that TFDS wrote: {error!r}") from error
+    except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError) as error:
+        raise DecodeError(f"no dataset_info.json that TFDS wrote: {error!r}") from error
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r} is no text")
+    return value
 
 
 def _split(raw: dict[str, Any]) -> SplitInfo:
     lengths = tuple(int(length) for length in raw.get("shardLengths", ()))
     template = raw.get("filepathTemplate") or "{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_X_OF_Y}"
-    return SplitInfo(raw["name"], sum(lengths), int(raw.get("numBytes", 0)), lengths, template)
+    if any(length < 0 for length in lengths):
+        raise ValueError("a shard has a negative number of records")
+    return SplitInfo(_text(raw["name"]), sum(lengths), int(raw.get("numBytes", 0)), lengths, _text(template))

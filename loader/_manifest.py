@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -85,13 +86,13 @@ def read_manifest(path: Path) -> Manifest:
         return Manifest(path, name, str(raw["version"]), entries, raw)
     except FileNotFoundError as error:
         raise ManifestError(f"{name}: the manifest {path} is missing; {mend}") from error
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError) as error:
         reason = f"{error} is missing" if isinstance(error, KeyError) else error
         raise ManifestError(f"{name}: {path} is not a usable manifest ({reason}); {mend}") from error
 
 
 def _entry(filename: str, entry: dict[str, Any]) -> ArtifactEntry:
-    if "/" in filename or "\\" in filename or filename.startswith("."):
+    if not re.fullmatch(r"[\w-][\w.-]{0,200}", filename):
         raise ValueError(f"{filename!r} is not the name of a file in artifacts/")
     index = entry["index"]
     found = ArtifactEntry(

@@ -11,9 +11,10 @@ from pathlib import Path
 
 from dvc.exceptions import CheckoutError, DvcException
 from dvc.lock import LockError
+from dvc.repo import Repo
 
 from loader._errors import FetchError
-from loader._remote import locate, open_repo
+from loader._remote import RemoteObject, locate, open_repo
 
 LOCK_WAIT_SECONDS = 600
 
@@ -28,31 +29,36 @@ def pull(root: Path, path: Path) -> None:
     """
     repo = open_repo(root)
     found = locate(repo, path)
+    try:
+        _bring(repo, path, found)
+    except DvcException as error:
+        if path.exists():
+            raise FetchError(f"{path} is in the way, and DVC has no copy of it; remove it first: rm {path}") from error
+        if isinstance(error, CheckoutError):
+            raise FetchError(
+                f"the object on remote {found.remote!r} is not the one that dvc.lock records: it has another md5 "
+                f"({found.url}); whoever has the right one can remove it there and run: make push"
+            ) from error
+        found.stored()  # raises where the remote itself is the reason
+        raise FetchError(f"the transfer from {found.url} failed: {error}") from error
+
+
+def _bring(repo: Repo, path: Path, found: RemoteObject) -> None:
     if found.cached:
-        # without asking the remote, which a pull does even for what is in the cache
-        _when_free(repo.checkout, path)
+        _when_free(repo.checkout, path)  # without asking the remote, which a pull does even for what is in the cache
         return
     # DVC says of most failures only that there was one, so the object is looked at before
-    stored = found.stored_size()
+    stored = found.stored()
     if stored is None:
         raise FetchError(
             f"remote {found.remote!r} does not have it ({found.url}); whoever has it can run: dvc push {path.stem}"
         )
-    if stored != found.size:
+    if stored.size != found.size:
         raise FetchError(
-            f"the object on remote {found.remote!r} has {stored:,} bytes, dvc.lock records {found.size:,} "
+            f"the object on remote {found.remote!r} has {stored.size:,} bytes, dvc.lock records {found.size:,} "
             f"({found.url}); whoever has the right one can run: make push"
         )
-    try:
-        _when_free(repo.pull, path)
-    except CheckoutError as error:
-        raise FetchError(
-            f"the object on remote {found.remote!r} is not the one that dvc.lock records: "
-            f"it has another md5 ({found.url})"
-        ) from error
-    except DvcException as error:
-        found.stored_size()  # raises where the remote itself is the reason
-        raise FetchError(f"the transfer from {found.url} failed: {error}") from error
+    _when_free(repo.pull, path)
 
 
 def _when_free(bring: Callable[..., object], path: Path) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,11 +13,18 @@ from botocore.exceptions import BotoCoreError, ClientError, NoCredentialsError, 
 from botocore.session import Session
 from dvc.exceptions import DvcException
 from dvc.repo import Repo
-from dvc_objects.errors import ObjectFormatError
 
 from loader._errors import FetchError
 
 _CREDENTIAL_OPTIONS = ("access_key_id", "profile", "credentialpath", "allow_anonymous_login")
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What a remote says of an object: its bytes, and its md5 where it knows it."""
+
+    size: int
+    md5: str | None
 
 
 @dataclass(frozen=True)
@@ -46,8 +55,8 @@ class RemoteObject:
     endpoint: str
     cached: bool
 
-    def stored_size(self) -> int | None:
-        """Return the bytes of the object on the remote, None where there is no object.
+    def stored(self) -> Stored | None:
+        """Return what the remote says of the object, None where there is none.
 
         Raises
         ------
@@ -56,11 +65,20 @@ class RemoteObject:
         """
         try:
             # not through DVC's or s3fs's listings, which may be cached
-            return int(self.filesystem.fs.info(self._key, refresh=True)["size"])
+            info = self.filesystem.fs.info(self._key, refresh=True)
         except FileNotFoundError:
             return None
         except (OSError, BotoCoreError, ClientError) as error:
             raise FetchError(explain(error, self.remote, self.endpoint)) from error
+
+        etag = str(info.get("ETag", "")).strip('"')
+        # of an object that was uploaded in one piece, the ETag is the md5
+        return Stored(int(info["size"]), etag if re.fullmatch("[0-9a-f]{32}", etag) else None)
+
+    def is_sound(self) -> bool:
+        """Return whether the remote has the object whole, as far as the remote can tell."""
+        found = self.stored()
+        return found is not None and found.size == self.size and found.md5 in (None, self.md5)
 
     def put(self, path: Path) -> None:
         """Store the file at `path` as the object, over whatever is there.
@@ -145,11 +163,19 @@ def locate(repo: Repo, path: Path) -> RemoteObject:
 
 
 def _is_cached(repo: Repo, md5: str) -> bool:
+    """Whether DVC's cache has the object; what is rotten is dropped, because DVC itself trusts every read-only file.
+
+    It is often the very file that is rotten in the work tree: the two are links to one.
+    """
+    path = Path(repo.cache.local.oid_to_path(md5))
     try:
-        repo.cache.local.check(md5)  # what is rotten, DVC drops
-    except (FileNotFoundError, ObjectFormatError):
+        with path.open("rb") as file:
+            found = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+    except OSError:
         return False
-    return True
+    if found != md5:
+        path.unlink()
+    return found == md5
 
 
 def explain(error: BaseException, remote: str, endpoint: str) -> str:

@@ -29,15 +29,20 @@ def find_repository(repo: str | os.PathLike[str] | None = None) -> Path:
             root = Path(named).expanduser().resolve()
             if not _is_repository(root):
                 raise NotFoundError(
-                    f"{origin}={os.fspath(named)} is not a datasets repository (no dvc.yaml, datasets/, artifacts/)"
+                    f"{origin}={os.fspath(named)} is not a datasets repository: "
+                    f"it lacks dvc.yaml, artifacts/, or params.yaml with a toolchain"
                 )
             return root
-    here = Path.cwd()
-    for folder in (here, *here.parents, Path(__file__).resolve().parent.parent):
+    try:
+        here = [Path.cwd(), *Path.cwd().parents]
+    except FileNotFoundError:  # the working folder was removed
+        here = []
+    for folder in (*here, Path(__file__).resolve().parent.parent):
         if _is_repository(folder):
             return folder
     raise NotFoundError(
-        f"no datasets repository in {here} or above it; work inside one, or name it with repo= or {REPOSITORY_VARIABLE}"
+        f"no datasets repository in the working folder or above it; "
+        f"work inside one, or name it with repo= or {REPOSITORY_VARIABLE}"
     )
 
 
@@ -55,7 +60,7 @@ def find_manifest(root: Path, name: str) -> Manifest:
     recorded = {file.stem for file in (root / ARTIFACTS).glob("*.json")}
     if name in recorded:
         return read_manifest(path)
-    if f"{ARTIFACTS}/{name}.json" in (root / "dvc.yaml").read_text(encoding="utf-8"):
+    if f"{ARTIFACTS}/{name}.json" in (root / "dvc.yaml").read_text(encoding="utf-8", errors="replace"):
         raise ManifestError(
             f"{name}: the manifest {path} is missing; restore it with: git checkout -- {ARTIFACTS}/{name}.json, "
             f"or build the dataset with: make build DATASET={name}"
@@ -66,4 +71,10 @@ def find_manifest(root: Path, name: str) -> Manifest:
 
 
 def _is_repository(folder: Path) -> bool:
-    return (folder / "dvc.yaml").is_file() and (folder / "datasets").is_dir() and (folder / ARTIFACTS).is_dir()
+    """Another project that uses DVC may have files and folders of these names too, but not a toolchain."""
+    try:
+        params = (folder / "params.yaml").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return False
+    has_toolchain = any(line.startswith("toolchain:") for line in params.splitlines())
+    return has_toolchain and (folder / "dvc.yaml").is_file() and (folder / ARTIFACTS).is_dir()

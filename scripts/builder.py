@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import signal
 import sys
 import tempfile
 import traceback
@@ -145,10 +146,14 @@ def _make_builder(definition: Definition, data_dir: Path) -> tfds.core.DatasetBu
         ) from error
     except ScriptError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise ScriptError(f"{definition.name}: its builder cannot be made: {_where(error, definition)}") from error
     if builder.name != definition.name:
         raise ScriptError(f"{definition.name}: its builder is called {builder.name!r}; the two names must be the same")
+    if str(builder.version) != definition.version:
+        raise ScriptError(
+            f"{definition.name}: params.yaml says version {definition.version}, its builder gives {builder.version}"
+        )
     return builder
 
 
@@ -173,12 +178,14 @@ def _import_builder(definition: Definition) -> Any:
     sys.modules[module_name] = module
     with tfds.core.registered.skip_registration():
         spec.loader.exec_module(module)
-    for value in vars(module).values():
-        if isinstance(value, type) and issubclass(value, tfds.core.DatasetBuilder) and value.__module__ == module_name:
-            builder_class: Any = value
-            builder_class.pkg_dir_path = tfds.core.Path(folder)
-            return builder_class
-    raise ScriptError(f"{definition.name}: {path} defines no TFDS builder")
+    found: Any
+    for found in vars(module).values():
+        if isinstance(found, type) and issubclass(found, tfds.core.DatasetBuilder):
+            builder_class: Any = found
+            if getattr(builder_class, "name", None) == definition.name:
+                builder_class.pkg_dir_path = tfds.core.Path(folder)
+                return builder_class
+    raise ScriptError(f"{definition.name}: {path} defines no TFDS builder of that name")
 
 
 def _inject(builder: Any, writer: _DeterministicWriter, sources: Sources) -> None:
@@ -204,12 +211,12 @@ def _inject(builder: Any, writer: _DeterministicWriter, sources: Sources) -> Non
             return promise.Promise.resolve(path)
 
         manager._download = download
-        # the door sources/<name>/ is ours, so that the manifest records every source, wherever it was found
-        manager._get_manually_downloaded_path = lambda _: None
         return manager
 
     builder._make_download_manager = make
     builder._example_writer = lambda: writer
+    for name in ("file", "sql", "tfds"):  # times and paths of this machine are no part of a dataset
+        setattr(builder.info, f"add_{name}_data_source_access", lambda *_, **__: None)
     builder._log_download_bytes = builder._log_download_done = lambda: None  # they name the scratch folder
 
 
@@ -218,14 +225,15 @@ def _run(builder: Any, definition: Definition, scratch: Path) -> None:
 
     config = tfds.download.DownloadConfig(
         extract_dir=scratch / "extracted",
-        manual_dir=definition.root / "sources" / definition.name,
         try_download_gcs=False,
     )
     try:
         builder.download_and_prepare(download_dir=scratch / "downloads", download_config=config)
     except ScriptError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
+        if isinstance(error, SystemExit) and error.code == 128 + signal.SIGTERM:
+            raise
         raise ScriptError(f"{definition.name}: its builder failed: {_where(error, definition)}") from error
 
 

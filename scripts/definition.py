@@ -153,21 +153,40 @@ def read_yaml(path: Path) -> dict[str, Any]:
     return content
 
 
+def read_stage(path: Path, name: str) -> dict[str, Any]:
+    """Return the stage `name` of a `dvc.yaml` or `dvc.lock`, empty where there is none.
+
+    Raises
+    ------
+    ScriptError
+        The file is missing or not of that form.
+    """
+    stages = read_yaml(path).get("stages") or {}
+    stage = stages.get(name) or {} if isinstance(stages, dict) else None
+    if not isinstance(stage, dict) or not isinstance(stage.get("outs") or [], list):
+        raise ScriptError(
+            f"{name}: {path} is not of the form that DVC writes: stages, by name, each with a list of outs"
+        )
+    return stage
+
+
 def _check_remote(definition: Definition) -> None:
-    """The output's remote in dvc.yaml is what DVC obeys, so it must be the visibility's."""
-    stages = read_yaml(definition.root / "dvc.yaml").get("stages") or {}
-    stage = stages.get(definition.name)
-    if not isinstance(stage, dict):
+    """The outputs' remote in dvc.yaml is what DVC obeys, so it must be the visibility's."""
+    stage = read_stage(definition.root / "dvc.yaml", definition.name)
+    if not stage:
         raise ScriptError(f"dvc.yaml has no stage {definition.name!r}, params.yaml has")
     tar = f"{ARTIFACTS}/{definition.tar.name}"
+    found = False
     for out in stage.get("outs") or ():
-        if isinstance(out, dict) and isinstance(out.get(tar), dict):
-            if out[tar].get("remote") == definition.visibility:
-                return
+        path, options = next(iter(out.items())) if isinstance(out, dict) else (out, None)
+        remote = options.get("remote") if isinstance(options, dict) else None
+        if remote != definition.visibility:
             raise ScriptError(
-                f"dvc.yaml sends {tar} to remote {out[tar].get('remote')!r}, but params.yaml calls {definition.name} "
+                f"dvc.yaml sends {path} to remote {remote!r}, but params.yaml calls {definition.name} "
                 f"{definition.visibility}; make the two agree"
             )
-    raise ScriptError(
-        f"dvc.yaml: the stage {definition.name!r} needs the output {tar} with remote: {definition.visibility}"
-    )
+        found = found or path == tar
+    if not found:
+        raise ScriptError(
+            f"dvc.yaml: the stage {definition.name!r} needs the output {tar} with remote: {definition.visibility}"
+        )

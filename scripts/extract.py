@@ -57,9 +57,7 @@ def extract(name: str, *, to: Path | None = None, overwrite: bool = False, root:
     version = PurePosixPath(members[0].path).parent
     target = to / version
     if (target.exists() or target.is_symlink()) and not overwrite:
-        raise ScriptError(
-            f"{name}: {target} is already there; replace it with: make extract DATASET={name} OVERWRITE=1"
-        )
+        raise ScriptError(f"{name}: {target} is already there; replace it with OVERWRITE=1")
     to.mkdir(parents=True, exist_ok=True)
     size = sum(member.size for member in members)
     if (free := shutil.disk_usage(to).free) < size:

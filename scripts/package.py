@@ -14,7 +14,7 @@ from typing import BinaryIO
 from loader import _index, _tfrecord
 from loader._errors import IntegrityError
 from loader._index import BLOCK_BYTES, BLOCK_RECORDS, HEADER_NAME, ROW, ROWS_NAME, Header, Member
-from loader._info import DatasetInfo, read_info
+from loader._info import Description, read_description
 from loader._manifest import ArtifactEntry
 from scripts.builder import KEY_BYTES, Prepared
 from scripts.errors import ScriptError
@@ -28,7 +28,7 @@ class Packed:
     """A finished tar: its entry for the manifest, and what it holds."""
 
     entry: ArtifactEntry
-    info: DatasetInfo
+    info: Description
 
 
 def pack(prepared: Prepared, target: Path, *, scratch: Path) -> Packed:
@@ -51,7 +51,7 @@ def pack(prepared: Prepared, target: Path, *, scratch: Path) -> Packed:
     ScriptError
         The disk is too small, or the builder's shards do not hold the records it announced.
     """
-    info = read_info(lambda name: (prepared.folder / name).read_bytes())
+    info = read_description(lambda name: (prepared.folder / name).read_bytes())
     shards = [
         (split.name, prepared.folder / name, records)
         for split in info.splits.values()

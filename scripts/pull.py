@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from loader._errors import FetchError
 from scripts.definition import ROOT, read_definition
 from scripts.verify import open_artifact
 
@@ -22,7 +23,10 @@ def pull(name: str, *, root: Path = ROOT) -> Path:
     definition = read_definition(name, root=root)
     from loader._pull import pull as dvc_pull
 
-    dvc_pull(root, definition.tar)
+    try:
+        dvc_pull(root, definition.tar)
+    except FetchError as error:
+        raise FetchError(f"{name}: {error}") from error
     open_artifact(definition).header  # noqa: B018  (its size and its record index against the manifest)
     return definition.tar
 

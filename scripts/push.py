@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
 
@@ -41,27 +40,23 @@ def push(name: str, *, public: bool, root: Path = ROOT) -> str:
     """
     definition = read_definition(name, root=root)
     _check_consent(definition, public)
-    from dvc.exceptions import DvcException
-
     from loader._remote import locate, open_repo
 
     repo = open_repo(root)
-    check_apart({remote: repo.config["remote"][remote]["url"] for remote in VISIBILITIES})
+    remotes = repo.config["remote"]
+    check_apart({remote: remotes.get(remote, {}).get("url", "") for remote in VISIBILITIES})
     found = locate(repo, definition.tar)
     if found.remote != definition.visibility:
         raise ScriptError(
             f"{name} is {definition.visibility}, dvc.yaml sends it to {found.remote!r}; make the two agree"
         )
     _check_recorded(definition, found.md5)
-    if found.stored_size() is None:
-        with suppress(DvcException):  # DVC says only that it failed; the next step says why
-            repo.push(targets=[str(definition.tar)])
-    if found.stored_size() != found.size:
-        # DVC believes what is there by its name, and what is there is broken or missing: put the proved file itself
+    if not found.is_sound():
+        # not through DVC, which sends what is in its cache, and believes what is on the remote by its name: what was
+        # just proved is what goes, to where DVC looks for it
         found.put(definition.tar)
-    after = found.stored_size()
-    if after != found.size:
-        raise ScriptError(f"{name}: after the push {found.url} has {after} bytes instead of {found.size:,}; push again")
+        if not found.is_sound():
+            raise ScriptError(f"{name}: after the push {found.url} is not what was sent; push again")
     return found.url
 
 

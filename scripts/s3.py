@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from filelock import FileLock
 
 from scripts.definition import ROOT
 from scripts.errors import ScriptError
@@ -51,13 +52,15 @@ def start(folder: Path) -> Server:
     ScriptError
         The server's program is missing, or it does not come up.
     """
-    running = find(folder)
-    if running is not None:
-        return running
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / "start.lock"):
+        return find(folder) or _start(folder)
+
+
+def _start(folder: Path) -> Server:
     weed = shutil.which("weed", path=os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", ""))))
     if weed is None:
         raise ScriptError("the S3 server's program, weed, is missing; install it with: make setup")
-    folder.mkdir(parents=True, exist_ok=True)
     _write_keys(folder)
     for _ in range(TRIES):
         server = _launch(weed, folder)
@@ -75,7 +78,7 @@ def stop(folder: Path) -> bool:
         return False
     os.kill(server.pid, signal.SIGTERM)
     deadline = time.monotonic() + STOP_SECONDS
-    while _is_weed(server.pid):
+    while _is_ours(server.pid, folder):
         if time.monotonic() > deadline:
             os.kill(server.pid, signal.SIGKILL)
         time.sleep(0.1)
@@ -86,9 +89,10 @@ def find(folder: Path) -> Server | None:
     """Return the server at work on `folder`, None where there is none."""
     try:
         state = json.loads((folder / "server.json").read_bytes())
-    except (OSError, ValueError):
+        server = Server(int(state["pid"]), str(state["endpoint"]), folder / "credentials")
+    except (OSError, ValueError, KeyError, TypeError):
         return None
-    return Server(state["pid"], state["endpoint"], folder / "credentials") if _is_weed(state["pid"]) else None
+    return server if _is_ours(server.pid, folder) else None
 
 
 def command(
@@ -111,7 +115,7 @@ def command(
         f"another clone: make s3 DIR={folder}\n"
         f"other programs: export AWS_ENDPOINT_URL={server.endpoint} "
         f"AWS_SHARED_CREDENTIALS_FILE={server.credentials} AWS_PROFILE={S3_PROFILE}\n"
-        f"end it with: make s3-stop"
+        f"end it with: make s3-stop" + ("" if folder == ROOT / ".s3" else f" DIR={folder}")
     )
 
 
@@ -223,11 +227,12 @@ def _is_free(port: int) -> bool:
     return True
 
 
-def _is_weed(pid: int) -> bool:
+def _is_ours(pid: int, folder: Path) -> bool:
+    """Whether the process is a server on this folder, and not another that took its number."""
     import psutil
 
     try:
         process = psutil.Process(pid)
-        return process.status() != psutil.STATUS_ZOMBIE and "weed" in process.name()
-    except psutil.Error:
+        return process.status() != psutil.STATUS_ZOMBIE and f"-dir={folder / 'data'}" in process.cmdline()
+    except (psutil.Error, ValueError):
         return False

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit, urlunsplit
 
 from scripts.definition import Definition
 from scripts.errors import DoorClosedError, ScriptError
@@ -59,6 +59,7 @@ class Sources:
             No door has it; every door is listed with its reason.
         """
         self._check_name(source)
+        self._check_alone(source)
         reasons = []
         for door, open_door in self._doors(source):
             try:
@@ -82,6 +83,14 @@ class Sources:
         if not source.filename or Path(source.filename).name != source.filename or source.filename.startswith("."):
             raise ScriptError(f"{self._definition.name}: {source.filename!r} in checksums.tsv is no plain file name")
 
+    def _check_alone(self, source: Source) -> None:
+        for other in self.used.values():
+            if other.filename == source.filename and other.sha256 != source.sha256:
+                raise ScriptError(
+                    f"{self._definition.name}: {source.url} and {other.url} are two files of one name, "
+                    f"{source.filename}; give one another name in the 4th column of checksums.tsv"
+                )
+
     def _doors(self, source: Source) -> Iterator[tuple[str, Callable[[], Path]]]:
         name, filename = self._definition.name, source.filename
         yield f"sources/{name}/{filename}", lambda: _checked(self._folder / filename, source)
@@ -90,7 +99,7 @@ class Sources:
             yield f"mirror ({MIRROR_VARIABLE})", _closed("the variable is not set")
         elif "://" in mirror:
             url = f"{mirror.rstrip('/')}/{name}/{quote(filename)}"
-            yield f"mirror {url}", lambda: self._download(url, source)
+            yield f"mirror {_shown(url)}", lambda: self._download(url, source)
         else:
             path = Path(mirror).expanduser() / name / filename
             yield f"mirror {path}", lambda: _checked(path, source)
@@ -106,10 +115,11 @@ class Sources:
         import urllib3
 
         def write(part: Path) -> None:
-            print(f"{self._definition.name}: downloading {url}", file=sys.stderr)
+            print(f"{self._definition.name}: downloading {_shown(url)}", file=sys.stderr)
             as_it_is = {"Accept-Encoding": "identity"}  # a .gz file is the source, not a way to send it
             with requests.get(url, stream=True, timeout=TIMEOUT_SECONDS, headers=as_it_is) as response:
-                response.raise_for_status()
+                if not response.ok:
+                    raise DoorClosedError(f"answers {response.status_code} {response.reason}")
                 received = 0
                 with part.open("wb") as file:
                     for chunk in response.raw.stream(CHUNK_BYTES, decode_content=False):
@@ -165,6 +175,12 @@ def _closed(reason: str) -> Callable[[], Path]:
         raise DoorClosedError(reason, worth_saying=False)
 
     return closed
+
+
+def _shown(url: str) -> str:
+    """The URL without what may be secret in it: user, password and query."""
+    parts = urlsplit(url)
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 
 def _short(error: Exception) -> str:

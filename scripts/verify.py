@@ -14,12 +14,12 @@ from loader import _index, _tfrecord
 from loader._artifact import Artifact
 from loader._errors import IntegrityError
 from loader._index import HEADER_NAME, ROW
-from loader._info import DatasetInfo, read_info
+from loader._info import Description, read_description
 from loader._manifest import read_manifest
 from scripts.compare import compare
-from scripts.definition import ROOT, Definition, read_definition, read_yaml
+from scripts.definition import ROOT, Definition, read_definition, read_stage
 from scripts.errors import ScriptError
-from scripts.files import CHUNK_BYTES
+from scripts.files import CHUNK_BYTES, hash_file
 from scripts.scratch import SCRATCH
 
 
@@ -37,6 +37,11 @@ def open_artifact(definition: Definition, folder: Path | None = None) -> Artifac
     manifest = read_manifest(folder / definition.manifest.name)
     entry = manifest.artifact()
     path = folder / entry.filename
+    if manifest.version != definition.version:
+        raise ScriptError(
+            f"{definition.name}: params.yaml says version {definition.version}, {manifest.path} {manifest.version}; "
+            f"build it with: make build DATASET={definition.name}"
+        )
     if not path.exists():
         raise ScriptError(
             f"{definition.name}: {path} is missing; get it with: make pull DATASET={definition.name}, "
@@ -61,7 +66,7 @@ def verify(name: str, *, rebuild: bool = False, root: Path = ROOT) -> list[str]:
     definition = read_definition(name, root=root)
     artifact = open_artifact(definition)
     checked = [_check_lock(definition, artifact), check_tar(artifact), _check_members(artifact)]
-    info = read_info(artifact.read_file)
+    info = read_description(artifact.read_file)
     checked.append(_check_records(artifact, info))
     if rebuild:
         checked.append(_check_rebuild(definition, artifact))
@@ -79,7 +84,13 @@ def command(
 
 def _check_lock(definition: Definition, artifact: Artifact) -> str:
     """Size and hashes, in one pass over the file."""
-    recorded = _locked(definition)
+    recorded = _locked(definition, definition.tar)
+    manifest_md5 = _locked(definition, definition.manifest).get("md5")
+    if hash_file(definition.manifest, "md5") != manifest_md5:
+        raise IntegrityError(
+            f"{definition.name}: {definition.manifest} is not what dvc.lock records; "
+            f"restore both with: git checkout -- dvc.lock artifacts/{definition.manifest.name}"
+        )
     md5, sha256 = hashlib.md5(usedforsecurity=False), hashlib.sha256()
     size = 0
     with artifact.path.open("rb") as file:
@@ -102,12 +113,12 @@ def _check_lock(definition: Definition, artifact: Artifact) -> str:
     return f"dvc.lock and manifest record these {size:,} bytes, md5 {found['md5']}"
 
 
-def _locked(definition: Definition) -> dict[str, object]:
-    stages = read_yaml(definition.root / "dvc.lock").get("stages") or {}
-    path = definition.tar.relative_to(definition.root).as_posix()
-    for out in (stages.get(definition.name) or {}).get("outs") or ():
-        if out.get("path") == path:
-            return dict(out)
+def _locked(definition: Definition, artifact: Path) -> dict[str, object]:
+    stage = read_stage(definition.root / "dvc.lock", definition.name)
+    path = artifact.relative_to(definition.root).as_posix()
+    for out in stage.get("outs") or ():
+        if isinstance(out, dict) and out.get("path") == path:
+            return out
     raise ScriptError(f"dvc.lock does not record {path}; build it with: make build DATASET={definition.name}")
 
 
@@ -115,7 +126,11 @@ def check_tar(artifact: Artifact) -> str:
     """The tar holds the header's members, where the header says, plain files, and nothing else."""
     try:
         with tarfile.open(artifact.path, "r:") as tar:
-            infos = tar.getmembers()
+            infos: list[tarfile.TarInfo] = []
+            for info in tar:
+                if infos and info.offset <= infos[-1].offset:  # a negative size leads back, for ever
+                    raise tarfile.ReadError("its members run backwards")
+                infos.append(info)
     except (tarfile.TarError, ValueError) as error:
         raise artifact.error(f"is not a sound tar ({error})") from error
     odd = [
@@ -146,7 +161,7 @@ def _check_members(artifact: Artifact) -> str:
     return f"every member and the {len(artifact.header.blocks)} blocks of the record index have their SHA-256"
 
 
-def _check_records(artifact: Artifact, info: DatasetInfo) -> str:
+def _check_records(artifact: Artifact, info: Description) -> str:
     """Walk every shard record by record, beside the index's rows."""
     if list(artifact.header.splits) != list(info.splits):  # in order, which is that of the rows
         raise artifact.error("has other splits in its record index than in its dataset_info.json")
@@ -186,6 +201,8 @@ def _check_rebuild(definition: Definition, artifact: Artifact) -> str:
         build(definition.name, root=definition.root, output=Path(folder))
         fresh = open_artifact(definition, Path(folder))
         differences = compare(artifact, fresh)
+        if not differences and fresh.manifest.raw != artifact.manifest.raw:
+            differences = [f"{definition.manifest.name} differs"]
     if differences:
         raise ScriptError(
             f"{definition.name}: a build from its sources differs from the recorded artifact:\n  "

@@ -37,6 +37,9 @@ def test_the_whole_path(tiny):
     assert "Running stage 'tiny'" in make(tiny, "build", "DATASET=tiny", "OVERWRITE=1")
     assert "a build from its sources gives the same bytes" in make(tiny, "verify", "DATASET=tiny", "REBUILD=1")
     assert "PUBLIC=1" in make(tiny, "push", "DATASET=tiny", check=False)
+    assert "PUBLIC=1" in make(tiny, "push", "DATASET=tiny", "PUBLIC=0", check=False)
+    inherited = tiny.run("make", "push", "DATASET=tiny", check=False, env={"PUBLIC": "1"})
+    assert "PUBLIC=1" in inherited.stderr
     assert "on the remote at s3://public/" in make(tiny, "push", "DATASET=tiny", "PUBLIC=1")
     (tiny.root / "artifacts/tiny.tar").unlink()
     shutil.rmtree(tiny.root / ".dvc/cache")

@@ -120,6 +120,7 @@ def test_what_is_rotten_in_the_dvc_cache_is_pulled_anew(pushed):
     data[data.index(b"train 4000")] ^= 1
     cached.chmod(0o644)
     cached.write_bytes(data)
+    cached.chmod(0o444)  # DVC believes what is read-only
     process = start(pushed)
     output, errors = process.communicate()
     assert (process.returncode, output.strip()) == (0, "5300 []"), errors
@@ -180,7 +181,39 @@ def test_a_damaged_artifact_comes_back_by_the_command_in_the_message(pushed):
     _, ds = loader.load("small", repo=pushed)
     with pytest.raises(loader.IntegrityError) as raised:
         list(ds["train"])
-    command = str(raised.value).partition("replace it with: ")[2]
+    command = str(raised.value).partition("or pulled: ")[2]
     subprocess.run(command, shell=True, cwd=pushed, check=True, capture_output=True)
     _, ds = loader.load("small", repo=pushed)
     assert len(list(ds["train"])) == 5300
+
+
+def test_rot_in_a_file_that_is_linked_to_the_cache_is_mended_by_the_same_command(pushed):
+    start(pushed).communicate()
+    tar = pushed / "artifacts/small.tar"
+    assert tar.stat().st_nlink > 1
+    with tar.open("r+b") as file:
+        position = tar.read_bytes().index(b"train 4000")
+        file.seek(position)
+        file.write(b"x")
+    _, ds = loader.load("small", repo=pushed)
+    with pytest.raises(loader.IntegrityError) as raised:
+        list(ds["train"])
+    subprocess.run(str(raised.value).partition("or pulled: ")[2], shell=True, cwd=pushed, check=True)
+    _, ds = loader.load("small", repo=pushed)
+    assert len(list(ds["train"])) == 5300
+
+
+def test_modules_in_the_working_folder_do_not_disturb(pushed, tmp_path):
+    for name in ("logging.py", "loader.py", "json.py"):
+        (tmp_path / name).write_text("raise RuntimeError('not this one')")
+    code = f"import sys; sys.path.insert(0, {os.fspath(ROOT)!r})\n{READ}"
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", code, pushed], cwd=tmp_path, capture_output=True, text=True, env=dict(os.environ)
+    )
+    assert (done.returncode, done.stdout.strip()) == (0, "5300 []"), done.stderr
+
+
+def test_without_dvcs_folder_it_is_one_error(pushed):
+    shutil.rmtree(pushed / ".dvc")
+    assert "has no .dvc folder; restore it with: git checkout -- .dvc" in failure(pushed)
+    assert not (pushed / ".dvc").exists()

@@ -160,8 +160,9 @@ def test_no_network_is_used_when_the_sources_are_at_hand(tiny):
     [
         (lambda s: s.replace("number / 3", "1 / 0"), r"tiny.py:\d+: ZeroDivisionError"),
         (lambda s: s.replace("import json", "import jsn"), r"tiny.py:2: ModuleNotFoundError: No module named 'jsn'"),
-        (lambda s: s.replace("class Tiny(", "class Small("), r"its builder is called 'small'"),
-        (lambda s: "X = 1", r"defines no TFDS builder"),
+        (lambda s: s.replace("class Tiny(", "class Small("), r"defines no TFDS builder of that name"),
+        (lambda s: "X = 1", r"defines no TFDS builder of that name"),
+        (lambda s: s.replace("words = json", "raise SystemExit(0)\n        words = json"), r"SystemExit"),
         (lambda s: s.replace('Version("1.0.0")', 'Version("2.0.0")'), r"2\.0\.0"),
         (
             lambda s: s.replace("/tiny.json", "/other.json"),
@@ -180,6 +181,31 @@ def test_a_wrong_builder_is_one_sentence_with_its_place(clone, change, message):
     assert "Traceback" not in output
     assert artifacts(clone) == []
     assert leftovers(clone) == []
+
+
+def test_a_base_class_before_the_builder_is_no_obstacle(clone):
+    base = "class Base(tfds.core.GeneratorBasedBuilder):\n    pass\n\n\nclass Tiny(Base)"
+    add_tiny(clone.root, builder=BUILDER.replace("class Tiny(tfds.core.GeneratorBasedBuilder)", base))
+    clone.scripts("build", "tiny")
+
+
+def test_the_machine_leaves_no_trace_in_the_artifact(tiny, tmp_path):
+    # TFDS would record the path and the time of each file that a builder reads through it
+    builder = tiny.root / "datasets/standard/tiny/tiny.py"
+    builder.write_text(BUILDER.replace("json.loads(path.read_text())", "json.loads(self.read_text_file(path))"))
+    tiny.scripts("build", "tiny")
+    data = (tiny.root / "artifacts/tiny.tar").read_bytes()
+    assert os.fsencode(tmp_path) not in data
+    assert b"accessTimestamp" not in data
+
+
+def test_a_feature_that_the_loader_cannot_read_is_packed_for_those_who_can(tiny):
+    builder = tiny.root / "datasets/standard/tiny/tiny.py"
+    text = BUILDER.replace('"number": np.float32', '"number": tfds.features.Sequence(np.float32)')
+    builder.write_text(text.replace('"number": number / 3', '"number": [number / 3]'))
+    tiny.run("dvc", "repro", "tiny")
+    assert "in the numbers recorded" in tiny.scripts("verify", "tiny")
+    assert "UnsupportedError" in tiny.python("import loader; loader.load('tiny')", check=False)
 
 
 def test_a_missing_source_lists_every_door(clone):

@@ -158,7 +158,25 @@ def test_a_private_dataset_goes_to_the_private_remote(root):
 def test_an_output_without_a_remote_of_its_own_is_an_error(root, out):
     # DVC would send it to the default remote, which is the public one
     change(root / "dvc.yaml", "artifacts/small.tar: {remote: public}", out)
-    refused(root, r"the stage 'small' needs the output artifacts/small\.tar with remote: public")
+    refused(root, r"artifacts/small\.tar")
+
+
+@pytest.mark.parametrize(
+    "out", ["artifacts/more.bin", "artifacts/more.bin: {remote: private}", "artifacts/more.bin: {}"]
+)
+def test_every_output_must_go_to_the_remote_of_the_visibility(root, out):
+    change(
+        root / "dvc.yaml",
+        "artifacts/small.tar: {remote: public}",
+        f"artifacts/small.tar: {{remote: public}}\n      - {out}",
+    )
+    refused(root, r"dvc\.yaml sends artifacts/more\.bin to remote .*, but params\.yaml calls small public")
+
+
+@pytest.mark.parametrize("stages", ["[a]", "{small: [1]}", "{small: {outs: 3}}", "3"])
+def test_a_dvc_yaml_of_another_form_is_an_error(root, stages):
+    (root / "dvc.yaml").write_text(f"stages: {stages}\n")
+    refused(root, r"dvc\.yaml is not of the form that DVC writes")
 
 
 def test_an_output_with_an_empty_remote_is_an_error(root):

@@ -197,3 +197,45 @@ def test_tiny_is_built_pushed_pulled_elsewhere_and_unchanged(clone, remote, tmp_
     assert "didn't change, skipping" in second.run("dvc", "repro", "tiny").stdout
     assert second.run("git", "status", "--porcelain").stdout == ""
     assert second.python("import loader; print(loader.load('tiny')[1]['train'][0]['text'])").strip()
+
+
+def test_what_is_rotten_in_the_cache_is_not_what_is_pushed(repository, remote):
+    tar = repository / "artifacts/small.tar"
+    whole = tar.read_bytes()
+    (cached,) = (path for path in (repository / ".dvc/cache/files").rglob("*") if path.stat().st_size == len(whole))
+    tar.unlink()
+    tar.write_bytes(whole)
+    cached.chmod(0o644)
+    cached.write_bytes(whole[:-2000] + b"x" + whole[-1999:])
+    cached.chmod(0o444)
+    push("small", public=True, root=repository)
+    (key,) = remote.keys("public")
+    assert remote.read(key) == whole
+
+
+def test_an_object_of_the_same_size_that_is_another_is_replaced(repository, remote):
+    push("small", public=True, root=repository)
+    (key,) = remote.keys("public")
+    whole = remote.read(key)
+    remote.write(key, whole[:-2000] + b"x" + whole[-1999:])
+    push("small", public=True, root=repository)
+    assert remote.read(key) == whole
+
+
+def test_a_remote_that_is_not_configured_is_one_error(repository):
+    for name in ("config", "config.local"):
+        path = repository / ".dvc" / name
+        path.write_text(path.read_text().partition("['remote \"private\"']")[0])
+    with pytest.raises(ScriptError, match="the private remote needs a URL"):
+        push("small", public=True, root=repository)
+
+
+def test_a_pull_over_a_changed_artifact_says_that_it_is_in_the_way(repository):
+    push("small", public=True, root=repository)
+    tar = repository / "artifacts/small.tar"
+    data = tar.read_bytes()
+    tar.unlink()
+    tar.write_bytes(data + b"mine")
+    with pytest.raises(loader.FetchError, match=r"small: .*small\.tar is in the way.*: rm "):
+        pull("small", root=repository)
+    assert tar.read_bytes() == data + b"mine"

@@ -72,3 +72,18 @@ def test_the_commands_point_the_clone_at_it_and_back(clone):
     finally:
         assert "S3 server stopped" in clone.scripts("s3", "--stop")
     assert "endpointurl" not in (clone.root / ".dvc/config.local").read_text()
+
+
+@pytest.mark.parametrize("state", ["{}", "[]", '{"pid": "x", "endpoint": ""}', '{"pid": -1, "endpoint": ""}', "{"])
+def test_a_broken_note_of_the_server_is_no_server(folder, state):
+    folder.mkdir()
+    (folder / "server.json").write_text(state)
+    assert s3.find(folder) is None
+
+
+def test_a_copy_of_the_folder_does_not_stop_the_first_ones_server(folder, tmp_path):
+    server = s3.start(folder)
+    (tmp_path / "copy").mkdir()
+    (tmp_path / "copy/server.json").write_bytes((folder / "server.json").read_bytes())
+    assert not s3.stop(tmp_path / "copy")
+    assert s3.find(folder) == server

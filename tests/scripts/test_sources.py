@@ -333,3 +333,21 @@ def test_a_name_that_is_no_plain_file_name_is_refused(small, folder, server, fil
         sources(small).find(source(server.answer("/up"), filename))
     assert not server.requests
     assert kept(folder) == {}
+
+
+def test_two_files_of_one_name_are_refused(small, server):
+    # the second would take the place of the first, which the builder already has the path of
+    found = sources(small)
+    found.find(source(server.answer("/one")))
+    other = b"other" + DATA
+    wanted = Source(server.answer("/two", other), NAME, len(other), hashlib.sha256(other).hexdigest())
+    with pytest.raises(ScriptError, match=f"two files of one name, {NAME}; give one another name in the 4th column"):
+        found.find(wanted)
+
+
+def test_what_is_secret_in_a_mirrors_url_is_not_shown(small, server, monkeypatch, capsys):
+    host = server.answer("/gone", status=404).partition("://")[2].partition("/")[0]
+    monkeypatch.setenv("DATASETS_MIRROR", f"http://user:s3cr3t@{host}")
+    with pytest.raises(ScriptError) as raised:
+        sources(small).find(source(server.answer("/missing", status=404)))
+    assert "s3cr3t" not in str(raised.value) + capsys.readouterr().err

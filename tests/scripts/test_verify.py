@@ -13,6 +13,7 @@ from loader._index import HEADER_NAME
 from scripts.errors import ScriptError
 from scripts.verify import verify
 from tests.forge import File, flip, sign, take_apart
+from tests.small import record_small
 
 FIRST_SHARD = "small-train.tfrecord-00000-of-00002"
 TEST_SHARD = "small-test.tfrecord-00000-of-00001"
@@ -64,7 +65,7 @@ def test_another_size_is_found(small):
     message = refused(small, loader.IntegrityError, r"is not what dvc\.lock records")
     assert f"'size': {size}" in message
     assert f"'size': {size - 512}" in message
-    assert "dvc pull small" in message
+    assert "remove it, and it is fetched anew" in message
 
 
 def test_a_truncated_artifact_is_found(small):
@@ -90,6 +91,7 @@ def test_a_manifest_of_another_artifact_is_found(small):
     manifest = json.loads(path.read_text())
     manifest["artifacts"]["small.tar"]["sha256"] = "0" * 64
     path.write_text(json.dumps(manifest))
+    record_small(small)
     refused(small, loader.IntegrityError, r"record two different artifacts; .*git checkout -- dvc\.lock")
 
 
@@ -98,6 +100,7 @@ def test_a_manifest_with_another_size_is_found(small):
     manifest = json.loads(path.read_text())
     manifest["artifacts"]["small.tar"]["size"] += 512
     path.write_text(json.dumps(manifest))
+    record_small(small)
     refused(small, loader.IntegrityError, "record two different artifacts")
 
 
@@ -106,6 +109,7 @@ def test_a_header_that_is_not_the_manifests_is_found(small):
     manifest = json.loads(path.read_text())
     manifest["artifacts"]["small.tar"]["index"]["sha256"] = "0" * 64
     path.write_text(json.dumps(manifest))
+    record_small(small)
     refused(small, loader.ManifestError, r"does not belong to the manifest")
 
 
@@ -340,3 +344,49 @@ def test_a_missing_lock_is_found(small):
 def test_an_unknown_dataset_is_an_error(small):
     with pytest.raises(ScriptError, match="did you mean small"):
         verify("smal", root=small)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"license": "CC BY 4.0"},
+        {"visibility": "private"},
+        {"sources": [{"url": "x"}]},
+        {"description": "Something else."},
+    ],
+)
+def test_a_manifest_that_says_something_else_is_found(small, change):
+    path = small / "artifacts/small.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    refused(small, loader.IntegrityError, r"small\.json is not what dvc\.lock records; restore both with: git checkout")
+
+
+def test_a_definition_of_another_version_is_found(small):
+    path = small / "params.yaml"
+    path.write_text(path.read_text().replace("version: 1.0.0", "version: 1.0.1"))
+    refused(small, ScriptError, r"params\.yaml says version 1\.0\.1, .*small\.json 1\.0\.0; build it")
+
+
+def test_members_that_lead_back_end_in_an_error_and_not_never(small):
+    forgery = take_apart(small)
+    forgery.sign()
+    tar = small / "artifacts/small.tar"
+    data = bytearray(tar.read_bytes())
+    with tarfile.open(tar) as opened:
+        last = opened.getmembers()[-1].offset
+    data[last + 124 : last + 136] = b"\xff" * 10 + (0x10000 - 1024).to_bytes(2, "big")  # its size: -1024, in base 256
+    data[last + 148 : last + 156] = b" " * 8
+    data[last + 148 : last + 156] = f"{sum(data[last : last + 512]):06o}\0 ".encode()
+    tar.write_bytes(data)
+    manifest_path = small / "artifacts/small.json"
+    manifest = json.loads(manifest_path.read_text())
+    manifest["artifacts"]["small.tar"]["sha256"] = hashlib.sha256(data).hexdigest()
+    manifest_path.write_text(json.dumps(manifest))
+    record_small(small)
+    refused(small, loader.IntegrityError, "not a sound tar|does not hold the members")
+
+
+@pytest.mark.parametrize("content", ["stages: [1]", "stages: {small: [1]}", "stages: {small: {outs: 3}}", "stages: 3"])
+def test_a_lock_of_another_form_is_an_error(small, content):
+    (small / "dvc.lock").write_text(content)
+    refused(small, ScriptError, r"dvc\.lock")
