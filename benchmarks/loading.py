@@ -15,6 +15,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 from scripts.extract import extract
@@ -41,11 +42,17 @@ builder = tfds.builder_from_directory(sys.argv[1])
 train = tfds.as_numpy(builder.as_dataset(split="train", shuffle_files=False))
 """
 
+SHUFFLED = """
+import random
+order = list(range(len(train)))
+random.Random(0).shuffle(order)
+"""
+
 TIMED = """
 start = time.perf_counter()
 count = 0
 for {loop}:
-    count += 1
+    {read}count += 1
 report(count / (time.perf_counter() - start))
 """
 
@@ -55,11 +62,9 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         prepared = extract("mnist", to=Path(folder))
         first = _pairs(prepared, LOADER + "train[0]\nreport()", TFDS + "next(iter(train))\nreport()")
-        each = TIMED.format(loop="example in train")
-        by_index = TIMED.format(loop="i in range(len(train))").replace("count += 1", "train[i]; count += 1")
-        at_random = "import random\norder = list(range(len(train)))\nrandom.Random(0).shuffle(order)\n" + TIMED.format(
-            loop="i in order"
-        ).replace("count += 1", "train[i]; count += 1")
+        each = TIMED.format(loop="example in train", read="")
+        by_index = TIMED.format(loop="i in range(len(train))", read="train[i]; ")
+        at_random = SHUFFLED + TIMED.format(loop="i in order", read="train[i]; ")
         rates = {
             f"examples/s, {what}, {cores}": _pairs(prepared, confined + LOADER + ours, confined + TFDS + each)
             for cores, confined in (("all cores", ""), ("one core", ONE_CORE))
@@ -77,14 +82,9 @@ def _pairs(prepared: Path, ours: str, theirs: str) -> list[tuple[dict[str, float
 
 
 def _run(code: str, prepared: Path) -> dict[str, float]:
-    command = [sys.executable, "-c", PRELUDE + code, str(prepared)]
-    timed = (
-        "import subprocess, sys, time, json\nstart = time.perf_counter()\n"
-        "done = subprocess.run(sys.argv[1:], check=True, capture_output=True)\n"
-        "print(json.dumps({'seconds': time.perf_counter() - start, **json.loads(done.stdout.splitlines()[-1])}))"
-    )
-    done = subprocess.run([sys.executable, "-c", timed, *command], check=True, stdout=subprocess.PIPE)
-    return dict(json.loads(done.stdout))
+    start = time.perf_counter()
+    done = subprocess.run([sys.executable, "-c", PRELUDE + code, str(prepared)], check=True, capture_output=True)
+    return {"seconds": time.perf_counter() - start, **json.loads(done.stdout.splitlines()[-1])}
 
 
 def _row(

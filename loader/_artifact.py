@@ -177,7 +177,7 @@ class ArtifactRecords:
                 proved.add(block)
             offset, length, _, digest = unpack(mapped, rows + row * row_bytes)
             record = mapped[offset : offset + length]
-            if sha256(record).digest()[:16] != digest:
+            if _index.digest(record) != digest:
                 raise artifact.error(f"is damaged in record {position:,} of split {split!r}")
             return record
 

@@ -48,15 +48,14 @@ def fetch(root: Path, path: Path, name: str) -> None:
 
 def _pull(root: Path, path: Path, name: str) -> None:
     python_path = os.pathsep.join(filter(None, (os.fspath(PACKAGE_PARENT), os.environ.get("PYTHONPATH"))))
+    on_terminal = sys.stderr is not None and sys.stderr.isatty()
     # -P: the working folder may have modules of the same names as DVC's
     done = subprocess.run(
         [sys.executable, "-P", "-m", "loader._pull", os.fspath(root), os.fspath(path.relative_to(root))],
         env={**os.environ, "PYTHONPATH": python_path},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
-        stderr=None
-        if sys.stderr is not None and sys.stderr.isatty()
-        else subprocess.PIPE,  # a terminal sees DVC's progress
+        stderr=None if on_terminal else subprocess.PIPE,  # a terminal sees DVC's progress
     )
     try:
         reason = json.loads(done.stdout)["error"]

@@ -14,7 +14,7 @@ from dvc.lock import LockError
 from dvc.repo import Repo
 
 from loader._errors import FetchError
-from loader._remote import RemoteObject, locate, open_repo
+from loader._remote import RemoteObject, is_cached, locate, open_repo
 
 LOCK_WAIT_SECONDS = 600
 
@@ -44,7 +44,7 @@ def pull(root: Path, path: Path) -> None:
 
 
 def _bring(repo: Repo, path: Path, found: RemoteObject) -> None:
-    if found.cached:
+    if is_cached(repo, found.md5):
         _when_free(repo.checkout, path)  # without asking the remote, which a pull does even for what is in the cache
         return
     # DVC says of most failures only that there was one, so the object is looked at before

@@ -43,8 +43,6 @@ class RemoteObject:
         The remote's file system.
     endpoint
         The server, for messages.
-    cached
-        Whether this machine's DVC cache has the artifact, so that nothing need be fetched.
     """
 
     remote: str
@@ -53,7 +51,6 @@ class RemoteObject:
     size: int
     filesystem: Any
     endpoint: str
-    cached: bool
 
     def stored(self) -> Stored | None:
         """Return what the remote says of the object, None where there is none.
@@ -157,15 +154,14 @@ def locate(repo: Repo, path: Path) -> RemoteObject:
         ) from error
     url = odb.fs.unstrip_protocol(odb.oid_to_path(out.hash_info.value))
     endpoint = repo.config["remote"][name].get("endpointurl") or os.environ.get("AWS_ENDPOINT_URL") or "AWS"
-    return RemoteObject(
-        name, url, out.hash_info.value, out.meta.size, odb.fs, endpoint, _is_cached(repo, out.hash_info.value)
-    )
+    return RemoteObject(name, url, out.hash_info.value, out.meta.size, odb.fs, endpoint)
 
 
-def _is_cached(repo: Repo, md5: str) -> bool:
-    """Whether DVC's cache has the object; what is rotten is dropped, because DVC itself trusts every read-only file.
+def is_cached(repo: Repo, md5: str) -> bool:
+    """Return whether this machine's DVC cache has the object, and drop it from there where it is rotten.
 
-    It is often the very file that is rotten in the work tree: the two are links to one.
+    DVC itself trusts every read-only file. What is rotten there is often the very file that is rotten in the work tree:
+    the two are links to one.
     """
     path = Path(repo.cache.local.oid_to_path(md5))
     try:

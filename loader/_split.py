@@ -37,21 +37,13 @@ class Split(Sequence[Example]):
         The records.
     features
         What the records hold.
-    positions
-        The records that belong to it, in order; all of them by default.
     """
 
-    def __init__(
-        self,
-        name: str,
-        records: Records,
-        features: FeaturesDict,
-        positions: range | npt.NDArray[np.intp] | None = None,
-    ) -> None:
+    def __init__(self, name: str, records: Records, features: FeaturesDict) -> None:
         self.name = name
         self.features = features
         self._records = records
-        self._positions = range(len(records)) if positions is None else positions
+        self._positions: range | npt.NDArray[np.intp] = range(len(records))
         self._attach()
 
     def _attach(self) -> None:
@@ -101,8 +93,8 @@ class Split(Sequence[Example]):
             except DecodeError as error:
                 raise self._error(position, error) from error
         if isinstance(key, slice):
-            return Split(self.name, self._records, self.features, self._positions[key])
-        return Split(self.name, self._records, self.features, self._select(key))
+            return self._part(self._positions[key])
+        return self._part(self._select(key))
 
     def __iter__(self) -> Iterator[Example]:
         read, decode = self._read, self._decode
@@ -111,6 +103,12 @@ class Split(Sequence[Example]):
                 yield decode(read(position))
             except DecodeError as error:
                 raise self._error(position, error) from error
+
+    def _part(self, positions: range | npt.NDArray[np.intp]) -> Split:
+        """The same split with fewer records, and with its reader: what is proved stays proved."""
+        part = Split.__new__(Split)
+        part.__dict__.update(self.__dict__, _positions=positions)
+        return part
 
     def _error(self, position: int, error: DecodeError) -> DecodeError:
         return DecodeError(f"{self.name}, record {position:,}: {error}")

@@ -10,7 +10,7 @@ try:
 
     from loader import LoaderError
     from scripts import build, extract, pull, push, remote, s3, verify
-    from scripts.errors import ScriptError
+    from scripts.errors import ScriptError, TerminatedError
 except ModuleNotFoundError as missing:
     sys.exit(
         f"error: {sys.executable} lacks {missing.name}; set up with: make setup, "
@@ -30,12 +30,18 @@ for module in (build, verify, extract, push, pull, remote, s3):
 
 def main() -> None:
     """Run a command; whatever a person can mend ends in one sentence and exit code 1."""
-    # a polite end runs the clean-up on the way out
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    signal.signal(signal.SIGTERM, _terminate)
     try:
         app(prog_name="python -m scripts")
     except (ScriptError, LoaderError, OSError) as error:
         sys.exit(f"error: {error}")
+    except TerminatedError:
+        sys.exit(128 + signal.SIGTERM)
+
+
+def _terminate(*_: object) -> None:
+    """End by an exception, which runs the clean-up on the way out."""
+    raise TerminatedError
 
 
 if __name__ == "__main__":

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import signal
 import sys
 import tempfile
 import traceback
@@ -178,13 +177,11 @@ def _import_builder(definition: Definition) -> Any:
     sys.modules[module_name] = module
     with tfds.core.registered.skip_registration():
         spec.loader.exec_module(module)
-    found: Any
-    for found in vars(module).values():
-        if isinstance(found, type) and issubclass(found, tfds.core.DatasetBuilder):
-            builder_class: Any = found
-            if getattr(builder_class, "name", None) == definition.name:
-                builder_class.pkg_dir_path = tfds.core.Path(folder)
-                return builder_class
+    classes: list[Any] = [value for value in vars(module).values() if isinstance(value, type)]
+    for builder_class in classes:
+        if issubclass(builder_class, tfds.core.DatasetBuilder) and builder_class.name == definition.name:
+            builder_class.pkg_dir_path = tfds.core.Path(folder)
+            return builder_class
     raise ScriptError(f"{definition.name}: {path} defines no TFDS builder of that name")
 
 
@@ -232,8 +229,6 @@ def _run(builder: Any, definition: Definition, scratch: Path) -> None:
     except ScriptError:
         raise
     except (Exception, SystemExit) as error:
-        if isinstance(error, SystemExit) and error.code == 128 + signal.SIGTERM:
-            raise
         raise ScriptError(f"{definition.name}: its builder failed: {_where(error, definition)}") from error
 
 

@@ -176,17 +176,17 @@ def _check_remote(definition: Definition) -> None:
     if not stage:
         raise ScriptError(f"dvc.yaml has no stage {definition.name!r}, params.yaml has")
     tar = f"{ARTIFACTS}/{definition.tar.name}"
-    found = False
+    remotes = {}
     for out in stage.get("outs") or ():
-        path, options = next(iter(out.items())) if isinstance(out, dict) else (out, None)
-        remote = options.get("remote") if isinstance(options, dict) else None
+        for path, options in out.items() if isinstance(out, dict) else [(out, None)]:
+            remotes[path] = options.get("remote") if isinstance(options, dict) else None
+    for path, remote in remotes.items():
         if remote != definition.visibility:
             raise ScriptError(
                 f"dvc.yaml sends {path} to remote {remote!r}, but params.yaml calls {definition.name} "
                 f"{definition.visibility}; make the two agree"
             )
-        found = found or path == tar
-    if not found:
+    if tar not in remotes:
         raise ScriptError(
             f"dvc.yaml: the stage {definition.name!r} needs the output {tar} with remote: {definition.visibility}"
         )

@@ -19,3 +19,7 @@ class DoorClosedError(Exception):
     def __init__(self, reason: str, *, worth_saying: bool = True) -> None:
         super().__init__(reason)
         self.worth_saying = worth_saying
+
+
+class TerminatedError(BaseException):
+    """The process was asked to end; no Exception, so that nothing on the way out takes it for a failure."""

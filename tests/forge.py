@@ -11,6 +11,7 @@ from pathlib import Path
 
 from loader._index import BLOCK_BYTES, ROW, Header, Member, digest, parse
 from loader._tfrecord import masked_crc
+from scripts.package import _padded, _tar_header
 from tests.small import record_small
 
 NO_SHA256 = "0" * 64
@@ -160,17 +161,6 @@ def flip(data: bytes, offset: int) -> bytes:
 
 def _entry(path: str, data: bytes) -> bytes:
     return _tar_header(path, len(data)) + data + bytes(-len(data) % tarfile.BLOCKSIZE)
-
-
-def _tar_header(path: str, size: int) -> bytes:
-    info = tarfile.TarInfo(path)
-    info.size = size
-    info.mode = 0o644
-    return info.tobuf(tarfile.PAX_FORMAT)
-
-
-def _padded(size: int) -> int:
-    return -(-size // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE
 
 
 def _sha256(data: bytes) -> str:
