@@ -15,7 +15,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 from scripts.extract import extract
@@ -82,9 +81,15 @@ def _pairs(prepared: Path, ours: str, theirs: str) -> list[tuple[dict[str, float
 
 
 def _run(code: str, prepared: Path) -> dict[str, float]:
-    start = time.perf_counter()
-    done = subprocess.run([sys.executable, "-c", PRELUDE + code, str(prepared)], check=True, capture_output=True)
-    return {"seconds": time.perf_counter() - start, **json.loads(done.stdout.splitlines()[-1])}
+    # through a small process in between, because a process starts with the peak memory of the one it was forked from
+    timed = (
+        "import subprocess, sys, time, json\nstart = time.perf_counter()\n"
+        "done = subprocess.run(sys.argv[1:], check=True, capture_output=True)\n"
+        "print(json.dumps({'seconds': time.perf_counter() - start, **json.loads(done.stdout.splitlines()[-1])}))"
+    )
+    command = [sys.executable, "-c", PRELUDE + code, str(prepared)]
+    done = subprocess.run([sys.executable, "-c", timed, *command], check=True, stdout=subprocess.PIPE)
+    return dict(json.loads(done.stdout))
 
 
 def _row(
