@@ -5,7 +5,10 @@ info, ds = loader.load("digit")
 ds["train"][0]
 """
 
+from loader import cache
+from loader._batches import Batches
 from loader._errors import (
+    ArgumentError,
     DecodeError,
     FetchError,
     IntegrityError,
@@ -17,10 +20,14 @@ from loader._errors import (
 from loader._info import DatasetInfo, SplitInfo
 from loader._load import ensure, from_directory, load
 from loader._split import Split
+from loader._split_spec import EvenSplit, even_splits
 
 __all__ = [
+    "ArgumentError",
+    "Batches",
     "DatasetInfo",
     "DecodeError",
+    "EvenSplit",
     "FetchError",
     "IntegrityError",
     "LoaderError",
@@ -29,10 +36,13 @@ __all__ = [
     "Split",
     "SplitInfo",
     "UnsupportedError",
+    "cache",
     "ensure",
+    "even_splits",
     "from_directory",
     "load",
 ]
 
 for _name in __all__:
-    globals()[_name].__module__ = "loader"  # the name that users know, in tracebacks and pickles
+    if hasattr(globals()[_name], "__module__"):
+        globals()[_name].__module__ = "loader"  # the name that users know, in tracebacks and pickles

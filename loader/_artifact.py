@@ -1,8 +1,10 @@
-"""An artifact on disk, memory-mapped; nothing leaves it unproved."""
+"""An artifact: the tar, and what proves each byte that leaves it."""
 
 from __future__ import annotations
 
 import mmap
+import shlex
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from functools import cached_property
 from hashlib import sha256
@@ -12,68 +14,69 @@ from loader import _index
 from loader._errors import FetchError, IntegrityError, ManifestError
 from loader._index import BLOCK_BYTES, BLOCK_RECORDS, ROW, Header, Member
 from loader._manifest import ArtifactEntry, Manifest
+from loader._records import Records
 
 CHUNK_BYTES = 1 << 20
 
 
-class Artifact:
+class Artifact(ABC):
     """A tar of format 1 and the manifest that vouches for it.
-
-    The file is mapped when it is first read, in each process anew, so an artifact can be pickled and used after a fork.
 
     Parameters
     ----------
-    path
-        The tar.
+    label
+        How messages call the tar: its path or URL.
     manifest, entry
         The dataset's manifest, and its entry for this tar.
     """
 
-    def __init__(self, path: Path, manifest: Manifest, entry: ArtifactEntry) -> None:
-        self.path = path
+    def __init__(self, label: str, manifest: Manifest, entry: ArtifactEntry) -> None:
+        self.label = label
         self.manifest = manifest
         self.entry = entry
 
-    def __getstate__(self) -> dict[str, object]:
-        return {"path": self.path, "manifest": self.manifest, "entry": self.entry}
+    @abstractmethod
+    def read(self, offset: int, size: int) -> bytes:
+        """Return the `size` bytes at `offset`, as they are, unproved."""
 
     @property
-    def _whose(self) -> str:
-        return f"{self.manifest.name}: {self.path}"
-
-    @property
+    @abstractmethod
     def mend(self) -> str:
-        """The command that brings the recorded artifact back."""
-        return f"remove it, and it is fetched anew when it is next loaded or pulled: rm {self.path}"
+        """What brings the recorded artifact back."""
+
+    @abstractmethod
+    def records(self) -> Records:
+        """Return the records of all splits, in the order of the index's rows."""
+
+    def rows(self, split: str) -> range:
+        """Return the rows of `split`, which are the positions of its records.
+
+        Raises
+        ------
+        IntegrityError
+            The artifact has no such split.
+        """
+        first = 0
+        for name, count in self.header.splits.items():
+            if name == split:
+                return range(first, first + count)
+            first += count
+        raise self.error(f"has no split {split!r}")
 
     def error(self, what: str) -> IntegrityError:
         """Return an error that names this artifact, says `what` of it, and how to mend it."""
-        return IntegrityError(f"{self._whose} {what}; {self.mend}")
-
-    @cached_property
-    def map(self) -> mmap.mmap:
-        """The whole tar, memory-mapped read-only."""
-        try:
-            with self.path.open("rb") as file:
-                size = file.seek(0, 2)
-                if size != self.entry.size:
-                    raise self.error(f"has {size:,} bytes, its manifest says {self.entry.size:,}")
-                return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        except FileNotFoundError as error:
-            raise FetchError(f"{self._whose} is missing; fetch it with: dvc pull {self.manifest.name}") from error
-        except (OSError, ValueError) as error:
-            raise self.error(f"cannot be read ({error})") from error
+        return IntegrityError(f"{self.manifest.name}: {self.label} {what}; {self.mend}")
 
     @cached_property
     def header(self) -> Header:
         """The index header, proved against the manifest."""
-        entry = self.entry
-        data = self.map[entry.index_offset : entry.index_offset + entry.index_size]
+        entry, manifest = self.entry, self.manifest
+        data = self.read(entry.index_offset, entry.index_size)
         if sha256(data).hexdigest() != entry.index_sha256:
             raise ManifestError(
-                f"{self._whose} does not belong to the manifest {self.manifest.path} (its record index differs): "
-                f"one of the two was changed or is of another revision; restore both with: "
-                f"git checkout -- dvc.lock artifacts/{self.manifest.path.name} && dvc pull -f {self.manifest.name}"
+                f"{manifest.name}: {self.label} does not belong to the manifest {manifest.label} (its record index "
+                f"differs): one of the two was changed or is of another revision; restore both with: "
+                f"git checkout -- dvc.lock artifacts/{manifest.name}.json && dvc pull -f {manifest.name}"
             )
         try:
             return _index.parse(data, tar_size=entry.size)
@@ -91,7 +94,7 @@ class Artifact:
         hasher = sha256()
         end = member.offset + member.size
         for start in range(member.offset, end, CHUNK_BYTES):
-            chunk = self.map[start : min(start + CHUNK_BYTES, end)]
+            chunk = self.read(start, min(CHUNK_BYTES, end - start))
             hasher.update(chunk)
             yield chunk
         if hasher.hexdigest() != member.sha256:
@@ -109,11 +112,11 @@ class Artifact:
         """
         member = self.header.member(name)
         if member is None:
-            raise FileNotFoundError(f"{self._whose} holds no {name}")
+            raise FileNotFoundError(f"{self.label} holds no {name}")
         return b"".join(self.chunks(member))
 
-    def prove_block(self, number: int) -> None:
-        """Check a block of the index's rows against the header.
+    def block(self, number: int) -> bytes:
+        """Return a block of the index's rows, proved against the header.
 
         Raises
         ------
@@ -121,64 +124,118 @@ class Artifact:
             It is not the one recorded.
         """
         rows = self.header.rows
-        start = rows.offset + number * BLOCK_BYTES
-        data = self.map[start : min(start + BLOCK_BYTES, rows.offset + rows.size)]
+        start = number * BLOCK_BYTES
+        data = self.read(rows.offset + start, min(BLOCK_BYTES, rows.size - start))
         if sha256(data).hexdigest() != self.header.blocks[number]:
             raise self.error(f"is damaged in block {number:,} of its record index")
+        return data
 
-    def records(self, split: str) -> ArtifactRecords:
-        """Return the records of `split`."""
-        first = 0
-        for name, count in self.header.splits.items():
-            if name == split:
-                return ArtifactRecords(self, split, first, count)
-            first += count
-        raise self.error(f"has no split {split!r}")
+    def whereabouts(self, row: int) -> str:
+        """Return which record of which split a row stands for, for messages."""
+        for split, count in self.header.splits.items():
+            if row < count:
+                return f"record {row:,} of split {split!r}"
+            row -= count
+        return f"row {row:,} behind the last split"
 
 
-class ArtifactRecords:
-    """The records of one split of an artifact, proved one by one.
+class LocalArtifact(Artifact):
+    """An artifact on disk, memory-mapped.
+
+    The file is mapped when it is first read, in each process anew, so an artifact can be pickled and used after a fork.
 
     Parameters
     ----------
-    artifact
-        Where they are.
-    split
-        Their split, for messages.
-    first, count
-        The rows of the index that are the split's.
+    path
+        The tar.
+    manifest, entry
+        The dataset's manifest, and its entry for this tar.
     """
 
-    def __init__(self, artifact: Artifact, split: str, first: int, count: int) -> None:
+    def __init__(self, path: Path, manifest: Manifest, entry: ArtifactEntry) -> None:
+        super().__init__(str(path), manifest, entry)
+        self.path = path
+
+    def __getstate__(self) -> dict[str, object]:
+        return {name: value for name, value in vars(self).items() if name not in ("map", "header")}
+
+    @property
+    def mend(self) -> str:
+        """The command that brings the recorded artifact back."""
+        paths = shlex.join(str(path) for path in (self.path, *self._links()))
+        return f"remove it, and it is fetched anew when it is next loaded or pulled: rm -f {paths}"
+
+    def _links(self) -> list[Path]:
+        """The object in DVC's cache that is one file with this one, and as rotten."""
+        try:
+            if self.path.stat().st_nlink == 1:
+                return []
+            objects = (self.path.parent.parent / ".dvc/cache/files/md5").glob("*/*")
+            return [path for path in objects if path.samefile(self.path)]
+        except OSError:
+            return []
+
+    @cached_property
+    def map(self) -> mmap.mmap:
+        """The whole tar, memory-mapped read-only."""
+        try:
+            with self.path.open("rb") as file:
+                size = file.seek(0, 2)
+                if size != self.entry.size:
+                    raise self.error(f"has {size:,} bytes, its manifest says {self.entry.size:,}")
+                return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        except FileNotFoundError as error:
+            name = self.manifest.name
+            raise FetchError(f"{name}: {self.path} is missing; fetch it with: dvc pull {name}") from error
+        except (OSError, ValueError) as error:
+            raise self.error(f"cannot be read ({error})") from error
+
+    def read(self, offset: int, size: int) -> bytes:
+        """Return bytes of the tar."""
+        return self.map[offset : offset + size]
+
+    def records(self) -> LocalRecords:
+        """Return the records of all splits."""
+        return LocalRecords(self)
+
+
+class LocalRecords(Records):
+    """The records of an artifact on disk."""
+
+    def __init__(self, artifact: LocalArtifact) -> None:
         self._artifact = artifact
-        self._split = split
-        self._first = first
-        self._count = count
+
+    def __getstate__(self) -> dict[str, object]:
+        return {"_artifact": self._artifact}
 
     def __len__(self) -> int:
-        return self._count
+        return self._artifact.header.records
+
+    def where(self, position: int) -> str:
+        """Return which record of which split this is."""
+        return self._artifact.whereabouts(position)
 
     def reader(self) -> Callable[[int], bytes]:
-        """Return a function from a position (0 <= position < len) to the record's bytes.
+        """Return a function from a position to the record's bytes."""
+        return self._reader
 
-        It raises IntegrityError where the index block or the record is not what was recorded. It is a closure because
-        every example passes through it, and a closure finds its variables sooner than a method its attributes.
-        """
-        artifact, split, first = self._artifact, self._split, self._first
+    @cached_property
+    def _reader(self) -> Callable[[int], bytes]:
+        # a closure, because every example passes through it, and it finds its variables sooner than a method would
+        artifact = self._artifact
         mapped, rows = artifact.map, artifact.header.rows.offset
         unpack, row_bytes = ROW.unpack_from, ROW.size
         proved: set[int] = set()
 
-        def read(position: int) -> bytes:
-            row = first + position
+        def read(row: int) -> bytes:
             block = row // BLOCK_RECORDS
             if block not in proved:
-                artifact.prove_block(block)
+                artifact.block(block)
                 proved.add(block)
             offset, length, _, digest = unpack(mapped, rows + row * row_bytes)
             record = mapped[offset : offset + length]
             if _index.digest(record) != digest:
-                raise artifact.error(f"is damaged in record {position:,} of split {split!r}")
+                raise artifact.error(f"is damaged in {artifact.whereabouts(row)}")
             return record
 
         return read

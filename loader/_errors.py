@@ -1,12 +1,13 @@
 """The errors of the loader.
 
     LoaderError
-    ├── NotFoundError      no such repository, dataset, config or split
+    ├── ArgumentError      an argument that makes no sense; also a ValueError
+    ├── NotFoundError      no such repository, revision, dataset, version, config or split
     ├── ManifestError      the manifest is missing, unreadable, or belongs to another artifact
-    ├── FetchError         an artifact that is not here could not be pulled
+    ├── FetchError         a repository or an artifact that is not here could not be fetched
     ├── IntegrityError     bytes differ from what was recorded: tampered, truncated, rotten
     ├── DecodeError        recorded bytes that do not decode to the features they are declared to hold
-    └── UnsupportedError   a feature that this loader cannot decode
+    └── UnsupportedError   a feature that this loader cannot decode, or a package that is not installed
 
 Each message names the dataset, the file and, where there is one, the command that mends it.
 """
@@ -16,8 +17,12 @@ class LoaderError(Exception):
     """Base class of every error that the loader raises on purpose."""
 
 
+class ArgumentError(LoaderError, ValueError):
+    """An argument makes no sense."""
+
+
 class NotFoundError(LoaderError):
-    """There is no such repository, dataset, config or split."""
+    """There is no such repository, revision, dataset, version, config or split."""
 
 
 class ManifestError(LoaderError):
@@ -25,7 +30,7 @@ class ManifestError(LoaderError):
 
 
 class FetchError(LoaderError):
-    """An artifact that is not in the work tree could not be pulled."""
+    """A repository or an artifact that is not on this machine could not be fetched."""
 
 
 class IntegrityError(LoaderError):
@@ -37,4 +42,4 @@ class DecodeError(LoaderError):
 
 
 class UnsupportedError(LoaderError):
-    """A feature that this loader cannot decode."""
+    """A feature that this loader cannot decode, or a package that is not installed."""

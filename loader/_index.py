@@ -74,6 +74,11 @@ class Header:
         return next((member for member in self.members if member.name == name), None)
 
     @property
+    def records(self) -> int:
+        """Number of records in all splits."""
+        return sum(self.splits.values())
+
+    @property
     def rows(self) -> Member:
         """The member that holds the rows."""
         found = self.member(ROWS_NAME)
@@ -121,7 +126,7 @@ def parse(data: bytes, *, tar_size: int) -> Header:
                 raise ValueError(f"{member.path} lies outside the tar")
         if any(records < 0 for records in splits.values()):
             raise ValueError("a split has a negative number of records")
-        records = sum(splits.values())
+        records = header.records
         rows = header.member(ROWS_NAME)
         if rows is None or rows.size != records * ROW.size or len(header.blocks) != -(-records // BLOCK_RECORDS):
             raise ValueError("rows, blocks and splits do not agree")

@@ -39,9 +39,9 @@ class ArtifactEntry:
 
 @dataclass(frozen=True)
 class Manifest:
-    """A parsed manifest: the dataset's name and version, its tars, and the whole document as `raw`."""
+    """A parsed manifest: where it is from, the dataset's name and version, its tars, the whole document as `raw`."""
 
-    path: Path
+    label: str
     name: str
     version: str
     artifacts: tuple[ArtifactEntry, ...]
@@ -72,10 +72,26 @@ def read_manifest(path: Path) -> Manifest:
     ManifestError
         There is none, or it is not a manifest of format 1.
     """
-    name = path.stem
     mend = f"restore it with: git checkout -- artifacts/{path.name}"
     try:
-        raw = json.loads(path.read_bytes())
+        data = path.read_bytes()
+    except FileNotFoundError as error:
+        raise ManifestError(f"{path.stem}: the manifest {path} is missing; {mend}") from error
+    except OSError as error:
+        raise ManifestError(f"{path.stem}: {path} is not a usable manifest ({error}); {mend}") from error
+    return parse_manifest(data, name=path.stem, label=str(path), mend=mend)
+
+
+def parse_manifest(data: bytes, *, name: str, label: str, mend: str) -> Manifest:
+    """Parse the bytes of the manifest of dataset `name`; `label` and `mend` are for messages.
+
+    Raises
+    ------
+    ManifestError
+        They are no manifest of format 1.
+    """
+    try:
+        raw = json.loads(data)
         if raw["format"] != FORMAT:
             raise ValueError(f"its format is {raw['format']!r}, this loader reads {FORMAT}")
         if raw["name"] != name:
@@ -83,12 +99,10 @@ def read_manifest(path: Path) -> Manifest:
         entries = tuple(_entry(filename, entry) for filename, entry in raw["artifacts"].items())
         if not entries:
             raise ValueError("it lists no artifact")
-        return Manifest(path, name, str(raw["version"]), entries, raw)
-    except FileNotFoundError as error:
-        raise ManifestError(f"{name}: the manifest {path} is missing; {mend}") from error
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError) as error:
+        return Manifest(label, name, str(raw["version"]), entries, raw)
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError) as error:
         reason = f"{error} is missing" if isinstance(error, KeyError) else error
-        raise ManifestError(f"{name}: {path} is not a usable manifest ({reason}); {mend}") from error
+        raise ManifestError(f"{name}: {label} is not a usable manifest ({reason}); {mend}") from error
 
 
 def _entry(filename: str, entry: dict[str, Any]) -> ArtifactEntry:

@@ -1,20 +1,114 @@
-"""Where the datasets' repository is, and which manifest and tar belong to a name."""
+"""Where the datasets' repository is, and which of its revisions is meant."""
 
 from __future__ import annotations
 
-import difflib
 import os
+import re
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-from loader._errors import ManifestError, NotFoundError
-from loader._manifest import Manifest, read_manifest
+from loader._errors import FetchError, NotFoundError
+from loader._git import Git, copy_of
+from loader._revision import ARTIFACTS, Commit, Revision, WorkTree
 
-ARTIFACTS = "artifacts"
+PathLike = str | os.PathLike[str]
+
 REPOSITORY_VARIABLE = "DATASETS_REPO"
+_URL = re.compile(r"[a-z][a-z0-9+.-]*://.+|[\w.-]+@[\w.-]+:.+", re.IGNORECASE)
 
 
-def find_repository(repo: str | os.PathLike[str] | None = None) -> Path:
-    """Return the root of the datasets' repository.
+@dataclass(frozen=True)
+class Repository:
+    """A datasets repository: a work tree on this machine, or a copy of one that is somewhere else.
+
+    Attributes
+    ----------
+    git
+        Its commits.
+    root
+        The root of its work tree, None for a copy.
+    """
+
+    git: Git
+    root: Path | None
+
+    def revision(self, name: str, *, rev: str | None, version: str | None) -> Revision:
+        """Return the revision to read dataset `name` from.
+
+        Parameters
+        ----------
+        name
+            The dataset.
+        rev
+            A commit, branch or tag; what is checked out by default, and the default branch of a copy.
+        version
+            The version of the dataset; where it is another than that revision's, the newest commit before it that
+            recorded this one.
+
+        Raises
+        ------
+        NotFoundError
+            There is no such revision, dataset or version.
+        ManifestError
+            The manifest cannot be used.
+        """
+        revision: Revision
+        if rev is None and self.root is not None:
+            revision = WorkTree(self.root)
+        else:
+            revision = Commit(self.git, self.git.commit(rev or "HEAD"))
+        if version is None or (name in revision.datasets() and revision.manifest(name).version == version):
+            return revision
+        start = revision if isinstance(revision, Commit) else Commit(self.git, self.git.commit("HEAD"))
+        return start.with_version(name, version)
+
+    def dvc_config(self) -> dict[str, Any]:
+        """Return DVC's configuration: where data is kept today, whatever the revision. Imports DVC.
+
+        Raises
+        ------
+        FetchError
+            It cannot be read.
+        """
+        from loader._remote import read_config
+
+        if self.root is not None:
+            return read_config(self.root / ".dvc")
+        try:
+            return read_config(None, committed=Commit(self.git, self.git.commit("HEAD")).read(".dvc/config"))
+        except FileNotFoundError as error:
+            raise FetchError(f"{self.git.label} has no .dvc/config, so nobody knows where its data is") from error
+
+
+def open_repository(repo: PathLike | None = None, *, rev: str | None = None, offline: bool = False) -> Repository:
+    """Return the datasets' repository.
+
+    Parameters
+    ----------
+    repo
+        A folder or a URL; see `find_repository` for what is taken without one.
+    rev
+        The revision that is wanted of a URL: a whole commit that was read before needs no network.
+    offline
+        Read of a URL what was read before.
+
+    Raises
+    ------
+    NotFoundError
+        There is none.
+    FetchError
+        A URL cannot be read.
+    """
+    named = os.fspath(repo) if repo else os.environ.get(REPOSITORY_VARIABLE)
+    if named and _URL.fullmatch(named):
+        return Repository(copy_of(named, rev=rev, offline=offline), None)
+    root = find_repository(repo)
+    return Repository(Git(root, str(root)), root)
+
+
+def find_repository(repo: PathLike | None = None) -> Path:
+    """Return the root of the datasets' repository on this machine.
 
     It is looked for in this order: the argument, the variable DATASETS_REPO, the working folder and its parents, the
     checkout that this package is installed from.
@@ -42,32 +136,8 @@ def find_repository(repo: str | os.PathLike[str] | None = None) -> Path:
             return folder
     raise NotFoundError(
         f"no datasets repository in the working folder or above it; "
-        f"work inside one, or name it with repo= or {REPOSITORY_VARIABLE}"
+        f"work inside one, or name it with repo= or {REPOSITORY_VARIABLE} (a folder or a URL)"
     )
-
-
-def find_manifest(root: Path, name: str) -> Manifest:
-    """Return the manifest of dataset `name` in the repository `root`.
-
-    Raises
-    ------
-    NotFoundError
-        The repository has no such dataset.
-    ManifestError
-        It has, but the manifest is missing or cannot be used.
-    """
-    path = root / ARTIFACTS / f"{name}.json"
-    recorded = {file.stem for file in (root / ARTIFACTS).glob("*.json")}
-    if name in recorded:
-        return read_manifest(path)
-    if f"{ARTIFACTS}/{name}.json" in (root / "dvc.yaml").read_text(encoding="utf-8", errors="replace"):
-        raise ManifestError(
-            f"{name}: the manifest {path} is missing; restore it with: git checkout -- {ARTIFACTS}/{name}.json, "
-            f"or build the dataset with: make build DATASET={name}"
-        )
-    close = difflib.get_close_matches(name, recorded, n=3)
-    hint = f"did you mean {' or '.join(close)}?" if close else f"it has: {', '.join(sorted(recorded)) or 'none'}"
-    raise NotFoundError(f"there is no dataset {name!r} in {root}; {hint}")
 
 
 def _is_repository(folder: Path) -> bool:

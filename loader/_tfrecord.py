@@ -16,6 +16,7 @@ from pathlib import Path
 import google_crc32c
 
 from loader._errors import IntegrityError
+from loader._records import Records
 
 _LENGTH = struct.Struct("<QI")
 _CRC = struct.Struct("<I")
@@ -68,8 +69,8 @@ def read(buffer: Buffer, offset: int, length: int) -> bytes:
     return data
 
 
-class TFRecordFiles:
-    """The records of a split kept in plain TFRecord files, as a sequence of bytes checked by their CRC.
+class TFRecordFiles(Records):
+    """Records kept in plain TFRecord files, checked by their CRC.
 
     Parameters
     ----------
@@ -116,6 +117,11 @@ class TFRecordFiles:
 
     def __len__(self) -> int:
         return len(self._places)
+
+    def where(self, position: int) -> str:
+        """Return which record of which shard this is."""
+        shard = self._shards[position]
+        return f"record {position - self._shards.index(shard):,} of {self._paths[shard].name}"
 
     def reader(self) -> Callable[[int], bytes]:
         """Return a function from a position (0 <= position < len) to the record's bytes, checked by their CRC."""

@@ -180,7 +180,9 @@ def _import_builder(definition: Definition) -> Any:
     classes: list[Any] = [value for value in vars(module).values() if isinstance(value, type)]
     for builder_class in classes:
         if issubclass(builder_class, tfds.core.DatasetBuilder) and builder_class.name == definition.name:
+            # TFDS would look for both in whatever package `datasets` is installed, such as Hugging Face's
             builder_class.pkg_dir_path = tfds.core.Path(folder)
+            builder_class.code_path = tfds.core.Path(path)
             return builder_class
     raise ScriptError(f"{definition.name}: {path} defines no TFDS builder of that name")
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from loader._artifact import Artifact
+from loader._artifact import LocalArtifact
 from loader._decode import make_decoder
 from loader._index import HEADER_NAME, ROW, ROWS_NAME
 from loader._info import read_info
@@ -16,7 +16,7 @@ from loader._info import read_info
 MOST_RECORDS = 3  # of a split that are named one by one
 
 
-def compare(recorded: Artifact, fresh: Artifact) -> list[str]:
+def compare(recorded: LocalArtifact, fresh: LocalArtifact) -> list[str]:
     """Return what differs between two artifacts, a line each; nothing where their bytes are the same."""
     if recorded.entry.sha256 == fresh.entry.sha256:
         return []
@@ -26,7 +26,7 @@ def compare(recorded: Artifact, fresh: Artifact) -> list[str]:
     return lines or [f"the tars' own headers differ: sha256 {recorded.entry.sha256} and {fresh.entry.sha256}"]
 
 
-def _compare_members(recorded: Artifact, fresh: Artifact) -> Iterator[str]:
+def _compare_members(recorded: LocalArtifact, fresh: LocalArtifact) -> Iterator[str]:
     left, right = ({m.path: m for m in artifact.header.members} for artifact in (recorded, fresh))
     for path in sorted(left.keys() | right.keys()):
         if path not in right:
@@ -37,7 +37,7 @@ def _compare_members(recorded: Artifact, fresh: Artifact) -> Iterator[str]:
             yield f"member {path} differs: {left[path].size:,} and {right[path].size:,} bytes"
 
 
-def _compare_split(recorded: Artifact, fresh: Artifact, split: str) -> list[str]:
+def _compare_split(recorded: LocalArtifact, fresh: LocalArtifact, split: str) -> list[str]:
     counts = [artifact.header.splits.get(split, 0) for artifact in (recorded, fresh)]
     if counts[0] != counts[1]:
         return [f"split {split} has {counts[0]:,} records, the fresh build {counts[1]:,}"]
@@ -53,7 +53,7 @@ def _compare_split(recorded: Artifact, fresh: Artifact, split: str) -> list[str]
     return lines
 
 
-def _marks(artifact: Artifact, split: str) -> Iterator[tuple[bytes, bytes]]:
+def _marks(artifact: LocalArtifact, split: str) -> Iterator[tuple[bytes, bytes]]:
     """Key and digest of each record of a split."""
     first = 0
     for name, count in artifact.header.splits.items():
@@ -64,9 +64,9 @@ def _marks(artifact: Artifact, split: str) -> Iterator[tuple[bytes, bytes]]:
         first += count
 
 
-def _compare_record(recorded: Artifact, fresh: Artifact, split: str, number: int) -> str:
+def _compare_record(recorded: LocalArtifact, fresh: LocalArtifact, split: str, number: int) -> str:
     left, right = (
-        make_decoder(read_info(artifact.read_file).features)(artifact.records(split).reader()(number))
+        make_decoder(read_info(artifact.read_file).features)(artifact.records().reader()(artifact.rows(split)[number]))
         for artifact in (recorded, fresh)
     )
     features = [name for name in left | right if not _same(left.get(name), right.get(name))]

@@ -10,8 +10,7 @@ from typing import Annotated
 
 import typer
 
-from loader._artifact import Artifact
-from loader._index import HEADER_NAME, Member
+from loader._extract import extract_members, extractable, version_folder
 from scripts.definition import ROOT, read_definition
 from scripts.errors import ScriptError
 from scripts.scratch import scratch_folder
@@ -53,8 +52,8 @@ def extract(name: str, *, to: Path | None = None, overwrite: bool = False, root:
     to = (to or root / "extracted").resolve()
     artifact = open_artifact(read_definition(name, root=root))
     check_tar(artifact)
-    members = _members(artifact)
-    version = PurePosixPath(members[0].path).parent
+    members = extractable(artifact)
+    version = version_folder(artifact)
     target = to / version
     if (target.exists() or target.is_symlink()) and not overwrite:
         raise ScriptError(f"{name}: {target} is already there; replace it with OVERWRITE=1")
@@ -65,8 +64,7 @@ def extract(name: str, *, to: Path | None = None, overwrite: bool = False, root:
             f"{name}: {to} needs {size:,} bytes and has {free:,} left; make room or choose another with TO="
         )
     with scratch_folder(root, f"extract-{name}", at=to / f".{name}.extracting") as scratch:
-        for member in members:
-            _write(artifact, member, scratch / member.path)
+        extract_members(artifact, members, scratch)
         made = scratch / version
         made.chmod(0o755)
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -76,7 +74,8 @@ def extract(name: str, *, to: Path | None = None, overwrite: bool = False, root:
             made.rename(target)
         for member in members:  # what TFDS keeps beside the version's folder
             if not PurePosixPath(member.path).is_relative_to(version):
-                (scratch / member.path).replace(_parent_made(to / member.path))
+                (to / member.path).parent.mkdir(parents=True, exist_ok=True)
+                (scratch / member.path).replace(to / member.path)
     return target
 
 
@@ -87,35 +86,6 @@ def command(
 ) -> None:
     """Extract a dataset's artifact into a folder that TFDS reads."""
     print(f"{name}: {extract(name, to=to, overwrite=overwrite)}")
-
-
-def _members(artifact: Artifact) -> list[Member]:
-    """The header itself and every member it lists, if their paths are what TFDS writes: files in a version's folder."""
-    header = artifact.header
-    folder = PurePosixPath(header.rows.path).parent
-    entry = artifact.entry
-    own = Member(str(folder / HEADER_NAME), entry.index_offset, entry.index_size, entry.index_sha256)
-    members = [own, *header.members]
-    allowed = (folder, PurePosixPath(artifact.manifest.name, ".config"))  # the latter holds the default config's name
-    for member in members:
-        path = PurePosixPath(member.path)
-        plain = str(path) == member.path and ".." not in path.parts and "\0" not in member.path
-        if not plain or path.parts[:1] != (artifact.manifest.name,) or path.parent not in allowed:
-            raise artifact.error(f"lists a member outside its folder, {member.path!r}")
-    if len({member.path for member in members}) != len(members):
-        raise artifact.error("lists a member twice")
-    return members
-
-
-def _write(artifact: Artifact, member: Member, path: Path) -> None:
-    with _parent_made(path).open("xb") as file:
-        for chunk in artifact.chunks(member):
-            file.write(chunk)
-
-
-def _parent_made(path: Path) -> Path:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return path
 
 
 def _exchange(made: Path, target: Path) -> None:

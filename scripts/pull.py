@@ -21,7 +21,7 @@ def pull(name: str, *, root: Path = ROOT) -> Path:
         There is no such dataset, it cannot be had, or is not what was recorded.
     """
     definition = read_definition(name, root=root)
-    from loader._pull import pull as dvc_pull
+    from scripts.dvc_pull import dvc_pull
 
     try:
         dvc_pull(root, definition.tar)

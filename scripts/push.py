@@ -40,7 +40,7 @@ def push(name: str, *, public: bool, root: Path = ROOT) -> str:
     """
     definition = read_definition(name, root=root)
     _check_consent(definition, public)
-    from loader._remote import locate, open_repo
+    from scripts.dvc_remote import locate, open_repo
 
     repo = open_repo(root)
     remotes = repo.config["remote"]

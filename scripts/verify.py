@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from loader import _index, _tfrecord
-from loader._artifact import Artifact
+from loader._artifact import LocalArtifact
 from loader._errors import IntegrityError
 from loader._index import HEADER_NAME, ROW
 from loader._info import Description, read_description
@@ -23,7 +23,7 @@ from scripts.files import CHUNK_BYTES, hash_file
 from scripts.scratch import SCRATCH
 
 
-def open_artifact(definition: Definition, folder: Path | None = None) -> Artifact:
+def open_artifact(definition: Definition, folder: Path | None = None) -> LocalArtifact:
     """Open a dataset's artifact in `folder` (`artifacts/` by default) with the manifest beside it.
 
     Raises
@@ -39,7 +39,7 @@ def open_artifact(definition: Definition, folder: Path | None = None) -> Artifac
     path = folder / entry.filename
     if manifest.version != definition.version:
         raise ScriptError(
-            f"{definition.name}: params.yaml says version {definition.version}, {manifest.path} {manifest.version}; "
+            f"{definition.name}: params.yaml says version {definition.version}, {manifest.label} {manifest.version}; "
             f"build it with: make build DATASET={definition.name}"
         )
     if not path.exists():
@@ -47,7 +47,7 @@ def open_artifact(definition: Definition, folder: Path | None = None) -> Artifac
             f"{definition.name}: {path} is missing; get it with: make pull DATASET={definition.name}, "
             f"or build it with: make build DATASET={definition.name}"
         )
-    return Artifact(path, manifest, entry)
+    return LocalArtifact(path, manifest, entry)
 
 
 def verify(name: str, *, rebuild: bool = False, root: Path = ROOT) -> list[str]:
@@ -82,7 +82,7 @@ def command(
         print(f"{name}: ok: {line}")
 
 
-def _check_lock(definition: Definition, artifact: Artifact) -> str:
+def _check_lock(definition: Definition, artifact: LocalArtifact) -> str:
     """Size and hashes, in one pass over the file."""
     recorded = _locked(definition, definition.tar)
     manifest_md5 = _locked(definition, definition.manifest).get("md5")
@@ -107,8 +107,8 @@ def _check_lock(definition: Definition, artifact: Artifact) -> str:
         )
     if (size, sha256.hexdigest()) != (artifact.entry.size, artifact.entry.sha256):
         raise IntegrityError(
-            f"{definition.name}: dvc.lock and {artifact.manifest.path} record two different artifacts; "
-            f"restore both with: git checkout -- dvc.lock artifacts/{artifact.manifest.path.name}"
+            f"{definition.name}: dvc.lock and {artifact.manifest.label} record two different artifacts; "
+            f"restore both with: git checkout -- dvc.lock artifacts/{artifact.manifest.name}.json"
         )
     return f"dvc.lock and manifest record these {size:,} bytes, md5 {found['md5']}"
 
@@ -122,7 +122,7 @@ def _locked(definition: Definition, artifact: Path) -> dict[str, object]:
     raise ScriptError(f"dvc.lock does not record {path}; build it with: make build DATASET={definition.name}")
 
 
-def check_tar(artifact: Artifact) -> str:
+def check_tar(artifact: LocalArtifact) -> str:
     """The tar holds the header's members, where the header says, plain files, and nothing else."""
     try:
         with tarfile.open(artifact.path, "r:") as tar:
@@ -152,16 +152,16 @@ def check_tar(artifact: Artifact) -> str:
     return f"the tar holds the {len(infos)} members that its record index lists"
 
 
-def _check_members(artifact: Artifact) -> str:
+def _check_members(artifact: LocalArtifact) -> str:
     for member in artifact.header.members:
         for _ in artifact.chunks(member):
             pass
     for number in range(len(artifact.header.blocks)):
-        artifact.prove_block(number)
+        artifact.block(number)
     return f"every member and the {len(artifact.header.blocks)} blocks of the record index have their SHA-256"
 
 
-def _check_records(artifact: Artifact, info: Description) -> str:
+def _check_records(artifact: LocalArtifact, info: Description) -> str:
     """Walk every shard record by record, beside the index's rows."""
     if list(artifact.header.splits) != list(info.splits):  # in order, which is that of the rows
         raise artifact.error("has other splits in its record index than in its dataset_info.json")
@@ -192,7 +192,7 @@ def _check_records(artifact: Artifact, info: Description) -> str:
     return f"all {total:,} records have their digest and their TFRecord checksums, in the numbers recorded"
 
 
-def _check_rebuild(definition: Definition, artifact: Artifact) -> str:
+def _check_rebuild(definition: Definition, artifact: LocalArtifact) -> str:
     from scripts.build import build
 
     scratch = definition.root / SCRATCH

@@ -82,9 +82,12 @@ def make_clone(target: Path) -> Clone:
 
 
 @pytest.fixture(autouse=True)
-def own_environment() -> Iterator[None]:
-    """Undo what a test does to the environment: DVC puts the credentials' path of a remote into it."""
+def own_environment(tmp_path: Path) -> Iterator[None]:
+    """Give a test a loader's cache of its own, and undo what it does to the environment (DVC puts the credentials' path
+    of a remote into it).
+    """
     before = dict(os.environ)
+    os.environ["DATASETS_CACHE"] = str(tmp_path / "loader-cache")
     yield
     os.environ.clear()
     os.environ.update(before)

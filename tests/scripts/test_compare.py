@@ -2,12 +2,11 @@
 
 import hashlib
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from loader._artifact import Artifact
+from loader._artifact import LocalArtifact
 from loader._example import Example
 from loader._manifest import Manifest
 from scripts.builder import KEY_BYTES, Prepared
@@ -65,7 +64,7 @@ class Maker:
         tar = scratch / "small.tar"
         packed = pack(Prepared(scratch / "data", folder, scratch / "keys", None, ()), tar, scratch=scratch)
         assert packed.entry.sha256 == hashlib.sha256(tar.read_bytes()).hexdigest()
-        return Artifact(tar, Manifest(Path("small.json"), NAME, VERSION, (packed.entry,), {}), packed.entry)
+        return LocalArtifact(tar, Manifest("small.json", NAME, VERSION, (packed.entry,), {}), packed.entry)
 
 
 def records_of(**counts):
@@ -183,7 +182,7 @@ def test_tars_that_differ_in_their_own_headers_are_said_to(make):
     other.path.write_bytes(data)
     sha256 = hashlib.sha256(data).hexdigest()
     entry = type(other.entry)(**{**vars(other.entry), "sha256": sha256})
-    lines = compare(one, Artifact(other.path, other.manifest, entry))
+    lines = compare(one, LocalArtifact(other.path, other.manifest, entry))
     assert lines == [f"the tars' own headers differ: sha256 {one.entry.sha256} and {sha256}"]
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import loader
+from loader._artifact import LocalArtifact
 from loader._index import HEADER_NAME, ROWS_NAME
 from scripts import extract as module
 from scripts.errors import ScriptError
@@ -284,14 +285,14 @@ def test_a_write_that_fails_leaves_nothing(small, tmp_path, monkeypatch):
     to = tmp_path / "to"
     make_folder(to / VERSION)
     before = tree(to)
-    chunks = module.Artifact.chunks
+    chunks = LocalArtifact.chunks
 
     def fail(artifact, member):
         if member.name.endswith("00001-of-00002"):
             raise OSError(28, "No space left on device")
         yield from chunks(artifact, member)
 
-    monkeypatch.setattr(module.Artifact, "chunks", fail)
+    monkeypatch.setattr(LocalArtifact, "chunks", fail)
     with pytest.raises(OSError, match="No space left"):
         extract("small", root=small, to=to, overwrite=True)
     assert tree(to) == before

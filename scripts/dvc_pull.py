@@ -1,10 +1,7 @@
-"""`python -m loader._pull ROOT PATH`: pull one artifact with DVC and print, as JSON, why it failed or null."""
+"""Pulling one artifact into the work tree with DVC. Importing this module imports DVC."""
 
 from __future__ import annotations
 
-import json
-import logging
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -14,12 +11,12 @@ from dvc.lock import LockError
 from dvc.repo import Repo
 
 from loader._errors import FetchError
-from loader._remote import RemoteObject, is_cached, locate, open_repo
+from scripts.dvc_remote import RemoteObject, is_cached, locate, open_repo
 
 LOCK_WAIT_SECONDS = 600
 
 
-def pull(root: Path, path: Path) -> None:
+def dvc_pull(root: Path, path: Path) -> None:
     """Pull the artifact at `path`, proved against its md5.
 
     Raises
@@ -72,20 +69,3 @@ def _when_free(bring: Callable[..., object], path: Path) -> None:
             if time.monotonic() > deadline:
                 raise FetchError("another DVC command has kept the repository locked for ten minutes") from None
             time.sleep(1)
-
-
-def main() -> None:
-    logging.disable(logging.CRITICAL)  # the reason is handed over as JSON
-    root = Path(sys.argv[1])
-    reason: str | None = None
-    try:
-        pull(root, root / sys.argv[2])
-    except FetchError as error:
-        reason = str(error)
-    except Exception as error:  # whatever DVC or its file systems raise is the reason
-        reason = f"{type(error).__name__}: {error}"
-    print(json.dumps({"error": reason}))
-
-
-if __name__ == "__main__":
-    main()

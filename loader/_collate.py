@@ -1,0 +1,41 @@
+"""From examples to a batch: values of one shape are stacked, others listed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from loader._features import Feature, FeaturesDict
+
+Collator = Callable[[list[Any]], Any]
+
+
+def make_collator(features: FeaturesDict) -> Callable[[list[dict[str, Any]]], dict[str, Any]]:
+    """Return a function from a list of examples to their batch, a dict of the same keys."""
+    collators = {name: _collator(feature) for name, feature in features.items()}
+
+    def collate(examples: list[dict[str, Any]]) -> dict[str, Any]:
+        return {name: collator([example[name] for example in examples]) for name, collator in collators.items()}
+
+    return collate
+
+
+def _collator(feature: Feature) -> Collator:
+    if isinstance(feature, FeaturesDict):
+        return make_collator(feature)
+    shape, dtype = getattr(feature, "shape", None), getattr(feature, "dtype", None)
+    if shape is None or dtype is None or None in shape or getattr(feature, "optional", False):
+        return list
+    dtype = np.dtype(dtype)
+    if shape == () and dtype.kind != "O":
+        return lambda values: np.array(values, dtype)
+
+    def stack(values: list[Any]) -> Any:
+        stacked = np.empty((len(values), *shape), dtype)
+        for number, value in enumerate(values):
+            stacked[number] = value
+        return stacked
+
+    return stack

@@ -1,0 +1,124 @@
+"""Bringing an object into the cache: resumed where it was interrupted, proved by its MD5, done by one process."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import shutil
+import sys
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from loader._errors import FetchError, IntegrityError
+from loader._places import CACHE_VARIABLE
+from loader._store import lock
+
+if TYPE_CHECKING:
+    from loader._s3 import S3Object
+
+PART_BYTES = 8 << 20
+PARTS_AT_ONCE = 4
+
+
+def download(source: S3Object, target: Path, *, md5: str, size: int) -> None:
+    """Bring an object to `target`; of several processes that ask, one does and the others wait for it.
+
+    What an interrupted download left beside the target is continued. Several requests are under way at once, and what
+    they bring waits in memory for its turn: 32 MiB.
+
+    Parameters
+    ----------
+    source
+        The object.
+    target
+        The file; it appears when it is complete and proved.
+    md5, size
+        What is recorded of it.
+
+    Raises
+    ------
+    FetchError
+        It could not be brought; the message says why.
+    IntegrityError
+        The object is not what was recorded.
+    """
+    part = target.with_name(f"{target.name}.part")
+    try:
+        with lock(md5):
+            if target.exists():
+                return
+            target.parent.mkdir(parents=True, exist_ok=True)
+            resumed = part.exists()
+            # where it ends up wrong, what an earlier attempt left may have been the reason
+            if not _fill(source, part, md5=md5, size=size):
+                part.unlink()
+                if not resumed or not _fill(source, part, md5=md5, size=size):
+                    part.unlink(missing_ok=True)
+                    raise IntegrityError(
+                        f"the object on remote {source.remote!r} is not the one that dvc.lock records: it has another "
+                        f"md5 ({source.url}); whoever has the right one can run: make push"
+                    )
+            part.rename(target)
+    except OSError as error:
+        full = f"; make room, or set {CACHE_VARIABLE} to another folder" if error.errno == errno.ENOSPC else ""
+        raise FetchError(f"{target} cannot be written: {error.strerror or error}{full}") from error
+
+
+def _fill(source: S3Object, part: Path, *, md5: str, size: int) -> bool:
+    """Complete the file and return whether it has its MD5."""
+    hasher = hashlib.md5(usedforsecurity=False)
+    try:
+        with part.open("a+b") as file:
+            if file.seek(0, os.SEEK_END) > size:
+                file.truncate(0)
+            file.seek(0)
+            while chunk := file.read(PART_BYTES):
+                hasher.update(chunk)
+            done = file.tell()
+            if shutil.disk_usage(part.parent).free < size - done:
+                raise OSError(errno.ENOSPC, f"{size - done:,} bytes are needed")
+            for chunk in _parts(source, done, size, part.stem):
+                file.write(chunk)
+                hasher.update(chunk)
+            file.flush()
+            os.fsync(file.fileno())
+    finally:
+        if part.stat().st_size == 0:
+            part.unlink()
+    return hasher.hexdigest() == md5
+
+
+def _parts(source: S3Object, start: int, size: int, name: str) -> Iterator[bytes]:
+    """Yield the object's bytes from `start` on, in order, with several requests under way."""
+    from tqdm import tqdm
+
+    offsets = iter(range(start, size, PART_BYTES))
+    pool = ThreadPoolExecutor(PARTS_AT_ONCE, thread_name_prefix="loader")
+    under_way: deque[Future[bytes]] = deque()
+
+    def ask() -> None:
+        if (offset := next(offsets, None)) is not None:
+            under_way.append(pool.submit(source.read, offset, min(PART_BYTES, size - offset)))
+
+    progress = tqdm(
+        total=size, initial=start, unit="B", unit_scale=True, desc=name, leave=False, disable=not _on_terminal()
+    )
+    with progress:
+        try:
+            for _ in range(PARTS_AT_ONCE):
+                ask()
+            while under_way:
+                part = under_way.popleft().result()
+                yield part
+                progress.update(len(part))
+                ask()
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _on_terminal() -> bool:
+    return sys.stderr is not None and sys.stderr.isatty()

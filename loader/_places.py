@@ -1,0 +1,31 @@
+"""Folders and switches that the environment decides."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+CACHE_VARIABLE = "DATASETS_CACHE"
+OFFLINE_VARIABLE = "DATASETS_OFFLINE"
+
+
+def cache_folder() -> Path:
+    """Return the loader's cache: DATASETS_CACHE, or `versioned-datasets` in the platform's cache folder."""
+    named = os.environ.get(CACHE_VARIABLE)
+    if named:
+        return Path(named).expanduser().absolute()
+    from platformdirs import user_cache_path
+
+    return user_cache_path("versioned-datasets", appauthor=False)
+
+
+def object_path(md5: str) -> str:
+    """Return the path of an object in a DVC remote or cache (DVC 3: `files/md5/`, and the md5, divided)."""
+    return f"files/md5/{md5[:2]}/{md5[2:]}"
+
+
+def is_offline(offline: bool | None) -> bool:
+    """Return whether the network is out of bounds: as the caller says, or else as DATASETS_OFFLINE does."""
+    if offline is not None:
+        return offline
+    return os.environ.get(OFFLINE_VARIABLE, "").lower() not in ("", "0", "false", "no")

@@ -1,0 +1,186 @@
+"""What a datasets repository records: in its work tree, or in one of its commits."""
+
+from __future__ import annotations
+
+import difflib
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from loader._errors import ManifestError, NotFoundError
+from loader._git import Git
+from loader._manifest import Manifest, parse_manifest
+
+ARTIFACTS = "artifacts"
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """What `dvc.lock` and `dvc.yaml` record of an artifact.
+
+    Attributes
+    ----------
+    md5, size
+        Its MD5 (hex) and its bytes.
+    remote
+        The DVC remote it belongs to, None for the default one.
+    """
+
+    md5: str
+    size: int
+    remote: str | None
+
+
+class Revision(ABC):
+    """A state of the repository; `label` is how messages call it."""
+
+    label: str
+
+    @abstractmethod
+    def read(self, path: str) -> bytes:
+        """Return the bytes of the file at `path`; raises FileNotFoundError where there is none."""
+
+    @abstractmethod
+    def datasets(self) -> set[str]:
+        """Return the names of the datasets that have a manifest."""
+
+    @abstractmethod
+    def mend(self, path: str) -> str:
+        """Return what to do about a file that is not what it should be."""
+
+    def manifest(self, name: str) -> Manifest:
+        """Return the manifest of dataset `name`.
+
+        Raises
+        ------
+        NotFoundError
+            The revision has no such dataset.
+        ManifestError
+            It has, but the manifest is missing or cannot be used.
+        """
+        recorded = self.datasets()
+        path = f"{ARTIFACTS}/{name}.json"
+        mend = self.mend(path)
+        if name in recorded:
+            try:
+                data = self.read(path)
+            except OSError as error:
+                raise ManifestError(f"{name}: {self.label}/{path} cannot be read ({error}); {mend}") from error
+            return parse_manifest(data, name=name, label=f"{self.label}/{path}", mend=mend)
+        if path in self._text("dvc.yaml"):
+            raise ManifestError(
+                f"{name}: the manifest {self.label}/{path} is missing; {mend}, "
+                f"or build the dataset with: make build DATASET={name}"
+            )
+        close = difflib.get_close_matches(name, recorded, n=3)
+        hint = f"did you mean {' or '.join(close)}?" if close else f"it has: {', '.join(sorted(recorded)) or 'none'}"
+        raise NotFoundError(f"there is no dataset {name!r} in {self.label}; {hint}")
+
+    def recorded(self, name: str, filename: str) -> Recorded:
+        """Return what is recorded of the artifact `filename` of dataset `name`.
+
+        Raises
+        ------
+        ManifestError
+            `dvc.lock` or `dvc.yaml` cannot be read, or do not record it.
+        """
+        path = f"{ARTIFACTS}/{filename}"
+        try:
+            lock, stages = (_yaml(self._text(file)).get("stages", {}) for file in ("dvc.lock", "dvc.yaml"))
+            entries = [out for stage in lock.values() for out in stage.get("outs", ()) if out["path"] == path]
+            if not entries:
+                raise ManifestError(
+                    f"{name}: dvc.lock of {self.label} does not record {path}; build it with: make build DATASET={name}"
+                )
+            remotes = [
+                out[path].get("remote")
+                for stage in stages.values()
+                for out in stage.get("outs", ())
+                if isinstance(out, dict) and path in out
+            ]
+            return Recorded(str(entries[0]["md5"]), int(entries[0]["size"]), remotes[0] if remotes else None)
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+            raise ManifestError(f"{name}: dvc.lock or dvc.yaml of {self.label} cannot be read: {error!r}") from error
+
+    def _text(self, path: str) -> str:
+        try:
+            return self.read(path).decode(errors="replace")
+        except OSError:
+            return ""
+
+
+class WorkTree(Revision):
+    """What is checked out at `root`."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.label = str(root)
+
+    def read(self, path: str) -> bytes:
+        """Return the bytes of a file in the work tree."""
+        return (self.root / path).read_bytes()
+
+    def datasets(self) -> set[str]:
+        """Return the names of the manifests in `artifacts/`."""
+        return {file.stem for file in (self.root / ARTIFACTS).glob("*.json")}
+
+    def mend(self, path: str) -> str:
+        """Return the command that brings a committed file back."""
+        return f"restore it with: git checkout -- {path}"
+
+
+class Commit(Revision):
+    """What the commit `commit` of the repository `git` records."""
+
+    def __init__(self, git: Git, commit: str) -> None:
+        self.git = git
+        self.commit = commit
+        self.label = f"{git.label}@{commit[:12]}"
+
+    def read(self, path: str) -> bytes:
+        """Return the bytes of a file in the commit."""
+        return self.git.read(self.commit, path)
+
+    def datasets(self) -> set[str]:
+        """Return the names of the manifests in the commit's `artifacts/`."""
+        names = self.git.names(self.commit, ARTIFACTS)
+        return {name.removesuffix(".json") for name in names if name.endswith(".json")}
+
+    def mend(self, path: str) -> str:
+        """Return that a commit stays as it is."""
+        return "choose another revision"
+
+    def with_version(self, name: str, version: str) -> Revision:
+        """Return the newest commit, up to this one, whose manifest of `name` has `version`.
+
+        Raises
+        ------
+        NotFoundError
+            None has.
+        """
+        known = []
+        for commit in self.git.history(self.commit, f"{ARTIFACTS}/{name}.json"):
+            candidate = Commit(self.git, commit)
+            try:
+                found = candidate.manifest(name).version
+            except (ManifestError, NotFoundError):  # of another format, or removed by that commit
+                continue
+            if found == version:
+                return candidate
+            if found not in known:
+                known.append(found)
+        raise NotFoundError(
+            f"{name} has no version {version!r} in the history of {self.label}; its versions: "
+            f"{', '.join(known) or 'none'}"
+        )
+
+
+def _yaml(text: str) -> Any:
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+
+    try:
+        return YAML(typ="safe").load(text) or {}
+    except YAMLError as error:
+        raise ValueError(str(error).partition("\n")[0]) from error

@@ -1,0 +1,166 @@
+"""Objects on S3, read by ranges."""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+from urllib.parse import urlsplit
+
+from botocore import UNSIGNED
+from botocore.client import BaseClient
+from botocore.config import Config
+from botocore.exceptions import (
+    BotoCoreError,
+    ClientError,
+    HTTPClientError,
+    IncompleteReadError,
+    NoCredentialsError,
+    PartialCredentialsError,
+    ResponseStreamingError,
+)
+from botocore.session import Session
+
+from loader._errors import FetchError
+
+ATTEMPTS = 5
+FIRST_PAUSE_SECONDS = 0.2
+CONNECTIONS = 16
+TIMEOUT_SECONDS = 20
+_TRANSIENT = (HTTPClientError, IncompleteReadError, ResponseStreamingError)
+
+
+@dataclass(frozen=True)
+class S3Object:
+    """An object on S3.
+
+    It can be pickled and used after a fork; each process makes a connection of its own.
+
+    Attributes
+    ----------
+    url
+        `s3://bucket/key`.
+    remote
+        The name of the DVC remote, for messages.
+    options
+        The remote's options, as DVC documents them for S3: endpointurl, region, profile, credentialpath, configpath,
+        access_key_id, secret_access_key, session_token, allow_anonymous_login, use_ssl, ssl_verify, read_timeout,
+        connect_timeout.
+    """
+
+    url: str
+    remote: str
+    options: tuple[tuple[str, Any], ...]
+
+    def read(self, offset: int, size: int) -> bytes:
+        """Return the `size` bytes at `offset`.
+
+        A connection that breaks, a server error (5xx) and a timeout are tried again, with longer and longer pauses.
+
+        Raises
+        ------
+        FetchError
+            There is no such object, it is smaller, the server refuses, or all attempts failed.
+        """
+        if size == 0:
+            return b""
+        client = _client(os.getpid(), self.options)
+        parts = urlsplit(self.url)
+        wanted = {"Bucket": parts.netloc, "Key": parts.path[1:], "Range": f"bytes={offset}-{offset + size - 1}"}
+        for attempt in range(ATTEMPTS):
+            if attempt:
+                time.sleep(FIRST_PAUSE_SECONDS * 2 ** (attempt - 1) * random.uniform(0.5, 1.5))
+            try:
+                data: bytes = client.get_object(**wanted)["Body"].read()
+            except _TRANSIENT as error:
+                failure: Exception = error
+            except ClientError as error:
+                if _status(error) < 500:
+                    raise self._refused(error, offset + size) from error
+                failure = error
+            except (BotoCoreError, OSError) as error:
+                raise FetchError(explain(error, self.remote, self._endpoint)) from error
+            else:
+                if len(data) == size:
+                    return data
+                raise self._too_small(offset + size)
+        raise FetchError(
+            f"{explain(failure, self.remote, self._endpoint)}, tried {ATTEMPTS} times ({self.url})"
+        ) from failure
+
+    @property
+    def _endpoint(self) -> str:
+        return endpoint_of(dict(self.options))
+
+    def _refused(self, error: ClientError, end: int) -> FetchError:
+        if _status(error) == 404:
+            return FetchError(f"remote {self.remote!r} does not have it ({self.url}); whoever has it can run: dvc push")
+        if _status(error) == 416:
+            return self._too_small(end)
+        return FetchError(explain(error, self.remote, self._endpoint))
+
+    def _too_small(self, end: int) -> FetchError:
+        return FetchError(
+            f"the object on remote {self.remote!r} ends before byte {end:,} ({self.url}); "
+            f"whoever has the right one can run: make push"
+        )
+
+
+def endpoint_of(options: Mapping[str, Any]) -> str:
+    """Return the server of a remote with these options, for messages."""
+    return options.get("endpointurl") or os.environ.get("AWS_ENDPOINT_URL") or "AWS"
+
+
+def explain(error: BaseException, remote: str, endpoint: str) -> str:
+    """Say in one sentence why the remote refused or did not answer, and what to do about it."""
+    if isinstance(error, (NoCredentialsError, PartialCredentialsError)):
+        return f"remote {remote!r} wants credentials and there are none: set AWS_PROFILE, or AWS_ACCESS_KEY_ID and more"
+    if isinstance(error, ClientError) and _status(error) >= 500:
+        return f"remote {remote!r} at {endpoint} answers with an error ({error})"
+    if isinstance(error, (PermissionError, ClientError)):
+        return f"remote {remote!r} at {endpoint} refuses access ({error}): check the AWS credentials in use"
+    return f"remote {remote!r} at {endpoint} cannot be reached ({str(error).rstrip('.') or type(error).__name__})"
+
+
+def _status(error: ClientError) -> int:
+    return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+
+
+@lru_cache(maxsize=16)
+def _client(process: int, options: tuple[tuple[str, Any], ...]) -> BaseClient:
+    """Return the client of a process: connections do not outlive a fork."""
+    option = dict(options)
+    session = Session(profile=option.get("profile"))
+    for variable, name in (("credentials_file", "credentialpath"), ("config_file", "configpath")):
+        if option.get(name):
+            session.set_config_variable(variable, option[name])
+    try:
+        # without any credentials a public remote is read as anyone may
+        named = option.get("access_key_id")
+        anonymous = option.get("allow_anonymous_login") or not (named or session.get_credentials())
+        client: BaseClient = session.create_client(
+            "s3",
+            # S3 servers other than AWS take any region, and AWS redirects to the right one
+            region_name=option.get("region") or session.get_config_variable("region") or "us-east-1",
+            endpoint_url=option.get("endpointurl"),
+            use_ssl=option.get("use_ssl", True),
+            verify=option.get("ssl_verify"),
+            aws_access_key_id=named,
+            aws_secret_access_key=option.get("secret_access_key"),
+            aws_session_token=option.get("session_token"),
+            config=Config(
+                signature_version=UNSIGNED if anonymous else None,
+                connect_timeout=option.get("connect_timeout") or TIMEOUT_SECONDS,
+                read_timeout=option.get("read_timeout") or TIMEOUT_SECONDS,
+                max_pool_connections=CONNECTIONS,
+                retries={"total_max_attempts": 1},  # `S3Object.read` repeats, bodies that break off included
+                response_checksum_validation="when_required",  # what is read is proved against the manifest
+            ),
+        )
+        return client
+    except (BotoCoreError, ValueError) as error:
+        raise FetchError(f"the AWS configuration of this machine cannot be used: {error}") from error

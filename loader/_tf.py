@@ -1,0 +1,81 @@
+"""A dataset as `tf.data.Dataset`, through TFDS."""
+
+from __future__ import annotations
+
+import functools
+import importlib.util
+import operator
+import os
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from loader import _store
+from loader._artifact import Artifact
+from loader._errors import FetchError, UnsupportedError
+from loader._extract import extract_members, extractable, version_folder
+from loader._info import DatasetInfo
+from loader._places import CACHE_VARIABLE
+from loader._split_spec import EvenSplit, SplitSpec, resolve
+
+
+def extracted(artifact: Artifact) -> Path:
+    """Return the artifact's folder for TFDS in the cache, extracted there where it was not.
+
+    Raises
+    ------
+    FetchError
+        The cache cannot be written to.
+    IntegrityError
+        The artifact is not what was recorded.
+    """
+    kept = _store.entry_folder(_store.EXTRACTED, artifact.entry.index_sha256)
+    folder = kept / version_folder(artifact)
+    try:
+        with _store.lock(kept.name):
+            if not kept.is_dir():
+                kept.parent.mkdir(parents=True, exist_ok=True)
+                with tempfile.TemporaryDirectory(dir=kept.parent, prefix=".extracting-") as scratch:
+                    members = extractable(artifact)
+                    extract_members(artifact, members, Path(scratch, "made"))
+                    Path(scratch, "made").rename(kept)
+    except OSError as error:
+        raise FetchError(
+            f"{artifact.manifest.name}: {kept} cannot be written: {error.strerror or error}; "
+            f"make room, or set {CACHE_VARIABLE} to another folder"
+        ) from error
+    _store.mark_used(kept)
+    return folder
+
+
+def as_datasets(
+    folder: Path, split: SplitSpec | Sequence[SplitSpec] | None, info: DatasetInfo, keywords: dict[str, Any]
+) -> Any:
+    """Return what TFDS's `as_dataset(split=..., **keywords)` gives for a folder that it prepared.
+
+    Raises
+    ------
+    UnsupportedError
+        TFDS or TensorFlow is not installed.
+    """
+    for module, package in (("tensorflow_datasets", "tensorflow-datasets"), ("tensorflow", "tensorflow")):
+        if importlib.util.find_spec(module) is None:
+            raise UnsupportedError(f'format="tf" needs {package}, which is not installed: pip install {package}')
+    import tensorflow_datasets as tfds
+
+    def instruction(spec: SplitSpec) -> Any:
+        slices = resolve(spec, info.splits, dataset=info.full_name)
+        if not isinstance(spec, EvenSplit):
+            return spec
+        parts = [tfds.core.ReadInstruction(part.name, from_=part.start, to=part.stop, unit="abs") for part in slices]
+        return functools.reduce(operator.add, parts)
+
+    wanted: Any = None
+    if isinstance(split, str | EvenSplit):
+        wanted = instruction(split)
+    elif split is not None:
+        wanted = [instruction(spec) for spec in split]
+    if not keywords.get("shuffle_files"):  # in the order of the records, as in every format
+        keywords = {"read_config": tfds.ReadConfig(interleave_cycle_length=1), **keywords}
+    return tfds.builder_from_directory(os.fspath(folder)).as_dataset(split=wanted, **keywords)

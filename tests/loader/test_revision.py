@@ -1,0 +1,209 @@
+"""Which data: another revision, another version, another repository, a plain TFDS folder."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import loader
+from tests import small as small_dataset
+from tests.small import make_dvc, make_small
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def git(root, *arguments):
+    identity = ("-c", "user.name=test", "-c", "user.email=test@example.org")
+    done = subprocess.run(["git", *identity, *arguments], cwd=root, check=True, capture_output=True, text=True)
+    return done.stdout.strip()
+
+
+@pytest.fixture
+def history(tmp_path, remote, monkeypatch):
+    """A repository with two versions of `small` in its history, both pushed, the newer one checked out."""
+    root = make_small(tmp_path / "repository")
+    make_dvc(root, ROOT / ".dvc/config")
+    (root / ".gitignore").write_text("/artifacts/*.tar\n.dvc/config.local\n.dvc/tmp\n.dvc/cache\n")
+    remote.point(root)
+    dvc(root, "push")
+    commit(root, "v1")
+    for name in ("artifacts/small.tar", "artifacts/small.json"):
+        (root / name).unlink()
+    shutil.rmtree(root / "datasets")
+    monkeypatch.setattr(small_dataset, "VERSION", "2.0.0")
+    monkeypatch.setattr(small_dataset, "SPLITS", {"train": (40,), "test": (2,)})
+    made = make_small(tmp_path / "newer")
+    for name in ("artifacts/small.tar", "artifacts/small.json", "dvc.lock", "params.yaml"):
+        (root / name).unlink(missing_ok=True)
+        shutil.copy(made / name, root / name)
+    (root / "params.yaml").write_text((root / "params.yaml").read_text().replace("1.0.0", "2.0.0"))
+    dvc(root, "commit", "--force")
+    dvc(root, "push")
+    commit(root, "v2")
+    return root
+
+
+def dvc(root, *arguments):
+    subprocess.run(["dvc", *arguments, "--quiet"], cwd=root, check=True, capture_output=True)
+
+
+def commit(root, tag):
+    git(root, "add", "--all")
+    git(root, "commit", "--quiet", "-m", tag)
+    git(root, "tag", tag)
+
+
+def state(root):
+    return git(root, "status", "--porcelain"), sorted(str(path) for path in root.rglob("*") if ".git" not in path.parts)
+
+
+@pytest.mark.parametrize("rev", ["v1", "HEAD~1", "branch", "commit"])
+def test_another_revision_is_fetched_and_the_work_tree_stays_as_it_is(history, rev):
+    git(history, "branch", "branch", "v1")
+    shutil.rmtree(history / ".dvc/cache")
+    before = state(history)
+    info, ds = loader.load("small", repo=history, rev=git(history, "rev-parse", "v1") if rev == "commit" else rev)
+    assert (info.version, len(list(ds["train"]))) == ("1.0.0", 5300)
+    assert loader.load("small", repo=history)[0].version == "2.0.0"
+    assert state(history) == before
+    assert [entry.name for entry in loader.cache.entries()] == ["small.tar"]
+
+
+def test_a_revision_whose_artifact_is_at_hand_needs_no_network(history):
+    path = loader.ensure("small", repo=history, rev="v1", offline=True)
+    assert path.is_relative_to(history / ".dvc/cache")
+    shutil.rmtree(history / ".dvc/cache")
+    assert loader.ensure("small", repo=history, rev="v2", offline=True) == history / "artifacts/small.tar"
+
+
+def test_a_version_finds_the_revision_that_recorded_it(history):
+    for version, records in (("1.0.0", 5300), ("2.0.0", 40)):
+        info, train = loader.load("small", split="train", repo=history, version=version)
+        assert (info.version, len(train)) == (version, records)
+    info, _ = loader.load("small", repo=history, rev="v1", version="1.0.0")
+    assert info.version == "1.0.0"
+
+
+def test_a_version_that_was_never_recorded_lists_those_that_were(history):
+    with pytest.raises(loader.NotFoundError, match=r"no version '3\.0\.0'.*its versions: 2\.0\.0, 1\.0\.0"):
+        loader.load("small", repo=history, version="3.0.0")
+    with pytest.raises(loader.NotFoundError, match=r"no version '2\.0\.0'.*its versions: 1\.0\.0"):
+        loader.load("small", repo=history, rev="v1", version="2.0.0")
+
+
+@pytest.mark.parametrize("rev", ["v9", "--all", "", "v1:params.yaml", "v1^{tree}", "a b"])
+def test_a_revision_that_is_none_is_one_sentence(history, rev):
+    with pytest.raises(loader.NotFoundError, match="has no revision"):
+        loader.load("small", repo=history, rev=rev or " ")
+
+
+def test_a_revision_without_the_dataset_is_one_sentence(history):
+    with pytest.raises(loader.NotFoundError, match=r"there is no dataset 'large' in .*@[0-9a-f]{12}; it has: small"):
+        loader.load("large", repo=history, rev="v1")
+
+
+def test_a_folder_that_git_does_not_know_has_no_revisions(tmp_path):
+    root = make_small(tmp_path / "repository")
+    with pytest.raises(loader.NotFoundError, match="has no revision 'v1'"):
+        loader.load("small", repo=root, rev="v1")
+
+
+class TestUrl:
+    @pytest.fixture
+    def url(self, history, remote):
+        """The repository as others see it: its remote is in the committed configuration, its credentials are not."""
+        local = (history / ".dvc/config.local").read_text()
+        keep = [line for line in local.splitlines() if "credential" not in line and "profile" not in line]
+        (history / ".dvc/config").write_text("[core]\n    remote = public\n" + "\n".join(keep))
+        git(history, "add", "--all")
+        git(history, "commit", "--quiet", "-m", "remotes")
+        os.environ["AWS_SHARED_CREDENTIALS_FILE"] = os.environ["AWS_CONFIG_FILE"] = os.devnull
+        os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
+        return f"file://{history}"
+
+    def test_another_repository_loads_two_revisions_with_nothing_but_the_loader(self, url, tmp_path):
+        elsewhere = tmp_path / "experiment"
+        elsewhere.mkdir()
+        code = (
+            "import sys; sys.path.insert(0, sys.argv[1]); import loader\n"
+            "for options in ({}, {'rev': 'v1'}, {'version': '1.0.0'}):\n"
+            "    info, ds = loader.load('small', repo=sys.argv[2], **options)\n"
+            "    print(info.version, len(list(ds['train'])))"
+        )
+        done = subprocess.run(
+            [sys.executable, "-P", "-c", code, ROOT, url], cwd=elsewhere, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.splitlines() == ["2.0.0 40", "1.0.0 5300", "1.0.0 5300"]
+        assert list(elsewhere.iterdir()) == []
+
+    def test_what_was_read_once_can_be_read_offline(self, url, history):
+        with pytest.raises(loader.FetchError, match="was never read on this machine"):
+            loader.load("small", repo=url, offline=True)
+        loader.load("small", repo=url)
+        with pytest.raises(loader.FetchError, match="offline nothing is fetched"):
+            loader.load("small", repo=url, rev="v1", offline=True)
+        history.rename(history.with_name("gone"))
+        assert loader.load("small", repo=url, offline=True)[0].version == "2.0.0"
+        with pytest.raises(loader.FetchError, match=r"cannot fetch .* offline=True"):
+            loader.load("small", repo=url)
+
+    def test_a_whole_commit_that_was_read_before_needs_no_network(self, url, history):
+        first = git(history, "rev-parse", "v1")
+        loader.load("small", repo=url, rev=first)
+        history.rename(history.with_name("gone"))
+        assert loader.load("small", repo=url, rev=first)[0].version == "1.0.0"
+
+    def test_what_is_new_there_is_seen(self, url, history):
+        loader.load("small", repo=url)
+        git(history, "tag", "newest", "v1")
+        assert loader.load("small", repo=url, rev="newest")[0].version == "1.0.0"
+
+    def test_the_variable_takes_a_url_too(self, url, tmp_path, monkeypatch):
+        monkeypatch.setenv("DATASETS_REPO", url)
+        monkeypatch.chdir(tmp_path)
+        assert loader.load("small")[0].version == "2.0.0"
+
+    def test_a_url_where_there_is_none_is_one_sentence(self, tmp_path):
+        with pytest.raises(loader.FetchError, match=r"git cannot clone file://.*nothing"):
+            loader.load("small", repo=f"file://{tmp_path}/nothing")
+        assert not any((loader.cache.folder() / "repositories").iterdir())
+
+
+class TestDataDir:
+    @pytest.fixture
+    def data_dir(self, tmp_path):
+        data_dir = tmp_path / "data"
+        prepared = small_dataset.prepare_small(tmp_path / "scratch")
+        for version in ("1.0.0", "1.0.10", "1.0.9"):
+            shutil.copytree(prepared.folder, data_dir / "small" / version)
+            info = data_dir / "small" / version / "dataset_info.json"
+            info.write_text(info.read_text().replace("1.0.0", version))
+        return data_dir
+
+    def test_the_newest_version_is_read(self, data_dir):
+        info, train = loader.load("small", data_dir=data_dir, split="train[:10]")
+        assert (info.version, len(train)) == ("1.0.10", 10)
+        assert loader.load("small", data_dir=data_dir, version="1.0.0")[0].version == "1.0.0"
+
+    def test_configs_are_folders_between(self, data_dir):
+        (data_dir / "small").rename(data_dir / "one")
+        (data_dir / "small").mkdir()
+        (data_dir / "one").rename(data_dir / "small/one")
+        assert loader.load("small", data_dir=data_dir)[0].version == "1.0.10"
+        shutil.copytree(data_dir / "small/one", data_dir / "small/two")
+        with pytest.raises(loader.NotFoundError, match="name one: config='one' or 'two'"):
+            loader.load("small", data_dir=data_dir)
+        assert loader.load("small", data_dir=data_dir, config="two", version="1.0.9")[0].version == "1.0.9"
+
+    @pytest.mark.parametrize("options", [{"version": "9.0.0"}, {"config": "x"}])
+    def test_what_is_not_there_is_one_sentence(self, data_dir, options):
+        with pytest.raises(loader.NotFoundError, match="has no version"):
+            loader.load("small", data_dir=data_dir, **options)
+
+    def test_it_does_not_go_together_with_a_repository(self, data_dir):
+        with pytest.raises(loader.ArgumentError, match="leave out repo="):
+            loader.load("small", data_dir=data_dir, rev="v1")
