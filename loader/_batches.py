@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import secrets
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from loader._collate import make_collator
 from loader._errors import ArgumentError
-from loader._state import State, make_state, read_state
+from loader._state import State, make_state, read_state, seed_of
 
 if TYPE_CHECKING:
     from loader._split import Split
 
 Batch = dict[str, Any]
+Finish = Callable[[list[dict[str, Any]]], Batch]
 
 
 class Batches(Iterable[Batch]):
@@ -61,27 +62,31 @@ class Batches(Iterable[Batch]):
         """
         split, seed = self._split, None
         if self._shuffle:
-            seed = self._seed if self._seed is not None else (state or {}).get("seed", self._drawn)
+            seed = self._seed if self._seed is not None else seed_of(state, self._drawn)
             split = split.shuffle(seed)
         of = f"{split.fingerprint} by {self._size}"
         start = 0 if state is None else read_state(state, of, len(self))
-        return BatchIterator(split, self._size, len(self), workers=self._workers, of=of, seed=seed, start=start)
+        collate, convert, numbers = make_collator(split.features), split._convert, range(start, len(self))
+
+        def finish(examples: list[dict[str, Any]]) -> Batch:
+            batch = collate(examples)
+            return batch if convert is None else convert(batch)
+
+        if self._workers == 1:
+            batches = _decode_here(split, numbers, self._size, finish)
+        else:
+            batches = _decode_on_threads(split, numbers, self._size, finish, self._workers)
+        return BatchIterator(batches, start=start, of=of, seed=seed)
 
 
 class BatchIterator(Iterator[Batch]):
     """Batches of a split from the one numbered `start` on."""
 
-    def __init__(
-        self, split: Split, size: int, count: int, *, workers: int, of: str, seed: int | None, start: int
-    ) -> None:
-        self._split = split
-        self._size = size
-        self._count = count
+    def __init__(self, batches: Iterator[Batch], *, start: int, of: str, seed: int | None) -> None:
+        self._batches = batches
+        self._next = start
         self._of = of
         self._seed = seed
-        self._next = start
-        self._collate = make_collator(split.features)
-        self._batches = self._decode_here() if workers == 1 else self._decode_on_threads(workers)
 
     def __next__(self) -> Batch:
         batch = next(self._batches)
@@ -92,27 +97,28 @@ class BatchIterator(Iterator[Batch]):
         """Return where the iterator stands, as values that JSON can keep; see `Batches.iterator`."""
         return make_state(self._of, self._next, seed=self._seed)
 
-    def _decode_here(self) -> Iterator[Batch]:
-        examples = self._split._decoded(self._next * self._size)
-        for _ in range(self._next, self._count):
-            yield self._finish(islice(examples, self._size))
 
-    def _decode_on_threads(self, workers: int) -> Iterator[Batch]:
-        def decode(number: int) -> Batch:
-            return self._finish(self._split._decoded(number * self._size, (number + 1) * self._size))
+# functions, because a generator that knew its iterator would keep its threads until the garbage is collected
 
-        pool = ThreadPoolExecutor(workers, thread_name_prefix="loader")
-        ahead: deque[Future[Batch]] = deque()
-        try:
-            for number in range(self._next, self._count):
-                ahead.append(pool.submit(decode, number))
-                if len(ahead) > workers:  # one finished batch for each thread, and not the whole split
-                    yield ahead.popleft().result()
-            while ahead:
+
+def _decode_here(split: Split, numbers: range, size: int, finish: Finish) -> Iterator[Batch]:
+    examples = split._decoded(numbers.start * size)
+    for _ in numbers:
+        yield finish(list(islice(examples, size)))
+
+
+def _decode_on_threads(split: Split, numbers: range, size: int, finish: Finish, workers: int) -> Iterator[Batch]:
+    def decode(number: int) -> Batch:
+        return finish(list(split._decoded(number * size, (number + 1) * size)))
+
+    pool = ThreadPoolExecutor(workers, thread_name_prefix="loader")
+    ahead: deque[Future[Batch]] = deque()
+    try:
+        for number in numbers:
+            ahead.append(pool.submit(decode, number))
+            if len(ahead) > workers:  # as many ahead as there are threads, and not the whole split
                 yield ahead.popleft().result()
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
-
-    def _finish(self, examples: Iterable[dict[str, Any]]) -> Batch:
-        batch = self._collate(list(examples))
-        return batch if self._split._convert is None else self._split._convert(batch)
+        while ahead:
+            yield ahead.popleft().result()
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)

@@ -1,0 +1,187 @@
+"""Batches, shuffling, iterators that go on where they stood, only some features."""
+
+import json
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+
+import loader
+from tests.small import example
+
+
+@pytest.fixture
+def train(small):
+    _, split = loader.load("small", split="train", repo=small)
+    return split
+
+
+@pytest.mark.parametrize("workers", [1, 2, 5])
+def test_batches_are_the_examples_in_order(train, workers):
+    batches = train.batches(64, workers=workers)
+    assert len(batches) == 83
+    number = 0
+    for batch in batches:
+        expected = [example("train", n) for n in range(number, min(number + 64, 5300))]
+        assert batch["label"].dtype == np.int64
+        assert batch["label"].tolist() == [e["label"] for e in expected]
+        assert batch["text"].dtype == object
+        assert batch["text"].tolist() == [e["text"] for e in expected]
+        assert isinstance(batch["samples"], list)  # its length varies
+        for ours, e in zip(batch["samples"], expected, strict=True):
+            np.testing.assert_array_equal(ours, e["samples"], strict=True)
+        number += len(expected)
+    assert number == 5300
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_the_last_batch_can_be_left_out(train, workers):
+    batches = train[:100].batches(30, drop_remainder=True, workers=workers)
+    assert len(batches) == 3
+    assert [len(batch["label"]) for batch in batches] == [30, 30, 30]
+    assert len(train[:90].batches(30)) == len(train[:90].batches(30, drop_remainder=True)) == 3
+    assert list(train[:0].batches(30)) == []
+
+
+def test_shuffled_batches_hold_every_example_once_in_an_order_of_the_seed(train):
+    def texts(**options):
+        return [text for batch in train.batches(100, shuffle=True, **options) for text in batch["text"]]
+
+    one = texts(seed=1)
+    assert sorted(one) == sorted(e["text"] for e in train)
+    assert one == texts(seed=1, workers=3) == texts(seed=1)
+    assert one != texts(seed=2)
+    assert texts() != texts()  # no seed, no promise
+    unseeded = train.batches(100, shuffle=True)
+    assert [b["text"].tolist() for b in unseeded] == [b["text"].tolist() for b in unseeded]
+
+
+def test_the_order_of_a_seed_is_the_same_everywhere(train):
+    # recorded once: it must not change with machine, NumPy or time
+    assert [int(e["text"][6:]) for e in train.shuffle(0)[:8]] == [855, 921, 3697, 269, 2693, 4139, 2318, 3742]
+    assert [int(e["text"][6:]) for e in train[:5].shuffle(2**40)] == [3, 0, 1, 4, 2]
+
+
+def test_a_shuffled_split_is_a_split(train):
+    shuffled = train[1000:].shuffle(7)
+    assert len(shuffled) == 4300
+    assert shuffled[5]["text"] == next(iter(shuffled[5:6]))["text"]
+
+
+@pytest.mark.parametrize(
+    "options", [{"batch_size": 0}, {"batch_size": -1}, {"workers": 0}, {"seed": 3}, {"shuffle": True, "seed": -1}]
+)
+def test_numbers_that_make_no_sense_are_one_sentence(train, options):
+    with pytest.raises(loader.ArgumentError):
+        iter(train.batches(**{"batch_size": 4, **options}))
+
+
+def test_damage_is_an_error_in_every_thread(small):
+    path = small / "artifacts/small.tar"
+    data = path.read_bytes()
+    path.write_bytes(data.replace(b"train 4000", b"train 4OOO"))
+    _, train = loader.load("small", split="train", repo=small)
+    for workers in (1, 2):
+        with pytest.raises(loader.IntegrityError, match="record 4,000 of split 'train'"):
+            list(train.batches(64, workers=workers))
+
+
+def test_threads_end_with_the_iteration(train):
+    before = threading.active_count()
+    for _ in train.batches(8, workers=4):
+        break
+    list(train[:64].batches(8, workers=4))
+    for thread in threading.enumerate():
+        if thread.name.startswith("loader"):
+            thread.join(5)
+    assert threading.active_count() == before
+
+
+class TestState:
+    def test_an_iterator_goes_on_where_it_stood(self, train):
+        iterator = iter(train)
+        for _ in range(10):
+            next(iterator)
+        state = json.loads(json.dumps(iterator.state()))
+        rest = [e["text"] for e in train.iterator(state=state)]
+        assert rest == [e["text"] for e in iterator]
+        assert len(rest) == 5290
+        assert list(train.iterator(state=iterator.state())) == []
+
+    @pytest.mark.parametrize("seed", [None, 5])
+    @pytest.mark.parametrize("workers", [1, 3])
+    def test_so_do_batches_shuffled_or_not_in_another_process(self, small, train, seed, workers):
+        iterator = iter(train.batches(50, shuffle=True, seed=seed, workers=workers))
+        for _ in range(100):
+            next(iterator)
+        code = (
+            "import sys, json, loader\n"
+            "state = json.loads(sys.argv[2])\n"
+            "_, train = loader.load('small', split='train', repo=sys.argv[1])\n"
+            "for batch in train.batches(50, shuffle=True).iterator(state=state): print(batch['text'].tolist())"
+        )
+        command = [sys.executable, "-c", code, small, json.dumps(iterator.state())]
+        done = subprocess.run(command, check=True, capture_output=True, text=True)
+        assert done.stdout.splitlines() == [str(batch["text"].tolist()) for batch in iterator]
+
+    @pytest.mark.parametrize(
+        "other", [lambda t: t[:100], lambda t: t[::-1], lambda t: t.shuffle(1), lambda t: t[[3, 4]]]
+    )
+    def test_a_state_of_other_examples_is_refused(self, train, other):
+        state = iter(train).state()
+        with pytest.raises(loader.ArgumentError, match="the state is one of"):
+            other(train).iterator(state=state)
+
+    def test_a_state_of_other_batches_is_refused(self, train):
+        state = iter(train.batches(10, shuffle=True, seed=1)).state()
+        for batches in (
+            train.batches(11, shuffle=True, seed=1),
+            train.batches(10, shuffle=True, seed=2),
+            train.batches(10),
+        ):
+            with pytest.raises(loader.ArgumentError, match="the state is one of"):
+                batches.iterator(state=state)
+
+    @pytest.mark.parametrize("state", [{}, {"next": 3}, "text", None, [], {"of": 3, "next": 0}])
+    def test_what_is_no_state_is_refused(self, train, state):
+        if state is None:
+            assert next(train.iterator(state=state))["text"] == b"train 0"
+            return
+        with pytest.raises(loader.ArgumentError):
+            train.iterator(state=state)
+
+    @pytest.mark.parametrize("position", [-1, 5301, "3", 1.5, None, True])
+    def test_nor_is_a_position_outside(self, train, position):
+        with pytest.raises(loader.ArgumentError):
+            train.iterator(state={**iter(train).state(), "next": position})
+
+
+class TestFeatures:
+    def test_only_those_named_are_decoded(self, small):
+        info, train = loader.load("small", split="train", features=["label"], repo=small)
+        assert train[3] == {"label": 0}
+        assert list(info.features) == ["label", "samples", "text"]
+        assert set(next(iter(train.batches(4)))) == {"label"}
+
+    def test_in_the_order_named(self, small):
+        _, train = loader.load("small", split="train", features=["text", "label"], repo=small)
+        assert list(train[0]) == ["text", "label"]
+
+    def test_others_need_not_even_decode(self, small):
+        from tests.forge import replace_record, take_apart
+
+        forgery = take_apart(small)
+        row = forgery.rows[0]
+        record = row.shard.data[row.offset : row.offset + row.length]
+        replace_record(row, record.replace(b"\x0a\x07train 0", b"\x0a\x07\xff\xfe\xfdin 0"))
+        forgery.sign()
+        _, train = loader.load("small", split="train", features=["label"], repo=small)
+        assert train[0] == {"label": 0}
+
+    def test_unknown_names_are_one_sentence(self, small):
+        with pytest.raises(loader.NotFoundError, match="has no feature 'labels'; its features: label, samples, text"):
+            loader.load("small", features=["labels"], repo=small)
+        with pytest.raises(loader.ArgumentError, match=r"features=\['label'\]"):
+            loader.load("small", features="label", repo=small)
