@@ -108,10 +108,25 @@ def test_splits_that_follow_each_other_take_no_memory_for_their_positions(small)
 
 @pytest.mark.parametrize(
     "spec",
-    (
-        " train[ train[] train[:] train[5] train[5%] train[1:2:3] train[a:b] train[:5x] + train+ train[:101%] train[1.5:3] "
-        "train[20:10] train[1shard:50%] train[:--5] train[1__0:20]"
-    ).split(" "),
+    [
+        "",
+        "train[",
+        "train[]",
+        "train[:]",
+        "train[5]",
+        "train[5%]",
+        "train[1:2:3]",
+        "train[a:b]",
+        "train[:5x]",
+        "+",
+        "train+",
+        "train[:101%]",
+        "train[1.5:3]",
+        "train[20:10]",
+        "train[1shard:50%]",
+        "train[:--5]",
+        "train[1__0:20]",
+    ],
 )
 def test_a_string_that_is_none_is_one_sentence(small, spec):
     with pytest.raises(loader.ArgumentError) as raised:

@@ -1,0 +1,225 @@
+"""Splits in PyTorch, JAX, Grain and TensorFlow: an epoch in each, with the values that NumPy gives."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+import loader
+from tests.conftest import make_clone
+from tests.tiny import add_tiny
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # the frameworks' own
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory):
+    """A clone with a dataset of images, labels, numbers and text that TFDS wrote."""
+    clone = make_clone(tmp_path_factory.mktemp("tiny") / "clone")
+    add_tiny(clone.root)
+    clone.run("dvc", "repro", "tiny")
+    return clone.root
+
+
+@pytest.fixture
+def numpy_train(tiny):
+    return loader.load("tiny", split="train", repo=tiny)[1]
+
+
+class TestTorch:
+    @pytest.fixture(autouse=True)
+    def _torch(self):
+        pytest.importorskip("torch")
+
+    @pytest.fixture
+    def train(self, tiny):
+        return loader.load("tiny", split="train", repo=tiny, format="torch")[1]
+
+    def test_values_are_tensors_and_text_stays_bytes(self, train, numpy_train):
+        import torch
+
+        for ours, expected in ((train[5], numpy_train[5]), (next(iter(train)), numpy_train[0])):
+            for name in ("image", "label", "number"):
+                assert isinstance(ours[name], torch.Tensor)
+                np.testing.assert_array_equal(ours[name].numpy(), expected[name], strict=True)
+            assert ours["text"] == expected["text"]
+
+    @pytest.mark.parametrize(("workers", "method"), [(0, None), (1, "fork"), (1, "spawn"), (4, "fork"), (4, "spawn")])
+    def test_a_data_loader_gives_an_epoch(self, train, numpy_train, workers, method):
+        from torch.utils.data import DataLoader
+
+        batches = list(DataLoader(train, batch_size=32, num_workers=workers, multiprocessing_context=method))
+        assert [len(batch["label"]) for batch in batches] == [32] * 6 + [8]
+        images = np.concatenate([batch["image"].numpy() for batch in batches])
+        np.testing.assert_array_equal(images, np.stack([example["image"] for example in numpy_train]))
+        assert [text for batch in batches for text in batch["text"]] == [e["text"] for e in numpy_train]
+
+    def test_a_model_learns_from_it(self, train):
+        import torch
+        from torch.utils.data import DataLoader
+
+        torch.manual_seed(0)
+        model = torch.nn.Linear(192, 2)
+        optimizer = torch.optim.Adam(model.parameters(), lr=0.01)
+        losses = []
+        for _ in range(15):
+            for batch in DataLoader(train, batch_size=50, shuffle=True):
+                loss = torch.nn.functional.cross_entropy(model(batch["image"].flatten(1) % 2.0), batch["label"])
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+            losses.append(loss.item())
+        assert losses[-1] < losses[0] / 2
+
+    def test_batches_are_stacked_tensors(self, train, numpy_train):
+        batch = next(iter(train.batches(64, workers=2)))
+        assert tuple(batch["image"].shape) == (64, 8, 8, 3)
+        assert batch["label"].tolist() == [example["label"] for example in numpy_train[:64]]
+        assert batch["text"] == [example["text"] for example in numpy_train[:64]]
+
+    def test_workers_get_no_copy_of_the_data(self, tiny, train):
+        import pickle
+
+        size = (tiny / "artifacts/tiny.tar").stat().st_size
+        assert len(pickle.dumps(train)) < size / 5
+
+
+class TestJax:
+    @pytest.fixture(autouse=True)
+    def _jax(self):
+        pytest.importorskip("jax")
+
+    def test_an_epoch_of_batches_trains_a_model(self, tiny, numpy_train):
+        import jax
+        import jax.numpy as jnp
+
+        _, train = loader.load("tiny", split="train", repo=tiny, format="jax")
+        example = train[7]
+        assert isinstance(example["image"], jax.Array)
+        np.testing.assert_array_equal(example["image"], numpy_train[7]["image"])
+        assert example["text"] == numpy_train[7]["text"]
+
+        def loss(weights, image, label):
+            logits = (image.reshape(len(image), -1) % 2).astype(jnp.float32) @ weights
+            return -jax.nn.log_softmax(logits)[jnp.arange(len(label)), label].mean()
+
+        weights, losses = jnp.zeros((192, 2)), []
+        for epoch in range(10):
+            for batch in train.batches(50, shuffle=True, seed=epoch):
+                value, gradient = jax.value_and_grad(loss)(weights, batch["image"], batch["label"])
+                weights -= 0.1 * gradient
+            losses.append(float(value))
+        assert losses[-1] < losses[0] / 2
+
+
+class TestGrain:
+    @pytest.fixture(autouse=True)
+    def _grain(self):
+        pytest.importorskip("grain")
+
+    def test_a_pipeline_takes_a_split_as_its_source(self, numpy_train):
+        import grain
+
+        pipeline = grain.MapDataset.source(numpy_train)
+        pipeline = pipeline.shuffle(seed=1).map(lambda example: example["label"]).batch(32)
+        labels = np.concatenate(list(pipeline))
+        assert sorted(labels) == sorted(example["label"] for example in numpy_train)
+
+    def test_so_does_a_data_loader_with_workers(self, tiny):
+        code = (
+            "import sys, grain, loader, absl.flags\n"
+            "absl.flags.FLAGS(sys.argv[:1])\n"  # which Grain's workers read
+            "if __name__ == '__main__':\n"
+            "    _, train = loader.load('tiny', split='train', repo=sys.argv[1], features=['number'])\n"
+            "    sampler = grain.samplers.IndexSampler(len(train), shuffle=True, seed=0, num_epochs=1)\n"
+            "    data = grain.DataLoader(data_source=train, sampler=sampler, worker_count=2)\n"
+            "    print(len({float(example['number']) for example in data}))"
+        )
+        done = subprocess.run([sys.executable, "-c", code, tiny], capture_output=True, text=True)
+        assert done.stdout.strip() == "200", done.stderr
+
+
+class TestTensorFlow:
+    @pytest.fixture(autouse=True)
+    def _tensorflow(self):
+        pytest.importorskip("tensorflow_datasets")
+
+    def test_it_is_a_dataset_of_tfds_in_record_order(self, tiny, numpy_train):
+        import tensorflow_datasets as tfds
+
+        info, train = loader.load("tiny", split="train", repo=tiny, format="tf", batch_size=64)
+        assert info.full_name == "tiny/1.0.0"
+        images = np.concatenate([batch["image"] for batch in tfds.as_numpy(train)])
+        np.testing.assert_array_equal(images, np.stack([example["image"] for example in numpy_train]))
+
+    def test_it_is_extracted_once_into_the_cache(self, tiny):
+        loader.load("tiny", split="test", repo=tiny, format="tf")
+        (entry,) = loader.cache.entries()
+        assert (entry.kind, entry.name) == ("extracted", "tiny")
+        marker = entry.path / "marker"
+        marker.touch()
+        loader.load("tiny", split="test", repo=tiny, format="tf")
+        assert marker.exists()
+
+    def test_splits_and_keywords_are_those_of_tfds(self, tiny):
+        import tensorflow_datasets as tfds
+
+        decoders = tfds.decode.PartialDecoding(["label"])
+        _, (first, second) = loader.load(
+            "tiny", split=loader.even_splits("train+test", 2), repo=tiny, format="tf", decoders=decoders
+        )
+        assert (len(first), len(second)) == (115, 115)
+        assert set(first.element_spec) == {"label"}
+        _, every = loader.load("tiny", repo=tiny, format="tf", shuffle_files=True)
+        assert set(every) == {"train", "test"}
+        _, part = loader.load("tiny", split="train[:10%]", repo=tiny, format="tf")
+        assert len(part) == 20
+
+    def test_a_plain_folder_works_too(self, tiny, tmp_path):
+        subprocess.run(["tar", "xf", tiny / "artifacts/tiny.tar", "-C", tmp_path], check=True)
+        _, test = loader.load("tiny", split="test", data_dir=tmp_path, format="tf")
+        assert len(test) == 30
+        _, test = loader.from_directory(tmp_path / "tiny/1.0.0", split="test", format="tf")
+        assert len(test) == 30
+
+    def test_damage_is_found_before_tfds_reads_it(self, tiny, tmp_path):
+        root = tmp_path / "copy"
+        subprocess.run(["cp", "-r", tiny, root], check=True)
+        path = root / "artifacts/tiny.tar"
+        data = path.read_bytes()
+        path.unlink()
+        path.write_bytes(data.replace(b"three", b"THREE"))
+        with pytest.raises(loader.IntegrityError, match="is damaged in its member"):
+            loader.load("tiny", repo=root, format="tf")
+        assert loader.cache.entries() == []
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"format": "pandas"}, "there is no format 'pandas'; the formats: numpy, tf, torch, jax"),
+        ({"batch_size": 3}, r"batch_size= is no keyword of this function, nor of as_dataset without format=\"tf\""),
+        ({"format": "tf", "stream": True}, "cannot be had with format"),
+        ({"format": "tf", "features": ["label"]}, "cannot be had with format"),
+    ],
+)
+def test_what_does_not_go_together_is_one_sentence(small, options, sentence):
+    with pytest.raises(loader.ArgumentError, match=sentence):
+        loader.load("small", repo=small, **options)
+
+
+@pytest.mark.parametrize(("format", "package"), [("torch", "torch"), ("jax", "jax"), ("tf", "tensorflow-datasets")])
+def test_a_framework_that_is_missing_is_one_sentence(small, format, package):
+    code = (
+        "import sys, importlib.util, loader\n"
+        "find = importlib.util.find_spec\n"
+        "missing = ('torch', 'jax', 'tensorflow_datasets')\n"
+        "importlib.util.find_spec = lambda name, *rest: None if name in missing else find(name, *rest)\n"
+        "loader.load('small', repo=sys.argv[1], format=sys.argv[2])"
+    )
+    done = subprocess.run([sys.executable, "-c", code, small, format], capture_output=True, text=True)
+    last = done.stderr.strip().rpartition("\n")[2]
+    assert last.startswith(
+        f'loader.UnsupportedError: format="{format}" needs {package}, which is not installed: pip install'
+    )

@@ -1,0 +1,238 @@
+"""Examples read by ranges from a real S3 server, through a proxy that counts, breaks and tampers."""
+
+import multiprocessing
+import pickle
+import re
+import shutil
+import subprocess
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import loader
+from loader import _s3
+from loader._index import BLOCK_BYTES, HEADER_NAME, ROWS_NAME
+from loader._source import find_source
+from loader._stream import FIRST_READ_BYTES
+from tests.proxy import running_proxy
+from tests.small import example, make_dvc, make_small
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def proxy(s3_server):
+    with running_proxy(s3_server.endpoint) as running:
+        yield running
+
+
+@pytest.fixture
+def streamed(tmp_path, remote, proxy):
+    """A repository whose artifact is on the remote and nowhere else, the remote behind the proxy."""
+    root = make_small(tmp_path / "repository")
+    make_dvc(root, ROOT / ".dvc/config")
+    remote.point(root)
+    subprocess.run(["dvc", "push", "--quiet"], cwd=root, check=True, capture_output=True)
+    (root / "artifacts/small.tar").rename(tmp_path / "small.tar")
+    shutil.rmtree(root / ".dvc/cache")
+    edit_local(root, lambda text: re.sub("endpointurl = .*", f"endpointurl = {proxy.url}", text))
+    return root
+
+
+@pytest.fixture
+def artifact(streamed, tmp_path):
+    """The artifact as it was before it was pushed."""
+    (tmp_path / "small.tar").rename(streamed / "artifacts/small.tar")
+    found = find_source("small", repo=streamed).open()
+    assert found.header
+    (streamed / "artifacts/small.tar").unlink()
+    return found
+
+
+@pytest.fixture(autouse=True)
+def _no_long_pauses(monkeypatch):
+    monkeypatch.setattr(_s3, "FIRST_PAUSE_SECONDS", 0.01)
+
+
+def edit_local(root, change):
+    path = root / ".dvc/config.local"
+    path.write_text(change(path.read_text()))
+
+
+def stream(root, **options):
+    return loader.load("small", repo=root, stream=True, **options)
+
+
+def assert_example(found, split, number):
+    expected = example(split, number)
+    assert (found["label"], found["text"]) == (expected["label"], expected["text"])
+    np.testing.assert_array_equal(found["samples"], expected["samples"], strict=True)
+
+
+def test_every_example_arrives_and_nothing_is_kept(streamed, proxy):
+    info, ds = stream(streamed)
+    assert info.full_name == "small/1.0.0"
+    for split, count in (("train", 5300), ("test", 70)):
+        assert len(ds[split]) == count
+        for number, found in enumerate(ds[split]):
+            assert_example(found, split, number)
+    assert loader.cache.entries() == []
+    assert not (streamed / "artifacts/small.tar").exists()
+    assert len(proxy.answers) < 60  # together, not one by one
+
+
+def test_few_examples_move_few_bytes(streamed, proxy, artifact):
+    rows = artifact.header.rows.size
+    _, part = stream(streamed, split="test[:10]")
+    assert len(list(part)) == 10
+    records = sum(artifact.read(artifact.header.rows.offset + (5300 + n) * 44 + 8, 4)[0] for n in range(10))
+    metadata = sum(
+        artifact.header.member(name).size for name in ("dataset_info.json", "features.json", "label.labels.txt")
+    )
+    # the header, the metadata, one block of the index, the ten records and their framing: nothing else
+    block = rows - 4096 * 44
+    assert proxy.bytes_moved == artifact.entry.index_size + metadata + block + records + 9 * 16
+
+
+def test_an_example_is_one_request_of_its_own_bytes(streamed, proxy):
+    _, train = stream(streamed, split="train")
+    train[0]  # and with it the block of the index
+    before = proxy.bytes_moved, proxy.requests
+    assert_example(train[4000], "train", 4000)
+    assert proxy.requests - before[1] == 1
+    assert proxy.bytes_moved - before[0] < 100
+
+
+def test_chosen_and_shuffled_examples_arrive_in_their_order(streamed):
+    _, train = stream(streamed, split="train")
+    chosen = [5, 4, 5299, 0, 4096, 4095, 7]
+    for number, found in zip(chosen, train[chosen], strict=True):
+        assert_example(found, "train", number)
+    texts = [text for batch in train[:500].batches(64, shuffle=True, seed=1, workers=3) for text in batch["text"]]
+    assert sorted(texts) == sorted(f"train {n}".encode() for n in range(500))
+    assert texts == [e["text"] for e in train[:500].shuffle(1)]
+
+
+def test_who_stops_early_does_not_move_the_rest(streamed, proxy):
+    _, train = stream(streamed, split="train")
+    list(islice(train, 5))
+    # what opening takes, a block of the index, the first read and one ahead of it
+    assert proxy.bytes_moved < 10_000 + BLOCK_BYTES + FIRST_READ_BYTES * 3
+
+
+@pytest.mark.parametrize("fault", ["drop", "500", "503", "slow"])
+def test_a_server_that_fails_now_and_then_is_asked_again(streamed, proxy, fault):
+    proxy.fault = lambda number: fault if number % 3 else None
+    _, test = stream(streamed, split="test")
+    assert [e["text"] for e in test] == [f"test {n}".encode() for n in range(70)]
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"), [("drop", "cannot be reached"), ("500", r"answers with an error \(.*500")]
+)
+def test_one_that_always_fails_is_one_sentence(streamed, proxy, fault, reason):
+    proxy.fault = lambda number: fault
+    with pytest.raises(
+        loader.FetchError, match=rf"^small: remote 'public' at .* {reason}.*tried 5 times \(s3://"
+    ) as raised:
+        stream(streamed)
+    assert "\n" not in str(raised.value)
+    assert proxy.requests == 5
+
+
+def test_one_that_hangs_is_given_up_after_its_timeout(streamed, proxy):
+    edit_local(streamed, lambda text: text.replace("endpointurl", "read_timeout = 1\n    endpointurl"))
+    _, test = stream(streamed, split="test")
+    proxy.fault = lambda number: "hang"
+    with pytest.raises(loader.FetchError, match="tried 5 times"):
+        test[0]
+    proxy.fault = lambda number: None
+    assert_example(test[0], "test", 0)
+
+
+@pytest.mark.parametrize(
+    ("member", "error"),
+    [
+        (HEADER_NAME, loader.ManifestError),
+        (ROWS_NAME, loader.IntegrityError),
+        ("dataset_info.json", loader.IntegrityError),
+        ("features.json", loader.IntegrityError),
+        ("label.labels.txt", loader.IntegrityError),
+        ("small-test.tfrecord-00000-of-00001", loader.IntegrityError),
+    ],
+)
+def test_a_mirror_that_alters_a_byte_is_found_out(streamed, proxy, artifact, member, error):
+    entry, found = artifact.entry, artifact.header.member(member)
+    start = entry.index_offset if found is None else found.offset
+    size = entry.index_size if found is None else found.size
+    at = start + min(15, size // 2)  # of a shard, in its first record
+
+    def flip(offset, data):
+        if not offset <= at < offset + len(data):
+            return data
+        place = at - offset
+        return data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :]
+
+    proxy.change = flip
+    with pytest.raises(error, match="small"):
+        list(stream(streamed, split="test+train")[1])
+
+
+@pytest.mark.parametrize(
+    "change", [lambda offset, data: data[:-1], lambda offset, data: data + b"x", lambda offset, data: b""]
+)
+def test_a_mirror_that_sends_another_number_of_bytes_is_found_out(streamed, proxy, change):
+    _, test = stream(streamed, split="test")
+    proxy.change = change
+    with pytest.raises(loader.LoaderError):
+        test[0]
+
+
+def test_a_private_remote_wants_keys(streamed, remote, monkeypatch):
+    (key,) = remote.keys("public")
+    remote.write(key.replace("public", "private", 1), remote.read(key))
+    remote.remove(key)
+    path = streamed / "dvc.yaml"
+    path.write_text(path.read_text().replace("remote: public", "remote: private"))
+    assert_example(stream(streamed, split="train")[1][7], "train", 7)
+    edit_local(streamed, lambda text: re.sub(" *(credentialpath|profile) = .*\n", "", text))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    with pytest.raises(loader.FetchError, match=r"refuses access .*check the AWS credentials"):
+        stream(streamed)
+
+
+def test_a_public_remote_needs_none(streamed, monkeypatch, tmp_path):
+    edit_local(streamed, lambda text: re.sub(" *(credentialpath|profile) = .*\n", "", text))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
+    assert_example(stream(streamed, split="train")[1][7], "train", 7)
+
+
+def test_what_is_not_there_is_one_sentence(streamed, remote):
+    (key,) = remote.keys("public")
+    remote.remove(key)
+    with pytest.raises(loader.FetchError, match=r"does not have it \(s3://.*dvc push"):
+        stream(streamed)
+
+
+def test_offline_nothing_is_streamed(streamed, proxy):
+    with pytest.raises(loader.FetchError, match="streaming needs the network"):
+        stream(streamed, offline=True)
+    assert proxy.requests == 0
+
+
+def _read(split, number):
+    return split[number]["text"]
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+@pytest.mark.filterwarnings("ignore:.*use of fork.*:DeprecationWarning")
+def test_worker_processes_read_it(streamed, method):
+    _, train = stream(streamed, split="train")
+    train[0]  # connected before the fork
+    with multiprocessing.get_context(method).Pool(2) as pool:
+        found = pool.starmap(_read, [(train, number) for number in (0, 4999, 5299)])
+    assert found == [b"train 0", b"train 4999", b"train 5299"]
+    assert len(pickle.dumps(train)) < 20_000

@@ -1,0 +1,107 @@
+"""A server between the loader and S3 that counts what it passes on, and misbehaves as it is told."""
+
+from __future__ import annotations
+
+import http.client
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Lock, Thread
+from urllib.parse import urlsplit
+
+
+@dataclass
+class Proxy:
+    """The proxy's address, what passed through it, and what it does to the answers.
+
+    Attributes
+    ----------
+    url
+        Its address.
+    answers
+        Of each answer that was passed on, its range and its bytes.
+    fault
+        Called with the number of the request (from 0); returns "drop", "500", "503", "hang", "slow", or None for an
+        answer as it should be.
+    change
+        What is done to the bytes of an answer, given the offset of its range.
+    """
+
+    url: str
+    answers: list[tuple[str, int]] = field(default_factory=list)
+    requests: int = 0
+    fault: Callable[[int], str | None] = lambda number: None
+    change: Callable[[int, bytes], bytes] = lambda offset, data: data
+    lock: Lock = field(default_factory=Lock)
+
+    @property
+    def bytes_moved(self) -> int:
+        """Bytes of all bodies passed on."""
+        return sum(size for _, size in self.answers)
+
+
+@contextmanager
+def running_proxy(endpoint: str) -> Iterator[Proxy]:
+    """Run a proxy in front of the server at `endpoint`."""
+    upstream = urlsplit(endpoint).netloc
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            with proxy.lock:
+                number = proxy.requests
+                proxy.requests += 1
+            fault = proxy.fault(number)
+            if fault == "hang":
+                time.sleep(30)
+            if fault == "slow":
+                time.sleep(0.5)
+            if fault in ("500", "503"):
+                self.send_response(int(fault))
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+                return
+            connection = http.client.HTTPConnection(upstream)
+            connection.request("GET", self.path, headers=dict(self.headers))
+            with closing(connection), connection.getresponse() as answer:
+                data = answer.read()
+            asked = self.headers.get("Range", "")
+            if answer.status == 206:
+                data = proxy.change(int(asked.removeprefix("bytes=").partition("-")[0]), data)
+            self.send_response(answer.status)
+            for name, value in answer.getheaders():
+                if name.lower() not in ("transfer-encoding", "connection", "content-length"):
+                    self.send_header(name, value)
+            self.send_header("Content-Length", str(len(data)))
+            self.end_headers()
+            if fault == "drop":
+                self.wfile.write(data[: len(data) // 2])
+                self.close_connection = True
+                return
+            self.wfile.write(data)
+            with proxy.lock:
+                proxy.answers.append((asked, len(data)))
+
+        def log_message(self, *arguments: object) -> None:
+            pass
+
+        def handle(self) -> None:
+            with suppress(ConnectionError):  # who asked has gone
+                super().handle()
+
+    class Server(ThreadingHTTPServer):
+        daemon_threads = True
+
+    server = Server(("127.0.0.1", 0), Handler)
+    proxy = Proxy(f"http://127.0.0.1:{server.server_port}")
+    thread = Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield proxy
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
