@@ -98,9 +98,11 @@ class StreamedRecords(Records):
 
     def reader(self) -> Callable[[int], bytes]:
         """Return a function from a position to the record's bytes: one request, and one for each new index block."""
+        artifact = self._artifact
 
         def read(position: int) -> bytes:
-            return next(self.in_order([position]))
+            offset, length, digest = artifact.row(position)
+            return self._prove(position, artifact.read(offset, length), digest)
 
         return read
 
@@ -118,11 +120,11 @@ class StreamedRecords(Records):
                 ahead.append((run, pool.submit(self._artifact.read, run.offset, run.size)))
                 if len(ahead) > most:
                     done, data = ahead.popleft()
-                    yield from self._prove(done, data.result())
+                    yield from self._divide(done, data.result())
                     most = min(most + 1, READS_AT_ONCE)
             while ahead:
                 done, data = ahead.popleft()
-                yield from self._prove(done, data.result())
+                yield from self._divide(done, data.result())
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
 
@@ -143,9 +145,12 @@ class StreamedRecords(Records):
         if run:
             yield run
 
-    def _prove(self, run: _Run, data: bytes) -> Iterator[bytes]:
+    def _divide(self, run: _Run, data: bytes) -> Iterator[bytes]:
         for number, offset, length, digest in run.rows:
-            record = data[offset - run.offset : offset - run.offset + length]
-            if _index.digest(record) != digest:
-                raise self._artifact.error(f"is damaged in {self._artifact.whereabouts(number)}")
-            yield record
+            start = offset - run.offset
+            yield self._prove(number, data[start : start + length], digest)
+
+    def _prove(self, number: int, record: bytes, digest: bytes) -> bytes:
+        if _index.digest(record) != digest:
+            raise self._artifact.error(f"is damaged in {self._artifact.whereabouts(number)}")
+        return record

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
 import subprocess
@@ -13,6 +14,7 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
+from loader._places import object_path
 from scripts import s3
 from scripts.remote import S3_PROFILE, point_local
 from tests.small import make_small
@@ -146,6 +148,14 @@ class Remote:
         """Point the clone at `root` to this test's folders of the buckets."""
         urls = {bucket: f"s3://{bucket}/{self.root.name}-{id(self)}" for bucket in s3.BUCKETS}
         point_local(root, urls, self.server.endpoint, self.server.credentials)
+
+    def publish(self, tar: Path) -> str:
+        """Store an artifact in the public bucket as `dvc push` does, and return its key."""
+        data = tar.read_bytes()
+        md5 = hashlib.md5(data, usedforsecurity=False).hexdigest()
+        key = f"public/{self.root.name}-{id(self)}/{object_path(md5)}"
+        self.write(key, data)
+        return key
 
     def keys(self, bucket: str) -> list[str]:
         """Everything that is stored for this test in a bucket."""

@@ -11,12 +11,14 @@ from pathlib import Path
 import numpy as np
 
 from loader._example import Example
+from loader._places import object_path
 from loader._tfrecord import masked_crc
 from scripts.builder import KEY_BYTES, Prepared
 from scripts.definition import read_definition
 from scripts.manifest import describe, write_manifest
 from scripts.package import Packed, pack
 
+CONFIG = Path(__file__).resolve().parents[1] / ".dvc/config"
 NAME, VERSION = "small", "1.0.0"
 SPLITS = {
     "train": (5000, 300),
@@ -158,6 +160,23 @@ def record_small(root: Path) -> None:
         "outs": outs,
     }
     (root / "dvc.lock").write_text(json.dumps({"schema": "2.0", "stages": {"small": stage}}))
+
+
+def make_git(root: Path) -> None:
+    """Turn the repository into one of git, with the real one's configuration of DVC."""
+    subprocess.run(["git", "init", "--quiet"], cwd=root, check=True, capture_output=True)
+    (root / ".dvc").mkdir()
+    (root / ".dvc/config").write_bytes(CONFIG.read_bytes())
+    (root / ".gitignore").write_text("/artifacts/*.tar\n/.dvc/config.local\n/.dvc/tmp\n/.dvc/cache\n")
+
+
+def fill_dvc_cache(root: Path) -> None:
+    """Put the artifact into DVC's cache, as `dvc commit` does."""
+    tar = root / "artifacts/small.tar"
+    cached = root / ".dvc/cache" / object_path(hashlib.md5(tar.read_bytes(), usedforsecurity=False).hexdigest())
+    cached.parent.mkdir(parents=True)
+    cached.hardlink_to(tar)
+    cached.chmod(0o444)
 
 
 def make_dvc(root: Path, config: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 import loader
 from tests import small as small_dataset
-from tests.small import make_dvc, make_small
+from tests.small import fill_dvc_cache, make_git, make_small
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -25,32 +25,22 @@ def git(root, *arguments):
 def history(tmp_path, remote, monkeypatch):
     """A repository with two versions of `small` in its history, both pushed, the newer one checked out."""
     root = make_small(tmp_path / "repository")
-    make_dvc(root, ROOT / ".dvc/config")
-    (root / ".gitignore").write_text("/artifacts/*.tar\n.dvc/config.local\n.dvc/tmp\n.dvc/cache\n")
+    make_git(root)
     remote.point(root)
-    dvc(root, "push")
-    commit(root, "v1")
-    for name in ("artifacts/small.tar", "artifacts/small.json"):
-        (root / name).unlink()
-    shutil.rmtree(root / "datasets")
+    record(root, remote, "v1")
     monkeypatch.setattr(small_dataset, "VERSION", "2.0.0")
     monkeypatch.setattr(small_dataset, "SPLITS", {"train": (40,), "test": (2,)})
-    made = make_small(tmp_path / "newer")
-    for name in ("artifacts/small.tar", "artifacts/small.json", "dvc.lock", "params.yaml"):
-        (root / name).unlink(missing_ok=True)
-        shutil.copy(made / name, root / name)
-    (root / "params.yaml").write_text((root / "params.yaml").read_text().replace("1.0.0", "2.0.0"))
-    dvc(root, "commit", "--force")
-    dvc(root, "push")
-    commit(root, "v2")
+    newer = make_small(tmp_path / "newer")
+    for name in ("artifacts/small.tar", "artifacts/small.json", "dvc.lock"):
+        (root / name).unlink()
+        shutil.copy(newer / name, root / name)
+    record(root, remote, "v2")
     return root
 
 
-def dvc(root, *arguments):
-    subprocess.run(["dvc", *arguments, "--quiet"], cwd=root, check=True, capture_output=True)
-
-
-def commit(root, tag):
+def record(root, remote, tag):
+    remote.publish(root / "artifacts/small.tar")
+    fill_dvc_cache(root)
     git(root, "add", "--all")
     git(root, "commit", "--quiet", "-m", tag)
     git(root, "tag", tag)

@@ -3,10 +3,7 @@
 import multiprocessing
 import pickle
 import re
-import shutil
-import subprocess
 from itertools import islice
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,9 +14,7 @@ from loader._index import BLOCK_BYTES, HEADER_NAME, ROWS_NAME
 from loader._source import find_source
 from loader._stream import FIRST_READ_BYTES
 from tests.proxy import running_proxy
-from tests.small import example, make_dvc, make_small
-
-ROOT = Path(__file__).resolve().parents[2]
+from tests.small import example, make_git, make_small
 
 
 @pytest.fixture
@@ -32,11 +27,10 @@ def proxy(s3_server):
 def streamed(tmp_path, remote, proxy):
     """A repository whose artifact is on the remote and nowhere else, the remote behind the proxy."""
     root = make_small(tmp_path / "repository")
-    make_dvc(root, ROOT / ".dvc/config")
+    make_git(root)
     remote.point(root)
-    subprocess.run(["dvc", "push", "--quiet"], cwd=root, check=True, capture_output=True)
+    remote.publish(root / "artifacts/small.tar")
     (root / "artifacts/small.tar").rename(tmp_path / "small.tar")
-    shutil.rmtree(root / ".dvc/cache")
     edit_local(root, lambda text: re.sub("endpointurl = .*", f"endpointurl = {proxy.url}", text))
     return root
 
