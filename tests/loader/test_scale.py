@@ -1,0 +1,30 @@
+"""Opening an artifact, and its first and last example, read as much of a large one as of a small one."""
+
+import pytest
+
+import loader
+from loader._artifact import LocalArtifact
+from loader._index import BLOCK_BYTES
+from tests.large import make_large
+from tests.small import example
+
+
+@pytest.mark.parametrize("count", [5_000, pytest.param(10_000_000, marks=pytest.mark.slow)])
+def test_the_first_and_the_last_example_need_two_blocks_of_the_index(tmp_path, monkeypatch, count):
+    root = make_large(tmp_path / "repository", count)
+    read, sizes = LocalArtifact.read, []
+
+    def counted(self, offset, size):
+        sizes.append(size)
+        return read(self, offset, size)
+
+    monkeypatch.setattr(LocalArtifact, "read", counted)
+    info, train = loader.load("large", split="train", repo=root)
+    assert info.splits["train"].num_examples == len(train) == count
+    for number in (0, count - 1):
+        assert train[number]["text"] == example("train", number % 1000)["text"]
+    header = sizes[0]
+    assert header < 1000 + count / 4096 * 70  # 70 bytes for every 4,096 records
+    assert sum(sizes[1:]) < 2 * BLOCK_BYTES + 10_000
+    assert isinstance(train._positions, range)
+    assert isinstance(train[10:]._positions, range)
