@@ -44,5 +44,5 @@ __all__ = [
 ]
 
 for _name in __all__:
-    if hasattr(globals()[_name], "__module__"):
+    if _name != "cache":
         globals()[_name].__module__ = "loader"  # the name that users know, in tracebacks and pickles

@@ -17,10 +17,14 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_mar
 def show(
     name: Annotated[str, typer.Argument(help="The dataset.")],
     config: Annotated[str | None, typer.Option(help="One of its builder configs.")] = None,
+    version: Annotated[str | None, typer.Option(help="Its version.")] = None,
+    rev: Annotated[str | None, typer.Option(help="A commit, branch or tag of the repository.")] = None,
+    repo: Annotated[str | None, typer.Option(help="The repository, a folder or a URL.")] = None,
+    stream: Annotated[bool, typer.Option("--stream", help="Read from the remote, and fetch nothing else.")] = False,
 ) -> None:
-    """Print a dataset's splits, features and first example, pulling its artifact where it is missing."""
+    """Print a dataset's splits, features and first example, fetching its artifact where it is missing."""
     try:
-        info, ds = loader.load(name, config=config)
+        info, ds = loader.load(name, config=config, version=version, rev=rev, repo=repo, stream=stream)
         typer.echo(info.full_name + (f" ({info.license})" if info.license else ""))
         typer.echo(info.description.strip() + "\n")
         typer.echo("splits")

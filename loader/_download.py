@@ -20,7 +20,7 @@ from loader._store import lock
 if TYPE_CHECKING:
     from loader._s3 import S3Object
 
-PART_BYTES = 8 << 20
+PART_BYTES = 4 << 20
 PARTS_AT_ONCE = 4
 
 
@@ -28,7 +28,7 @@ def download(source: S3Object, target: Path, *, md5: str, size: int) -> None:
     """Bring an object to `target`; of several processes that ask, one does and the others wait for it.
 
     What an interrupted download left beside the target is continued. Several requests are under way at once, and what
-    they bring waits in memory for its turn: 32 MiB.
+    they bring waits in memory for its turn (about 50 MB in all).
 
     Parameters
     ----------

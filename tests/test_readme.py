@@ -26,10 +26,10 @@ def test_the_two_commands_are_there():
 @pytest.mark.slow
 def test_the_session_gives_what_it_shows(built, monkeypatch):
     monkeypatch.chdir(built("mnist").root)
-    (session,) = blocks("python")
+    session = "".join(blocks("python"))
     example = doctest.DocTestParser().get_doctest(session, {}, "README", "README.md", 0)
     outcome = doctest.DocTestRunner(verbose=False).run(example)
-    assert outcome.attempted == 5
+    assert outcome.attempted == session.count(">>> ") > 10
     assert outcome.failed == 0
 
 

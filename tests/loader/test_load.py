@@ -20,7 +20,8 @@ def test_the_exported_names_are_what_the_package_says():
     assert loader.__all__ == sorted(loader.__all__)
     public = {name for name in vars(loader) if not name.startswith("_")}
     assert public == set(loader.__all__)
-    assert {getattr(loader, name).__module__ for name in loader.__all__} == {"loader"}
+    assert {getattr(loader, name).__module__ for name in loader.__all__ if name != "cache"} == {"loader"}
+    assert set(loader.cache.__all__) == {"Entry", "clear", "entries", "folder", "limit"}
 
 
 def test_importing_and_reading_brings_in_neither_tensorflow_nor_tfds_nor_dvc(small):
@@ -84,7 +85,7 @@ def test_the_examples_in_the_docstrings_are_true(built, monkeypatch):
             outcome = runner.run(example)
             assert outcome.failed == 0
             attempted += outcome.attempted
-    assert attempted == 3
+    assert attempted == 10
 
 
 def test_every_error_is_a_loader_error():
@@ -182,3 +183,13 @@ def test_the_command_ends_in_one_sentence(small):
     assert done.returncode == 1
     assert done.stderr.startswith("error: there is no dataset 'smal'")
     assert "Traceback" not in done.stderr
+
+
+def test_the_command_takes_another_repository_and_version(small):
+    done = subprocess.run(
+        [sys.executable, "-m", "loader", "small", "--repo", small, "--version", "1.0.0"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout.startswith("small/1.0.0 (CC0)"), done.stderr
