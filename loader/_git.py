@@ -87,39 +87,39 @@ def copy_of(url: str, *, rev: str | None, offline: bool) -> Git:
         The repository cannot be reached, or `offline` is set and there is no copy.
     """
     folder = entry_folder("repositories", hashlib.sha256(url.encode()).hexdigest()[:32])
-    git = Git(folder, url, is_bare=True)
+    git = Git(folder, re.sub("//[^/@]*@", "//", url), is_bare=True)  # a label shows nobody's password
     if offline:
         if not folder.is_dir():
             raise FetchError(
-                f"{url} was never read on this machine, and offline nothing is fetched; load it once online"
+                f"{git.label} was never read on this machine, and offline nothing is fetched; load it once online"
             )
         return git
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with lock(folder.name):
             if not folder.is_dir():
-                _clone(url, folder)
+                _clone(url, git)
             elif not (rev and _COMMIT.fullmatch(rev) and _has(git, rev)):
-                _update(url, folder)
+                _update(url, git)
     except OSError as error:
-        raise FetchError(f"{url} cannot be copied to {folder}: {error}") from error
+        raise FetchError(f"{git.label} cannot be copied to {folder}: {error}") from error
     return git
 
 
-def _clone(url: str, folder: Path) -> None:
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".clone-") as scratch:
+def _clone(url: str, git: Git) -> None:
+    with tempfile.TemporaryDirectory(dir=git.folder.parent, prefix=".clone-") as scratch:
         made = Path(scratch) / "repository"
         done = run_git("clone", "--quiet", "--bare", "--", url, os.fspath(made))
         if done.returncode:
-            raise FetchError(f"git cannot clone {url}: {_last_line(done.stderr)}")
-        made.rename(folder)
+            raise FetchError(f"git cannot clone {git.label}: {_last_line(done.stderr)}")
+        made.rename(git.folder)
 
 
-def _update(url: str, folder: Path) -> None:
-    done = run_git("-C", os.fspath(folder), "fetch", "--quiet", "--prune", "--force", "--", url, *_REFERENCES)
+def _update(url: str, git: Git) -> None:
+    done = run_git("-C", os.fspath(git.folder), "fetch", "--quiet", "--prune", "--force", "--", url, *_REFERENCES)
     if done.returncode:
         raise FetchError(
-            f"git cannot fetch {url}: {_last_line(done.stderr)}; "
+            f"git cannot fetch {git.label}: {_last_line(done.stderr)}; "
             f"what was read of it before can be had with offline=True or DATASETS_OFFLINE=1"
         )
 

@@ -6,7 +6,7 @@ import os
 import random
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
@@ -31,6 +31,7 @@ ATTEMPTS = 5
 FIRST_PAUSE_SECONDS = 0.2
 CONNECTIONS = 16
 TIMEOUT_SECONDS = 20
+_BUSY = (408, 429)
 _TRANSIENT = (HTTPClientError, IncompleteReadError, ResponseStreamingError)
 
 
@@ -54,7 +55,7 @@ class S3Object:
 
     url: str
     remote: str
-    options: tuple[tuple[str, Any], ...]
+    options: tuple[tuple[str, Any], ...] = field(repr=False)  # there may be a key among them
 
     def read(self, offset: int, size: int) -> bytes:
         """Return the `size` bytes at `offset`.
@@ -75,19 +76,20 @@ class S3Object:
             if attempt:
                 time.sleep(FIRST_PAUSE_SECONDS * 2 ** (attempt - 1) * random.uniform(0.5, 1.5))
             try:
-                data: bytes = client.get_object(**wanted)["Body"].read()
+                answer = client.get_object(**wanted)
+                if answer["ContentLength"] != size:
+                    raise self._too_small(offset + size)
+                data: bytes = answer["Body"].read()
             except _TRANSIENT as error:
                 failure: Exception = error
             except ClientError as error:
-                if _status(error) < 500:
+                if _status(error) not in _BUSY and _status(error) < 500:
                     raise self._refused(error, offset + size) from error
                 failure = error
             except (BotoCoreError, OSError) as error:
                 raise FetchError(explain(error, self.remote, self._endpoint)) from error
             else:
-                if len(data) == size:
-                    return data
-                raise self._too_small(offset + size)
+                return data
         raise FetchError(
             f"{explain(failure, self.remote, self._endpoint)}, tried {ATTEMPTS} times ({self.url})"
         ) from failure

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict, deque
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from threading import Lock
+from functools import lru_cache
 
 from loader import _index
 from loader._artifact import Artifact
@@ -38,8 +38,7 @@ class StreamedArtifact(Artifact):
     def __init__(self, source: S3Object, manifest: Manifest, entry: ArtifactEntry) -> None:
         super().__init__(source.url, manifest, entry)
         self.source = source
-        self._blocks: OrderedDict[int, bytes] = OrderedDict()
-        self._lock = Lock()
+        self._kept_block = lru_cache(maxsize=BLOCKS_KEPT)(self.block)
 
     def __reduce__(self) -> tuple[object, ...]:
         return StreamedArtifact, (self.source, self.manifest, self.entry)
@@ -62,15 +61,8 @@ class StreamedArtifact(Artifact):
 
     def row(self, number: int) -> tuple[int, int, bytes]:
         """Return where a record begins, its length and its digest, from a block of the index that was proved."""
-        block_number, place = divmod(number, BLOCK_RECORDS)
-        with self._lock:
-            block = self._blocks.get(block_number)
-            if block is None:
-                block = self._blocks[block_number] = self.block(block_number)
-                if len(self._blocks) > BLOCKS_KEPT:
-                    self._blocks.popitem(last=False)
-            self._blocks.move_to_end(block_number)
-        offset, length, _, digest = ROW.unpack_from(block, place * ROW.size)
+        block, place = divmod(number, BLOCK_RECORDS)
+        offset, length, _, digest = ROW.unpack_from(self._kept_block(block), place * ROW.size)
         return offset, length, digest
 
 
