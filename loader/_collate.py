@@ -33,9 +33,12 @@ def _collator(feature: Feature) -> Collator:
         return lambda values: np.array(values, dtype)
 
     def stack(values: list[Any]) -> Any:
-        stacked = np.empty((len(values), *shape), dtype)
-        for number, value in enumerate(values):
-            stacked[number] = value
-        return stacked
+        if dtype.kind == "O":
+            stacked = np.empty((len(values), *shape), dtype)
+            for number, value in enumerate(values):
+                stacked[number] = value
+            return stacked
+        # joining buffers takes a fifth of the time of np.stack, and an array over a bytearray may be written to
+        return np.frombuffer(bytearray().join(values), dtype).reshape(len(values), *shape)
 
     return stack
