@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import secrets
+import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -45,7 +44,7 @@ class Batches(Iterable[Batch]):
         self._workers = workers
         self._shuffle = shuffle
         self._seed = seed
-        self._drawn = secrets.randbits(32)
+        self._drawn = int.from_bytes(os.urandom(4))
 
     def __len__(self) -> int:
         whole, rest = divmod(len(self._split), self._size)
@@ -125,6 +124,8 @@ def _decode_on_threads(split: Split, numbers: range, size: int, finish: Finish, 
     if seconds < size * THREADS_PAY_SECONDS:
         yield from _decode_here(split, numbers, size, finish)
         return
+    from concurrent.futures import Future, ThreadPoolExecutor
+
     pool = ThreadPoolExecutor(workers, thread_name_prefix="loader")
     ahead: deque[Future[Batch]] = deque()
     try:

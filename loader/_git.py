@@ -6,12 +6,15 @@ import hashlib
 import os
 import re
 import shutil
-import subprocess
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from loader._errors import FetchError, NotFoundError
 from loader._store import entry_folder, lock
+
+if TYPE_CHECKING:
+    import subprocess
 
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _REFERENCES = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
@@ -139,6 +142,8 @@ def run_git(*arguments: str) -> subprocess.CompletedProcess[bytes]:
     FetchError
         There is no git on this machine.
     """
+    import subprocess  # only who asks for another revision pays for the import
+
     if shutil.which("git") is None:
         raise FetchError("reading another revision or a repository at a URL needs git, which is not on this machine")
     environment = {name: value for name, value in os.environ.items() if name not in _LEADING_ASTRAY}

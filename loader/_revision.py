@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,6 +72,8 @@ class Revision(ABC):
                 f"{name}: the manifest {self.label}/{path} is missing; {mend}, "
                 f"or build the dataset with: make build DATASET={name}"
             )
+        import difflib
+
         close = difflib.get_close_matches(name, recorded, n=3)
         hint = f"did you mean {' or '.join(close)}?" if close else f"it has: {', '.join(sorted(recorded)) or 'none'}"
         raise NotFoundError(f"there is no dataset {name!r} in {self.label}; {hint}")

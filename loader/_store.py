@@ -13,11 +13,13 @@ import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-
-from filelock import FileLock, Timeout
+from typing import TYPE_CHECKING
 
 from loader._errors import ArgumentError, FetchError
 from loader._places import cache_folder
+
+if TYPE_CHECKING:
+    from filelock import FileLock
 
 ARTIFACTS = "artifacts"
 EXTRACTED = "extracted"
@@ -62,6 +64,8 @@ def lock(content: str) -> FileLock:
     FetchError
         The cache cannot be written to.
     """
+    from filelock import FileLock  # a tenth of the time to the first example, for who fetches nothing
+
     path = cache_folder() / "locks" / f"{content}.lock"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -141,6 +145,6 @@ def _remove(folder: Path) -> bool:
     try:
         with lock(folder.name).acquire(timeout=0):
             shutil.rmtree(folder)
-    except (Timeout, OSError):
+    except OSError:  # filelock's Timeout is one too
         return False
     return True
