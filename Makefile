@@ -3,12 +3,16 @@
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 READY := $(VENV)/.set-up
+FRAMEWORKS := $(VENV)/.frameworks
+# PyTorch's CPU build is not in the package index: pip finds it where its configuration says (--find-links or another index)
+TORCH := torch==2.13.0+cpu
 RUN := $(VENV)/bin/python -m scripts
+LOCKED := --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --upgrade
 # DVC runs a stage's `python`, which must be this environment's
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build verify extract push pull s3 s3-stop remote test lint benchmark lock
+.PHONY: help setup build verify extract push pull s3 s3-stop remote test lint frameworks benchmark lock
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -57,12 +61,21 @@ lint: $(READY) ## check style and types
 	@ruff format --check .
 	@mypy
 
-benchmark: $(READY) ## measure the loader beside TFDS on mnist
-	@$(VENV)/bin/python benchmarks/loading.py
+frameworks: $(FRAMEWORKS) ## add PyTorch (CPU), JAX, Grain and the loaders to measure beside to .venv
 
-lock: $(READY) ## resolve the dependencies of pyproject.toml anew into requirements.lock
-	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --upgrade \
-		--extra dev pyproject.toml --output-file requirements.lock
+$(FRAMEWORKS): requirements-frameworks.lock $(READY)
+	@echo "adding the frameworks to $(VENV) (1.5 GB, a minute or two)"
+	@$(VENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-frameworks.lock
+	@touch $@
+
+benchmark: $(FRAMEWORKS) ## measure the loader beside others
+	@$(VENV)/bin/python benchmarks/reading.py
+
+lock: $(READY) ## resolve the dependencies of pyproject.toml anew into the two lock files
+	@uv pip compile $(LOCKED) --extra dev pyproject.toml --output-file requirements.lock
+	@pip download --quiet --no-deps --dest .scratch/torch '$(TORCH)'
+	@echo '$(TORCH)' | uv pip compile $(LOCKED) --constraint requirements.lock --find-links .scratch/torch \
+		--extra benchmark pyproject.toml - --output-file requirements-frameworks.lock
 
 .PHONY: .dataset
 .dataset:
