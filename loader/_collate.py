@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from loader._features import Feature, FeaturesDict
+from loader._connectors import Dataset, Feature, FeaturesDict, Sequence
 
 Collator = Callable[[list[Any]], Any]
 
@@ -25,20 +25,27 @@ def make_collator(features: FeaturesDict) -> Callable[[list[dict[str, Any]]], di
 def _collator(feature: Feature) -> Collator:
     if isinstance(feature, FeaturesDict):
         return make_collator(feature)
-    shape, dtype = getattr(feature, "shape", None), getattr(feature, "dtype", None)
-    if shape is None or dtype is None or None in shape or getattr(feature, "optional", False):
+    shape, dtype = feature.shape, feature.dtype
+    if shape is None or dtype is None or None in shape or not _is_array(feature):
         return list
-    dtype = np.dtype(dtype)
+    fixed = tuple(size for size in shape if size is not None)
     if shape == () and dtype.kind != "O":
         return lambda values: np.array(values, dtype)
 
     def stack(values: list[Any]) -> Any:
         if dtype.kind == "O":
-            stacked = np.empty((len(values), *shape), dtype)
+            stacked = np.empty((len(values), *fixed), dtype)
             for number, value in enumerate(values):
                 stacked[number] = value
             return stacked
         # joining buffers takes a fifth of the time of np.stack, and an array over a bytearray may be written to
-        return np.frombuffer(bytearray().join(values), dtype).reshape(len(values), *shape)
+        return np.frombuffer(bytearray().join(values), dtype).reshape(len(values), *fixed)
 
     return stack
+
+
+def _is_array(feature: Feature) -> bool:
+    """Whether the feature is handed out as one array, and always is."""
+    if isinstance(feature, Sequence):
+        return not isinstance(feature, Dataset) and not isinstance(feature.feature, Sequence)
+    return not getattr(feature, "optional", False)

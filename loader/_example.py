@@ -14,7 +14,7 @@ _PACKAGE = "loader"
 _Field = descriptor_pb2.FieldDescriptorProto
 
 
-def _message_class() -> Any:
+def _message_classes() -> tuple[Any, Any]:
     file = descriptor_pb2.FileDescriptorProto(name="loader/example.proto", package=_PACKAGE, syntax="proto3")
     for name, field_type in (
         ("BytesList", _Field.TYPE_BYTES),
@@ -67,7 +67,11 @@ def _message_class() -> Any:
     )
     pool = descriptor_pool.DescriptorPool()
     pool.Add(file)
-    return message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{_PACKAGE}.Example"))
+    message = {
+        name: message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{_PACKAGE}.{name}"))
+        for name in ("Example", "Feature")
+    }
+    return message["Example"], message["Feature"]
 
 
-Example = _message_class()
+Example, Feature = _message_classes()

@@ -1,122 +1,66 @@
-"""What an example is made of, read from `features.json` without TFDS.
+"""`features.json` without TFDS.
 
-Source of the format: the JSON that `tfds.features.FeaturesDict.save_config` writes. A class here is named as the
-TFDS connector it stands for, and its attributes as that connector's.
+What is not one of TFDS's own connectors, or is kept in a way that only TFDS reads, becomes a TfdsFeature. Nothing that
+the file names is imported.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from loader._errors import DecodeError, NotFoundError, UnsupportedError
+from loader._connectors import (
+    Audio,
+    BBoxFeature,
+    ClassLabel,
+    Dataset,
+    DType,
+    Feature,
+    FeaturesDict,
+    Image,
+    LabeledImage,
+    Scalar,
+    Sequence,
+    Shape,
+    Tensor,
+    Text,
+    TfdsFeature,
+    Translation,
+    TranslationVariableLanguages,
+    Video,
+)
+from loader._errors import DecodeError, UnsupportedError
+from loader._features_json import Node, text
 
-Shape = tuple[int | None, ...]
+__all__ = ["Feature", "FeaturesDict", "parse_features"]
 
-
-@dataclass(frozen=True)
-class Tensor:
-    """An array of `shape` (None: unknown) and `dtype` (object for bytes), kept as values or as "bytes" or "zlib"."""
-
-    shape: Shape
-    dtype: npt.DTypeLike
-    encoding: str = "none"
-
-
-@dataclass(frozen=True)
-class Scalar(Tensor):
-    """A single value of `dtype`."""
-
-
-@dataclass(frozen=True)
-class Text:
-    """UTF-8 text, handed out as bytes."""
-
-    shape: Shape = ()
-    dtype: npt.DTypeLike = object
-
-
-@dataclass(frozen=True)
-class ClassLabel:
-    """An int64 class number from 0 to `num_classes` - 1.
-
-    Attributes
-    ----------
-    num_classes
-        Number of classes.
-    names
-        Their names; empty where the dataset gives them none.
-    """
-
-    num_classes: int
-    names: tuple[str, ...] = ()
-    shape: Shape = ()
-    dtype: npt.DTypeLike = np.int64
-
-    def int2str(self, number: int) -> str:
-        """Return the name of class `number`; the number as text where classes have no names."""
-        return self.names[number] if self.names else str(number)
-
-    def str2int(self, name: str) -> int:
-        """Return the number of class `name`.
-
-        Raises
-        ------
-        NotFoundError
-            There is no such class.
-        """
-        if not self.names and name.isdecimal() and int(name) < self.num_classes:
-            return int(name)
-        try:
-            return self.names.index(name)
-        except ValueError as error:
-            known = ", ".join(self.names) or f"0 to {self.num_classes - 1}"
-            raise NotFoundError(f"there is no class {name!r}; the classes: {known}") from error
-
-
-@dataclass(frozen=True)
-class Image:
-    """An image of `shape` (height, width, channels) and `dtype` uint8, uint16 or float32, kept as PNG or JPEG."""
-
-    shape: Shape
-    dtype: npt.DTypeLike
-    encoding_format: str | None = None
-
-
-@dataclass(frozen=True)
-class Audio:
-    """Samples of `shape` (length,) or (length, channels) and `dtype`, `sample_rate` of them a second."""
-
-    shape: Shape
-    dtype: npt.DTypeLike
-    sample_rate: int | None = None
-    encoding: str = "none"
-
-
-class FeaturesDict(Mapping[str, "Feature"]):
-    """Features by name."""
-
-    def __init__(self, features: dict[str, Feature]) -> None:
-        self._features = features
-
-    def __getitem__(self, name: str) -> Feature:
-        return self._features[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._features)
-
-    def __len__(self) -> int:
-        return len(self._features)
-
-    def __repr__(self) -> str:
-        return f"FeaturesDict({self._features!r})"
-
-
-Feature = FeaturesDict | Tensor | Text | ClassLabel | Image | Audio
+_MAX_DEPTH = 50
+_DTYPES: dict[str, DType] = {
+    **{name: np.dtype(object) for name in ("string", "object", "str", "bytes")},
+    **{
+        name: np.dtype(name)
+        for name in [
+            "bool",
+            "int8",
+            "int16",
+            "int32",
+            "int64",
+            "uint8",
+            "uint16",
+            "uint32",
+            "uint64",
+            "float16",
+            "float32",
+            "float64",
+        ]
+    },
+    "complex64": np.dtype(np.complex64),
+    "complex128": np.dtype(np.complex128),
+}
+_IMAGE_DTYPES = (np.uint8, np.uint16, np.float32)
+_ENCODINGS = ("none", "bytes", "zlib")
 
 
 def parse_features(document: Any, read_file: Callable[[str], bytes]) -> FeaturesDict:
@@ -133,54 +77,153 @@ def parse_features(document: Any, read_file: Callable[[str], bytes]) -> Features
     Raises
     ------
     UnsupportedError
-        It names a feature that this loader cannot decode.
+        Its examples are no dicts.
     DecodeError
         It is no TFDS features.json.
     """
     try:
-        features = _parse(document, (), read_file)
-    except (KeyError, TypeError, ValueError, AttributeError, RecursionError, OverflowError) as error:
+        features = _Parser(read_file).parse(document)
+    except _UnknownError as error:
+        raise UnsupportedError(f"features.json: its top level is a {error}, which this loader cannot read") from error
+    except (LookupError, TypeError, ValueError, AttributeError, RecursionError, OverflowError) as error:
         raise DecodeError(f"features.json is not one of TFDS: {error!r}") from error
+    if isinstance(features, Sequence) and not isinstance(features, Dataset):
+        features = _spread(features)
     if not isinstance(features, FeaturesDict):
-        raise UnsupportedError("features.json: only datasets whose top level is a FeaturesDict can be read")
+        raise UnsupportedError('features.json: its examples are no dicts; read the dataset with format="tf"')
     return features
 
 
-def _parse(node: dict[str, Any], path: tuple[str, ...], read_file: Callable[[str], bytes]) -> Feature:
-    connector = str(node["pythonClassName"]).rpartition(".")[2]
-    if connector == "FeaturesDict":
-        children = node["featuresDict"]["features"]
-        return FeaturesDict({name: _parse(child, (*path, name), read_file) for name, child in children.items()})
-    if connector in ("Tensor", "Scalar") and not node["tensor"].get("optional"):
-        tensor = node["tensor"]
-        shape, dtype, encoding = _shape(tensor), _dtype(tensor["dtype"]), tensor.get("encoding", "none").lower()
-        return Scalar(shape, dtype, encoding) if connector == "Scalar" else Tensor(shape, dtype, encoding)
-    if connector == "Text":
-        return Text()
-    if connector == "ClassLabel":
-        return _class_label(int(node["classLabel"]["numClasses"]), path, read_file)
-    if connector == "Image":
-        image = node["image"]
-        return Image(_shape(image), _dtype(image.get("dtype", "uint8")), image.get("encodingFormat"))
-    if connector == "Audio" and not node["audio"].get("lazyDecode"):
-        audio = node["audio"]
-        rate = int(audio.get("sampleRate", 0)) or None
-        return Audio(_shape(audio), _dtype(audio["dtype"]), rate, audio.get("encoding", "none").lower())
-    raise UnsupportedError(f"feature {'/'.join(path) or '(top level)'} is a {connector}, which this loader cannot read")
+def _spread(sequence: Sequence) -> Feature:
+    """At the top level a Sequence of a dict is kept, and handed out, as a dict of Sequences."""
+    inner = sequence.feature
+    if not isinstance(inner, FeaturesDict):
+        return sequence
+    return FeaturesDict({name: _spread(Sequence(feature, sequence.length)) for name, feature in inner.items()})
 
 
-def _class_label(num_classes: int, path: tuple[str, ...], read_file: Callable[[str], bytes]) -> ClassLabel:
+class _UnknownError(Exception):
+    """A feature that this loader leaves to TFDS; its text is the class that is the reason."""
+
+
+class _Parser:
+    def __init__(self, read_file: Callable[[str], bytes]) -> None:
+        self._read_file = read_file
+
+    def parse(self, document: Any, path: tuple[str, ...] = (), depth: int = 0, inside: str = "") -> Feature:
+        """Return the feature at `path` (names), `depth` (nodes) down and directly `inside` a Sequence or a Dataset."""
+        if depth > _MAX_DEPTH:
+            raise ValueError(f"more than {_MAX_DEPTH} features are nested in each other")
+        node = Node.of(document)
+        if node.connector == "FeaturesDict":
+            children = (node.get("features") or {}) if node.is_message else node.content
+            return FeaturesDict(
+                {name: self._child(children[name], (*path, name), depth + 1, inside) for name in sorted(children)}
+            )
+        if node.connector == "Sequence":
+            return Sequence(self.parse(node.content["feature"], path, depth + 1, "Sequence"), node.length)
+        if node.connector == "Dataset" and inside != "Sequence":
+            return Dataset(self.parse(node.content["feature"], path, depth + 1, "Dataset"), node.length)
+        feature = self._labelled(node, path) or _leaf(node)
+        if feature is None:
+            raise _UnknownError(node.class_name)
+        return feature
+
+    def _child(self, document: Any, path: tuple[str, ...], depth: int, inside: str) -> Feature:
+        try:
+            return self.parse(document, path, depth, inside)
+        except _UnknownError as error:
+            if inside:  # TFDS decodes a Sequence or a Dataset as a whole
+                raise
+            return TfdsFeature(str(error), document)
+
+    def _labelled(self, node: Node, path: tuple[str, ...]) -> Feature | None:
+        if node.connector == "ClassLabel":
+            return ClassLabel(**self._labels(node.get("num_classes"), path))
+        if node.connector == "LabeledImage":
+            labels = (node.get("label") or {}).get("numClasses") if node.is_message else node.get("labels")
+            image = _image(node, node.shape or (None, None, 1))
+            if image is not None:
+                return LabeledImage(**vars(image), **self._labels(labels, path))
+        return None
+
+    def _labels(self, labels: Any, path: tuple[str, ...]) -> dict[str, Any]:
+        names = tuple(text(name) for name in labels) if isinstance(labels, list) else self._names(path)
+        return {"num_classes": len(names) if isinstance(labels, list) else int(labels or len(names)), "names": names}
+
+    def _names(self, path: tuple[str, ...]) -> tuple[str, ...]:
+        file = "-".join(name.replace("/", ".") for name in path) + ".labels.txt"
+        try:
+            lines = self._read_file(file).decode().split("\n")
+        except OSError:  # there is none, or there can be none of such a name
+            return ()
+        return tuple(line.strip() for line in lines if line.strip())
+
+
+def _leaf(node: Node) -> Feature | None:
+    """Return the feature of one value that `node` describes, None where only TFDS can decode it."""
+    match node.connector:
+        case "Tensor" | "Scalar" | "Audio":
+            return _tensor(node)
+        case "Text" if not node.get("use_encoder"):
+            return Text()
+        case "BBoxFeature":
+            return BBoxFeature(bbox_format=node.get("bbox_format"))
+        case "Image":
+            return _image(node, node.shape or (None, None, 3))
+        case "Video":
+            frame = _image(node, node.shape[1:] or (None, None, 3))
+            return frame and Video(frame, node.shape[0] if node.shape else None)
+        case "Translation" if not node.get("use_encoder"):
+            return Translation({text(language): Text() for language in sorted(node.content["languages"])})
+        case "TranslationVariableLanguages":
+            texts = FeaturesDict({"language": Text(), "translation": Text()})
+            return TranslationVariableLanguages(texts, languages=sorted(map(text, node.get("languages") or ())) or None)
+    return None
+
+
+def _tensor(node: Node) -> Tensor | None:
+    dtype = _DTYPES.get(text(node.get("dtype"))) or _bfloat16(node.get("dtype"))
+    encoding = text(node.get("encoding", "")).lower() or "none"
+    if dtype is None or encoding not in _ENCODINGS:
+        return None
+    if node.connector == "Scalar":
+        return Scalar(dtype=dtype, optional=bool(node.get("optional")))
+    if node.connector == "Tensor":
+        return Tensor(shape=node.shape, dtype=dtype, encoding=encoding, optional=bool(node.get("optional")))
+    file_format, lazy = node.get("file_format") or None, bool(node.get("lazy_decode"))
+    if lazy and (encoding != "none" or str(file_format).lower() != "wav"):
+        return None
+    return Audio(
+        shape=node.shape,
+        dtype=dtype,
+        encoding=encoding,
+        sample_rate=int(node.get("sample_rate") or 0) or None,
+        file_format=file_format,
+        lazy_decode=lazy,
+    )
+
+
+def _image(node: Node, shape: Shape) -> Image | None:
+    dtype = _DTYPES.get(node.get("dtype", "uint8"))
+    channels = (1,) if dtype == np.float32 else (None, 1, 3, 4)
+    if len(shape) != 3 or shape[-1] not in channels or dtype not in _IMAGE_DTYPES:  # GIF has four dimensions
+        return None
+    return Image(
+        shape=shape,
+        dtype=dtype,
+        encoding_format=node.get("encoding_format") or None,
+        use_colormap=bool(node.get("use_colormap")) or node.connector == "LabeledImage",
+    )
+
+
+def _bfloat16(name: Any) -> DType | None:
+    """NumPy has no bfloat16; the package ml_dtypes has, and TensorFlow brings it."""
+    if name != "bfloat16":
+        return None
     try:
-        text = read_file("-".join(path) + ".labels.txt").decode()
-    except FileNotFoundError:
-        return ClassLabel(num_classes)
-    return ClassLabel(num_classes, tuple(name.strip() for name in text.split("\n") if name.strip()))
-
-
-def _shape(node: dict[str, Any]) -> Shape:
-    sizes = (int(size) for size in node["shape"].get("dimensions", ()))
-    return tuple(None if size < 0 else size for size in sizes)
-
-
-def _dtype(name: str) -> npt.DTypeLike:
-    return np.dtype(object) if name == "string" else np.dtype(name)
+        import ml_dtypes
+    except ImportError:
+        return None
+    dtype: DType = np.dtype(ml_dtypes.bfloat16)
+    return dtype

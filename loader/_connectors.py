@@ -1,0 +1,278 @@
+"""What an example is made of, as users see it in `info.features`.
+
+A class here is named as the TFDS feature connector that it stands for, and its attributes as that connector's. `shape`
+is that of one value, with None for a size that differs from example to example, and `dtype` is NumPy's, `object` for
+bytes. A feature that holds several values at once (FeaturesDict, or a Sequence of one) has neither.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+import numpy as np
+
+from loader._errors import NotFoundError
+
+Shape = tuple[int | None, ...]
+DType = np.dtype[Any]
+
+_OBJECT, _INT64, _FLOAT32 = np.dtype(object), np.dtype(np.int64), np.dtype(np.float32)
+
+
+class _Value:
+    """What a feature of one value says of itself: its shape, its dtype, and what is not as it mostly is."""
+
+    shape: Shape
+    dtype: DType
+
+    def __repr__(self) -> str:
+        said = [f"shape={self.shape}", f"dtype={'string' if self.dtype == object else self.dtype.name}"]
+        for attribute in fields(self):  # type: ignore[arg-type]
+            value = getattr(self, attribute.name)
+            if attribute.repr and attribute.name not in ("shape", "dtype") and value != attribute.default:
+                said.append(f"{attribute.name}={value!r}")
+        return f"{type(self).__name__}({', '.join(said)})"
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Tensor(_Value):
+    """An array, or a single value where `shape` is ().
+
+    Attributes
+    ----------
+    encoding
+        How it is kept: "none" as values, "bytes" as the bytes of the array, "zlib" as those compressed.
+    optional
+        Whether examples may lack it. TFDS then hands out the smallest value of the dtype, False or b"".
+    """
+
+    shape: Shape
+    dtype: DType
+    encoding: str = "none"
+    optional: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Scalar(Tensor):
+    """A single value."""
+
+    shape: Shape = ()
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Text(Tensor):
+    """UTF-8 text, handed out as bytes."""
+
+    shape: Shape = ()
+    dtype: DType = _OBJECT
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class BBoxFeature(Tensor):
+    """A bounding box, four float32: ymin, xmin, ymax, xmax; `bbox_format` is the format its source had."""
+
+    shape: Shape = (4,)
+    dtype: DType = _FLOAT32
+    bbox_format: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Audio(Tensor):
+    """Samples of shape (length,) or (length, channels), `sample_rate` of them a second.
+
+    With `lazy_decode` the audio file itself is kept, in `file_format`.
+    """
+
+    sample_rate: int | None = None
+    file_format: str | None = None
+    lazy_decode: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class _Labels:
+    """Classes, numbered from 0, and their names where the dataset gives them any."""
+
+    num_classes: int
+    names: tuple[str, ...] = field(default=(), repr=False)
+
+    def int2str(self, number: int) -> str:
+        """Return the name of class `number`; the number as text where classes have no names.
+
+        Raises
+        ------
+        NotFoundError
+            There is no such class.
+        """
+        if not 0 <= number < (len(self.names) or self.num_classes):
+            raise NotFoundError(f"there is no class {number}; the classes: {self._known}")
+        return self.names[number] if self.names else str(number)
+
+    def str2int(self, name: str) -> int:
+        """Return the number of class `name`.
+
+        Raises
+        ------
+        NotFoundError
+            There is no such class.
+        """
+        if not self.names and name.isdecimal() and int(name) < self.num_classes:
+            return int(name)
+        try:
+            return self.names.index(name)
+        except ValueError as error:
+            raise NotFoundError(f"there is no class {name!r}; the classes: {self._known}") from error
+
+    @property
+    def _known(self) -> str:
+        return ", ".join(self.names) or f"0 to {self.num_classes - 1}"
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class ClassLabel(_Labels, Tensor):
+    """An int64 class number from 0 to `num_classes` - 1, or -1 for an example without a label.
+
+    Attributes
+    ----------
+    num_classes
+        Number of classes.
+    names
+        Their names; empty where the dataset gives them none.
+    """
+
+    shape: Shape = ()
+    dtype: DType = _INT64
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class Image(_Value):
+    """An image of shape (height, width, channels) and dtype uint8, uint16 or float32.
+
+    Attributes
+    ----------
+    encoding_format
+        "png" or "jpeg", what arrays were encoded to; images that came encoded are kept as they were.
+    use_colormap
+        Whether its values are to be shown in colours of a map.
+    """
+
+    shape: Shape
+    dtype: DType
+    encoding_format: str | None = None
+    use_colormap: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, repr=False)
+class LabeledImage(_Labels, Image):
+    """An image whose pixels are class numbers; `num_classes` and `names` are as those of ClassLabel."""
+
+
+class FeaturesDict(Mapping[str, "Feature"]):
+    """Features by name."""
+
+    def __init__(self, features: dict[str, Feature]) -> None:
+        self._features = features
+
+    def __getitem__(self, name: str) -> Feature:
+        return self._features[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._features)
+
+    def __len__(self) -> int:
+        return len(self._features)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._features!r})"
+
+
+class Translation(FeaturesDict):
+    """One text in several languages, by language code."""
+
+    @property
+    def languages(self) -> list[str]:
+        """The language codes, sorted."""
+        return sorted(self)
+
+
+@dataclass(frozen=True)
+class Sequence:
+    """Any number of what `feature` is, or `length` of it.
+
+    It is handed out as one array of shape (length, *shape), for a FeaturesDict as the dict of such arrays. A Sequence
+    in a Sequence is ragged: it is handed out as a list, for each item of the outer one, of what the inner one gives.
+    """
+
+    feature: Feature
+    length: int | None = None
+
+    @property
+    def shape(self) -> Shape | None:
+        """The shape of the array, None where there are several."""
+        inner = None if isinstance(self.feature, FeaturesDict) else self.feature.shape
+        return None if inner is None else (self.length, *inner)
+
+    @property
+    def dtype(self) -> DType | None:
+        """The dtype of the array, None where there are several."""
+        return None if isinstance(self.feature, FeaturesDict) else self.feature.dtype
+
+    def __getitem__(self, name: str) -> Feature:
+        if isinstance(self.feature, (FeaturesDict, Sequence)):
+            return self.feature[name]
+        raise KeyError(name)
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):  # an instance that is being unpickled has no `feature` yet
+            raise AttributeError(name)
+        return getattr(self.feature, name)  # as TFDS: `info.features["labels"].names` of a Sequence(ClassLabel)
+
+
+@dataclass(frozen=True)
+class Video(Sequence):
+    """Frames of one size, each kept as an image; its shape is (frames, height, width, channels)."""
+
+
+@dataclass(frozen=True)
+class TranslationVariableLanguages(Sequence):
+    """Texts and their languages: `language` and `translation`, two arrays of bytes, sorted by language code.
+
+    Attributes
+    ----------
+    languages
+        The codes there may be, None where that is not known.
+    """
+
+    languages: list[str] | None = None
+
+    @property
+    def num_languages(self) -> int | None:
+        """Number of languages there may be, None where that is not known."""
+        return None if self.languages is None else len(self.languages)
+
+
+@dataclass(frozen=True)
+class Dataset(Sequence):
+    """A dataset inside an example: a sequence of examples of its own, each decoded when it is asked for."""
+
+
+@dataclass(frozen=True)
+class TfdsFeature:
+    """A feature that TFDS decodes, because this loader does not: TensorFlow is imported for it.
+
+    Attributes
+    ----------
+    python_class_name
+        The class, as `features.json` names it, of which that is so.
+    document
+        The feature in `features.json`.
+    """
+
+    python_class_name: str
+    document: Any = field(repr=False)
+    shape: Shape = field(default=(None,), init=False, repr=False)  # nothing is known of it
+    dtype: DType = field(default=_OBJECT, init=False, repr=False)
+
+
+Feature = FeaturesDict | Sequence | Tensor | Image | TfdsFeature

@@ -1,0 +1,112 @@
+"""What an encoded image says of itself before it is decoded: its format, size and kind of pixels.
+
+Sources of the formats: PNG, RFC 2083; JPEG, ITU-T T.81 annex B, and Adobe's marker APP14; BMP, the BITMAPINFOHEADER.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+PNG = b"\x89PNG\r\n\x1a\n\x00\x00\x00\x0dIHDR"  # the signature, and the head of the chunk that must be the first
+PNG_END = b"\x00\x00\x00\x00IEND\xaeB`\x82"
+_PNG_CHANNELS = {0: 1, 2: 3, 3: 3, 4: 2, 6: 4}  # by colour type; a palette is one of RGB colours
+_MARKER = re.compile(rb"\xff[^\xff\x00]")
+_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+_WITHOUT_LENGTH = frozenset((0x01, *range(0xD0, 0xD8)))
+_MAX_SEGMENTS = 10_000
+_MAX_CHUNKS = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """The format ("png", "jpeg" or "bmp"), the size, the channels as stored and the bits of each.
+
+    Of a PNG, `is_plain` says that its pixels are kept one after another and nothing else decides them, and `chunks`
+    where the data of the first chunk of each name begins. Of a JPEG, `is_inverted` says that its four channels are
+    inverted, as Adobe's are.
+    """
+
+    format: str
+    height: int
+    width: int
+    channels: int
+    bits: int
+    has_palette: bool = False
+    is_plain: bool = False
+    chunks: Mapping[bytes, int] = field(default_factory=dict)
+    is_inverted: bool = False
+
+    def can_be_in(self, size: int) -> bool:
+        """Say whether `size` bytes can hold an image like this at all, however well it compresses."""
+        if self.format == "jpeg":  # at least one bit for each block of 8 x 8 pixels
+            return self.height * self.width <= 512 * size
+        pixel = self.bits * (1 if self.has_palette else self.channels)
+        rows = self.height * ((self.width * pixel + 7) // 8)
+        return rows <= (1032 * size if self.format == "png" else size)  # deflate takes two bits for 258 bytes
+
+
+def read_header(data: bytes) -> Header:
+    """Read the header of an image.
+
+    Raises
+    ------
+    ValueError
+        It is neither PNG, JPEG nor BMP, or its header is damaged.
+    """
+    try:
+        if data.startswith(PNG):
+            return _read_png(data)
+        if data.startswith(b"\xff\xd8\xff"):
+            return _read_jpeg(data)
+        if data.startswith(b"BM"):
+            width, height, bits = struct.unpack_from("<ii2xH", data, 18)
+            return Header("bmp", abs(height), width, bits // 8, 8)
+    except (struct.error, LookupError) as error:
+        raise ValueError(f"the header of the image is damaged ({error!r})") from error
+    raise ValueError("the image is neither PNG, JPEG nor BMP")
+
+
+def _read_png(data: bytes) -> Header:
+    width, height, bits, color, interlace = struct.unpack_from(">IIBBxxB", data, 16)
+    chunks = _png_chunks(data)
+    is_plain = color in (0, 2, 6) and not interlace and chunks.keys().isdisjoint((b"tRNS", b"acTL"))
+    return Header("png", height, width, _PNG_CHANNELS[color], bits, color == 3, is_plain, chunks)
+
+
+def _png_chunks(data: bytes) -> dict[bytes, int]:
+    """Follow the chunks to the end, because OpenCV takes memory for whatever length a chunk claims."""
+    position = 8
+    found: dict[bytes, int] = {}
+    for _ in range(_MAX_CHUNKS):
+        length, name = struct.unpack_from(">I4s", data, position)
+        found.setdefault(name, position + 8)
+        position += length + 12
+        if position > len(data) or name == b"IEND":
+            break
+    if data[position - 12 : position] != PNG_END:
+        raise ValueError("the PNG is cut off")
+    return found
+
+
+def _read_jpeg(data: bytes) -> Header:
+    position, frame, is_adobe = 2, None, False
+    for _ in range(_MAX_SEGMENTS):
+        found = _MARKER.search(data, position)
+        if found is None:
+            break
+        marker, position = data[found.end() - 1], found.end()
+        if marker in _WITHOUT_LENGTH:
+            continue
+        if marker in _FRAMES and frame is None:
+            frame = struct.unpack_from(">xxBHHB", data, position)
+        if marker in (0xD9, 0xDA) or (frame is not None and frame[3] != 4):  # a scan begins, or all is known
+            break
+        is_adobe = is_adobe or (marker == 0xEE and data[position + 2 : position + 7] == b"Adobe")
+        position += struct.unpack_from(">H", data, position)[0]
+    if frame is None:
+        raise ValueError("the JPEG has no frame")
+    bits, height, width, channels = frame
+    return Header("jpeg", height, width, channels, bits, is_inverted=is_adobe)

@@ -1,0 +1,199 @@
+"""Images from their encoded bytes: bit for bit what TensorFlow's `decode_image` gives.
+
+PNG, JPEG and BMP are decoded whatever the feature's `encoding_format`, and converted to its channels and dtype.
+
+- PNG whose pixels are of the declared kind: kornia-rs. Any other: OpenCV, and here what TensorFlow does otherwise.
+- JPEG: simplejpeg, which is libjpeg-turbo, as TensorFlow has it. TensorFlow's default is the fast inverse cosine
+  transform, so it is taken here too; it is less exact than the one that most programs take. One whose subsampling
+  simplejpeg does not know is decoded by OpenCV, with the exact transform, and differs by a few of 255 steps.
+- BMP: here.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import simplejpeg
+from kornia_rs import io as kornia
+
+from loader._cells import fits
+from loader._connectors import DType, Image
+from loader._image_header import PNG, PNG_END, Header, read_header
+from loader._values import MAX_BYTES, Array
+
+_UINT8 = np.dtype(np.uint8)
+_MODES = {1: "mono", 3: "rgb", 4: "rgba"}
+_COLOR_TYPES = {1: 0, 3: 2, 4: 6}
+
+
+def image_decoder(feature: Image) -> Callable[[bytes], Array]:
+    """Return a function from an encoded image to its array of shape (height, width, channels).
+
+    It raises ValueError where the image is damaged, of another size than declared, or one that TensorFlow refuses.
+    """
+    shape = feature.shape
+    as_float = feature.dtype == np.float32  # TFDS keeps a float32 pixel as the four uint8 channels of a PNG
+    channels = 4 if as_float else shape[-1]
+    dtype = _UINT8 if as_float else feature.dtype
+
+    def decode(data: bytes) -> Array:
+        header = read_header(data)
+        height, width = header.height, header.width
+        if not fits((height, width), shape[:2]):
+            raise ValueError(f"the image is {height} x {width}, declared is {shape[0]} x {shape[1]}")
+        pixel = max(header.channels, channels or 0) * max(header.bits // 8, dtype.itemsize)
+        if not 0 < height * width * pixel <= MAX_BYTES or not header.can_be_in(len(data)):
+            raise ValueError(f"an image of {len(data):,} bytes that claims {height} x {width} pixels is not decoded")
+        image = np.ascontiguousarray(_READERS[header.format](data, header, channels, dtype))
+        if image.shape[:2] != (height, width):
+            raise ValueError("the image is not of the size that its header says")
+        return image.view(np.float32) if as_float else image
+
+    height, width = shape[:2]
+    if as_float or channels is None or height is None or width is None or not 0 < height * width <= 1 << 24:
+        return decode
+    return _shortcut(decode, (height, width), channels, dtype)
+
+
+def _shortcut(
+    decode: Callable[[bytes], Array], size: tuple[int, int], channels: int, dtype: DType
+) -> Callable[[bytes], Array]:
+    """Decode at once what TFDS itself writes: a PNG of the declared size and kind, its pixels in one chunk.
+
+    It is known by its two ends, so there is nothing else to look at; what begins otherwise is left to `decode`.
+    """
+    head = PNG + struct.pack(">IIBBBBB", size[1], size[0], dtype.itemsize * 8, _COLOR_TYPES[channels], 0, 0, 0)
+    unpack, decode_png, mode = struct.Struct(">29s4xI4s").unpack_from, _png_decoder(dtype), _MODES[channels]
+
+    def decode_usual(data: bytes) -> Array:
+        if len(data) < 57 or unpack(data) != (head, len(data) - 57, b"IDAT") or not data.endswith(PNG_END):
+            return decode(data)
+        try:
+            return decode_png(data, size, mode)
+        except Exception as error:  # that is the class it raises
+            raise ValueError(f"the PNG is damaged ({error})") from error
+
+    return decode_usual
+
+
+def _png_decoder(dtype: DType) -> Callable[[bytes, tuple[int, int], str], Array]:
+    decoder: Callable[..., Array] = kornia.decode_image_png_u8 if dtype == _UINT8 else kornia.decode_image_png_u16
+    return decoder
+
+
+def _read_png(data: bytes, header: Header, channels: int | None, dtype: DType) -> Array:
+    if header.is_plain and header.channels == (channels or header.channels) and header.bits == dtype.itemsize * 8:
+        try:
+            return _png_decoder(dtype)(data, (header.height, header.width), _MODES[header.channels])
+        except Exception as error:  # that is the class it raises
+            raise ValueError(f"the PNG is damaged ({error})") from error
+    animation = header.chunks.get(b"acTL")
+    if animation is not None:  # TensorFlow decodes the still image, OpenCV the first frame of the animation
+        data = data[: animation - 8] + data[animation + 12 :]
+    image = _imdecode(data, channels)
+    if channels is None:
+        image = _as_stored(header, image)
+    elif channels == 4:
+        image = _with_alpha(data, header, image)
+    # a sample is scaled by repeating its byte, and back by leaving its lower byte out
+    if dtype == np.uint16 and image.dtype == np.uint8:
+        return image.astype(np.uint16) * 257
+    return (image >> 8).astype(np.uint8) if dtype == np.uint8 and image.dtype == np.uint16 else image
+
+
+def _imdecode(data: bytes, channels: int | None) -> Array:
+    """Decode with OpenCV: to grey, to RGB, or for any other number of channels to what it makes of all of them."""
+    import cv2  # only who has such an image pays for the import
+
+    flags = {1: cv2.IMREAD_GRAYSCALE, 3: cv2.IMREAD_COLOR_RGB}.get(channels or 0)
+    try:
+        image: Any = cv2.imdecode(
+            np.frombuffer(data, _UINT8),
+            # TensorFlow knows nothing of EXIF
+            cv2.IMREAD_UNCHANGED if flags is None else flags | cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION,
+        )
+    except cv2.error as error:
+        raise ValueError(f"OpenCV cannot decode the image: {error}") from error
+    if image is None:
+        raise ValueError("the image is damaged")
+    if image.ndim == 2:
+        return image[:, :, None]  # type: ignore[no-any-return]
+    if flags is None:
+        image = cv2.cvtColor(image, cv2.COLOR_BGRA2RGBA if image.shape[2] == 4 else cv2.COLOR_BGR2RGB)
+    return image  # type: ignore[no-any-return]
+
+
+def _as_stored(header: Header, image: Array) -> Array:
+    """Turn what OpenCV makes of all channels into what is stored."""
+    if header.has_palette:
+        return image
+    # OpenCV makes colours of grey with alpha, and alpha of a transparent colour: TensorFlow of one in a palette only
+    return image[:, :, [0, 3]] if header.channels == 2 else image[:, :, : header.channels]
+
+
+def _with_alpha(data: bytes, header: Header, image: Array) -> Array:
+    if image.shape[2] == 4:
+        return image
+    most = (1 << header.bits) - 1
+    transparent = header.chunks.get(b"tRNS") if image.shape[2] == 1 else None
+    if transparent is None:
+        # TensorFlow asks libpng for the most that the *file's* bits hold: opaque is 1 where pixels have one bit
+        alpha = np.full_like(image[:, :, :1], most)
+    else:
+        grey = int.from_bytes(data[transparent : transparent + 2]) * max(255 // most, 1)
+        alpha = np.where(image == grey, 0, np.iinfo(image.dtype).max).astype(image.dtype)
+    return np.concatenate([np.repeat(image, 3, 2) if image.shape[2] == 1 else image, alpha], 2)
+
+
+def _read_jpeg(data: bytes, header: Header, channels: int | None, dtype: DType) -> Array:
+    channels = channels or min(header.channels, 3)
+    if channels == 4 or (channels == 1 and header.channels == 4):
+        raise ValueError(f"a JPEG of {header.channels} channels cannot be decoded to {channels}")
+    if header.channels == 4:
+        image = _decode_jpeg(data, "CMYK", 4).astype(np.uint16)
+        image = image if header.is_inverted else 255 - image
+        image = (image[:, :, :3] * image[:, :, 3:] // 255).astype(np.uint8)
+    else:
+        image = _decode_jpeg(data, "GRAY" if channels == 1 else "RGB", channels)
+    return image if dtype == np.uint8 else image.astype(np.uint16) * 256
+
+
+def _decode_jpeg(data: bytes, colorspace: str, channels: int) -> Array:
+    decode: Callable[..., Array] = simplejpeg.decode_jpeg
+    try:
+        return decode(data, colorspace, fastdct=True)
+    except ValueError:
+        # What is cut off TensorFlow refuses, as OpenCV does. What is only damaged it decodes as far as that goes.
+        exact = _imdecode(data, channels)
+    try:
+        return decode(data, colorspace, fastdct=True, strict=False)
+    except ValueError:
+        if channels == 4:
+            raise
+        return exact
+
+
+def _read_bmp(data: bytes, header: Header, channels: int | None, dtype: DType) -> Array:
+    """Read pixels as TensorFlow does: rows from the bottom up, BGR, one byte a pixel as grey whatever the palette."""
+    start, _, _, height = struct.unpack_from("<Iiii", data, 10)
+    stored, width = header.channels, header.width
+    row = (stored * width + 3) // 4 * 4
+    if channels == 1 or stored not in (1, 3, 4) or len(data) != start + row * header.height:
+        raise ValueError(
+            f"a BMP of {stored} bytes a pixel, {len(data):,} in all, cannot be decoded to {channels} channels"
+        )
+    rows = np.frombuffer(data, _UINT8, offset=start).reshape(header.height, row)[:: -1 if height > 0 else 1]
+    image = rows[:, : stored * width].reshape(header.height, width, stored)
+    image = image[:, :, [2, 1, 0, 3][:stored] if stored > 1 else [0]]
+    if channels is not None and stored == 1:
+        image = np.repeat(image, 3, 2)
+    if channels == 4 and stored < 4:
+        image = np.concatenate([image, np.full_like(image[:, :, :1], 255)], 2)
+    image = image[:, :, :channels]
+    return image if dtype == np.uint8 else image.astype(np.uint16) * 256
+
+
+_READERS = {"png": _read_png, "jpeg": _read_jpeg, "bmp": _read_bmp}

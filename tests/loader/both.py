@@ -1,0 +1,164 @@
+"""Both readers over what TFDS writes: the loader's values, and those of `tfds.as_numpy`."""
+
+import json
+import struct
+import zlib
+
+import numpy as np
+import pytest
+
+import loader
+from loader._connectors import FeaturesDict
+from loader._decode import make_decoder
+from loader._example import Example
+from loader._features import parse_features
+
+RNG = np.random.default_rng(0)
+CORE = "tensorflow_datasets.core.features"
+
+
+def write_and_read(folder, features, examples):
+    """Let TFDS write the examples; return them as the loader reads them, as TFDS does, and both descriptions."""
+    import tensorflow_datasets as tfds
+
+    class Features(tfds.core.GeneratorBasedBuilder, skip_registration=True):
+        VERSION = tfds.core.Version("1.0.0")
+
+        def _info(self):
+            return tfds.core.DatasetInfo(builder=self, features=features, disable_shuffling=True)
+
+        def _split_generators(self, dl_manager):
+            return {"train": self._generate_examples()}
+
+        def _generate_examples(self):
+            yield from enumerate(examples)
+
+    written = Features(data_dir=str(folder), file_format="tfrecord")
+    written.download_and_prepare()
+    info, ours = loader.from_directory(written.data_dir, split="train")
+    builder = tfds.builder_from_directory(written.data_dir)
+    theirs = list(tfds.as_numpy(builder.as_dataset(split="train")))
+    assert len(theirs) == len(examples)
+    assert_batched(ours)
+    return list(ours), theirs, info.features, builder.info.features
+
+
+def write_cases(folder, cases):
+    """The same for cases, name -> (the feature, given tfds.features; values to write): all side by side."""
+    tfds = pytest.importorskip("tensorflow_datasets")
+    features = tfds.features.FeaturesDict({name: make(tfds.features) for name, (make, _) in cases.items()})
+    count = max(len(values) for _, values in cases.values())
+    examples = [{name: values[i % len(values)] for name, (_, values) in cases.items()} for i in range(count)]
+    return write_and_read(folder, features, examples)
+
+
+def assert_same(ours, theirs):
+    """Type, dtype, shape, values and whether they may be written to are the same, but for ragged and nested ones."""
+    if isinstance(theirs, dict):
+        assert list(ours) == list(theirs)
+        for key in theirs:
+            assert_same(ours[key], theirs[key])
+    elif hasattr(theirs, "nested_row_lengths"):  # a tf.RaggedTensor
+        assert as_lists(ours) == theirs.to_list()
+        for array in arrays(ours):
+            assert array.dtype == theirs.dtype.as_numpy_dtype
+    elif isinstance(theirs, (np.ndarray, np.generic, bytes)):
+        assert type(ours) is type(theirs)
+        np.testing.assert_array_equal(ours, theirs, strict=True)
+        if isinstance(theirs, np.ndarray):
+            assert ours.flags.writeable == theirs.flags.writeable
+    else:  # a nested dataset
+        examples = list(theirs)
+        assert len(ours) == len(examples)
+        for mine, example in zip(ours, examples, strict=True):
+            assert_same(mine, example)
+
+
+def assert_batched(split):
+    """A batch holds, of every feature, the values of its examples."""
+    (batch,) = split.batches(len(split))
+    for number, example in enumerate(split):
+        np.testing.assert_equal(plain(item(batch, number)), plain(example))
+
+
+def item(column, number):
+    return {name: item(c, number) for name, c in column.items()} if isinstance(column, dict) else column[number]
+
+
+def plain(value):
+    if isinstance(value, dict):
+        return {name: plain(part) for name, part in value.items()}
+    if isinstance(value, (np.ndarray, np.generic, bytes)):
+        return value
+    return value if value is None else [plain(part) for part in value]
+
+
+def as_lists(rows):
+    return [as_lists(row) for row in rows] if isinstance(rows, list) else rows.tolist()
+
+
+def arrays(rows):
+    if isinstance(rows, list):
+        for row in rows:
+            yield from arrays(row)
+    else:
+        yield rows
+
+
+def no_file(name):
+    raise FileNotFoundError(name)
+
+
+def feature(connector, **content):
+    """The features that have one, `x`, of TFDS's connector `connector`."""
+    return features(x={"pythonClassName": f"{CORE}.x.{connector}", **content})
+
+
+def features(**nodes):
+    """The features of these nodes of features.json."""
+    return parse_features(json.loads(json.dumps(document(**nodes))), no_file)
+
+
+def document(**nodes):
+    return {"pythonClassName": f"{CORE}.features_dict.FeaturesDict", "featuresDict": {"features": nodes}}
+
+
+def decode(declared: FeaturesDict, fill):
+    """Decode the record of which `fill` makes the fields."""
+    message = Example()
+    fill(message.features.feature)
+    return make_decoder(declared)(message.SerializeToString())
+
+
+def tensor(dtype, *sizes, **more):
+    """The content of a Tensor in features.json."""
+    return {"tensor": {"dtype": dtype, "shape": {"dimensions": [str(size) for size in sizes]}, **more}}
+
+
+def integers(*shape, dtype=np.uint8):
+    """An array of random integers."""
+    return RNG.integers(0, np.iinfo(dtype).max, size=shape, dtype=dtype, endpoint=True)
+
+
+def chunk(name, data):
+    return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+
+def png(color, bits, *, size=(5, 7), more=(), rows=None):
+    """A PNG of random pixels of a colour type, with `more` chunks (name, data) before the pixels."""
+    height, width = size
+    channels = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}[color]
+    if rows is None:
+        rows = RNG.integers(0, 256, (height, (width * channels * bits + 7) // 8), dtype=np.uint8)
+    lines = b"".join(b"\0" + row.tobytes() for row in rows)
+    palette = [(b"PLTE", RNG.integers(0, 256, 3 << bits, dtype=np.uint8).tobytes())] if color == 3 else []
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        chunk(name, data)
+        for name, data in [
+            (b"IHDR", struct.pack(">IIBBBBB", width, height, bits, color, 0, 0, 0)),
+            *palette,
+            *more,
+            (b"IDAT", zlib.compress(lines)),
+            (b"IEND", b""),
+        ]
+    )
