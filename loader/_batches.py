@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import os
 import time
 from collections import deque
@@ -43,7 +44,7 @@ class Batches(Iterable[Batch]):
         self._drop_remainder = drop_remainder
         self._workers = workers
         self._shuffle = shuffle
-        self._seed = seed
+        self._seed = None if seed is None else operator.index(seed)  # JSON knows no integers of NumPy's
         self._drawn = int.from_bytes(os.urandom(4))
 
     def __len__(self) -> int:

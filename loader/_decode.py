@@ -3,7 +3,7 @@
 A decoder is put together once from the features and then runs for every record. It gives the values, dtypes and shapes
 of `tfds.as_numpy`, with these differences:
 
-- A JPEG of four channels may differ by a few steps of 255; any other image does not: see `loader._images`.
+- A JPEG of a subsampling that hardly anyone uses may differ by a few of 255 steps: see `loader._images`.
 - A nested Sequence, a tf.RaggedTensor there, is a list of rows: see `loader._sequences`.
 - A nested dataset, an iterable there, is a sequence of examples: see `loader._nested`.
 

@@ -10,6 +10,7 @@ import sys
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -87,8 +88,9 @@ def _fill(source: S3Object, part: Path, *, md5: str, size: int) -> bool:
             file.flush()
             os.fsync(file.fileno())
     finally:
-        if part.stat().st_size == 0:
-            part.unlink()
+        with suppress(FileNotFoundError):
+            if part.stat().st_size == 0:
+                part.unlink()
     return hasher.hexdigest() == md5
 
 

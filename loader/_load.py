@@ -278,6 +278,8 @@ def _splits(
 ) -> Split | dict[str, Split] | list[Split]:
     """Open what is wanted; `open_records` gives the records of some splits, and where each of these begins."""
     chosen = _choose(info, features)
+    if wanted is not None and not isinstance(wanted, str | EvenSplit | list | tuple):
+        raise ArgumentError(f"split= takes a split string or a list of them, not {wanted!r}")
     specs = list(info.splits) if wanted is None else [wanted] if isinstance(wanted, str | EvenSplit) else list(wanted)
     parts = [resolve(spec, info.splits, dataset=info.full_name) for spec in specs]
     records, firsts = open_records({part.name for slices in parts for part in slices})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
@@ -100,7 +101,12 @@ class Revision(ABC):
                 for out in stage.get("outs", ())
                 if isinstance(out, dict) and path in out
             ]
-            return Recorded(str(entries[0]["md5"]), int(entries[0]["size"]), remotes[0] if remotes else None)
+            md5, size, remote = entries[0]["md5"], int(entries[0]["size"]), remotes[0] if remotes else None
+            if not isinstance(md5, str) or not re.fullmatch("[0-9a-f]{32}", md5):  # it becomes a path
+                raise ValueError(f"{md5!r} is no MD5")
+            if not isinstance(remote, str | None):
+                raise ValueError(f"{remote!r} is no remote")
+            return Recorded(md5, size, remote)
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise ManifestError(f"{name}: dvc.lock or dvc.yaml of {self.label} cannot be read: {error!r}") from error
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from loader import _store
 from loader._artifact import Artifact, LocalArtifact
-from loader._errors import FetchError, IntegrityError, LoaderError, NotFoundError
+from loader._errors import FetchError, IntegrityError, LoaderError, ManifestError, NotFoundError
 from loader._manifest import ArtifactEntry, Manifest
 from loader._places import OFFLINE_VARIABLE, is_offline, object_path
 from loader._repository import PathLike, Repository, find_repository, open_repository
@@ -41,7 +41,7 @@ class Source:
             if checked_out.exists():
                 return self._local(checked_out)
         with self._blamed():
-            recorded = self.revision.recorded(self.manifest.name, self.entry.filename)
+            recorded = self._recorded()
             cached = _store.entry_folder(_store.ARTIFACTS, recorded.md5) / self.entry.filename
             for path in (cached, *self._elsewhere(recorded)):
                 if path.is_file() and path.stat().st_size == recorded.size:
@@ -64,7 +64,7 @@ class Source:
         from loader._stream import StreamedArtifact
 
         with self._blamed():
-            recorded = self.revision.recorded(self.manifest.name, self.entry.filename)
+            recorded = self._recorded()
             return StreamedArtifact(locate(self.repository.dvc_config(), recorded), self.manifest, self.entry)
 
     def _local(self, path: Path) -> LocalArtifact:
@@ -90,6 +90,15 @@ class Source:
         named = self.repository.dvc_config() if self.repository.root is not None else read_config(None)
         if folder := named.get("cache", {}).get("dir"):
             yield Path(folder)
+
+    def _recorded(self) -> Recorded:
+        recorded = self.revision.recorded(self.manifest.name, self.entry.filename)
+        if recorded.size != self.entry.size:
+            raise ManifestError(
+                f"{self.manifest.name}: {self.manifest.label} and dvc.lock record two different artifacts; "
+                + self.revision.mend(f"dvc.lock {ARTIFACTS}/{self.manifest.name}.json")
+            )
+        return recorded
 
     def _fetch(self, recorded: Recorded, target: Path) -> None:
         if self.offline:

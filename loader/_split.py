@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import operator
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
 from typing import Any, overload
@@ -141,6 +142,7 @@ class Split(Sequence[Example]):
         ArgumentError
             The seed is negative.
         """
+        seed = operator.index(seed)
         if seed < 0:
             raise ArgumentError(f"a seed is not negative, {seed} is")
         order = np.argsort(np.random.PCG64(seed).random_raw(len(self)), kind="stable")

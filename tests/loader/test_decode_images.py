@@ -19,6 +19,18 @@ pytestmark = pytest.mark.filterwarnings("ignore")  # TensorFlow's own
 GREY = np.array([[7, 8, 7, 9, 255, 0, 7]] * 5, np.uint8)
 FRAME = chunk(b"fcTL", struct.pack(">IIIIIHHBB", 0, 7, 5, 0, 0, 1, 10, 0, 0))[8:-4]
 
+PASSES = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
+
+
+def interlaced():
+    """A PNG whose pixels are kept in the seven passes of Adam7."""
+    pixels = integers(5, 7, 3)
+    rows = (row for x, y, dx, dy in PASSES for row in pixels[y::dy, x::dx] if row.size)
+    head = chunk(b"IHDR", struct.pack(">IIBBBBB", 7, 5, 8, 2, 0, 0, 1))
+    data = zlib.compress(b"".join(b"\0" + row.tobytes() for row in rows))
+    return b"\x89PNG\r\n\x1a\n" + head + chunk(b"IDAT", data) + chunk(b"IEND", b"")
+
+
 EXIF = b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06" + bytes(6)  # turned by a quarter
 
 PNGS = {
@@ -32,6 +44,7 @@ PNGS = {
     "grey of 4 bits with a transparent one": png(0, 4, more=[(b"tRNS", b"\0\x07")]),
     "RGB with a transparent one": png(2, 8, rows=np.repeat(GREY, 3, 1), more=[(b"tRNS", b"\0\x07" * 3)]),
     "palette with alpha": png(3, 8, more=[(b"tRNS", bytes(range(200)))]),
+    "interlaced": interlaced(),
     "of a gamma": png(2, 8, more=[(b"gAMA", struct.pack(">I", 45455))]),
     "turned by EXIF": png(2, 8, more=[(b"eXIf", EXIF[6:])]),
     "animated": png(2, 8, more=[(b"acTL", struct.pack(">II", 1, 0))]).replace(

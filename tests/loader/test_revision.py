@@ -197,3 +197,28 @@ class TestDataDir:
     def test_it_does_not_go_together_with_a_repository(self, data_dir):
         with pytest.raises(loader.ArgumentError, match="leave out repo="):
             loader.load("small", data_dir=data_dir, rev="v1")
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "sentence"),
+    [
+        (lambda lock: lock.replace('"md5": "', '"md5": "../../../'), "ManifestError", "is no MD5"),
+        (lambda lock: lock.replace('"size": ', '"size": 1'), "ManifestError", "record two different artifacts"),
+        (lambda lock: lock[:100], "ManifestError", "cannot be read"),
+        (lambda lock: "[1]", "ManifestError", "cannot be read"),
+        (lambda lock: "{}", "ManifestError", "does not record"),
+    ],
+)
+def test_a_dvc_lock_that_records_no_artifact_is_one_sentence(small, change, error, sentence):
+    (small / "artifacts/small.tar").unlink()
+    lock = small / "dvc.lock"
+    lock.write_text(change(lock.read_text()))
+    with pytest.raises(getattr(loader, error), match=sentence) as raised:
+        loader.ensure("small", repo=small)
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("split", [3, {"train"}, b"train", {"a": "train"}])
+def test_a_split_of_another_type_is_one_sentence(small, split):
+    with pytest.raises(loader.ArgumentError, match="split= takes a split string or a list of them"):
+        loader.load("small", split=split, repo=small)

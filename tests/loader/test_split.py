@@ -84,6 +84,7 @@ def _read(split, number):
 
 @pytest.mark.parametrize("method", ["fork", "spawn"])
 @pytest.mark.filterwarnings("ignore:.*use of fork.*:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:os.fork.. was called:RuntimeWarning")  # where another test imported JAX
 def test_worker_processes_read_it(train, method):
     train[0]  # mapped before the fork
     with multiprocessing.get_context(method).Pool(2) as pool:

@@ -223,6 +223,7 @@ def _read(split, number):
 
 @pytest.mark.parametrize("method", ["fork", "spawn"])
 @pytest.mark.filterwarnings("ignore:.*use of fork.*:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:os.fork.. was called:RuntimeWarning")  # where another test imported JAX
 def test_worker_processes_read_it(streamed, method):
     _, train = stream(streamed, split="train")
     train[0]  # connected before the fork

@@ -1,0 +1,22 @@
+"""Whatever the bytes of an artifact, the answer is right or a LoaderError. A long run: `python -m tests.fuzz`."""
+
+import pytest
+
+from tests.fuzz.layers import LAYERS, make_seeds
+from tests.fuzz.run import run
+
+MUTATIONS = 60
+
+
+@pytest.fixture(scope="module")
+def seeds(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("seeds")
+    make_seeds(folder)
+    return folder
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_the_answer_is_right_or_a_loader_error(seeds, layer):
+    outcome = run(layer, MUTATIONS, 0, seeds)
+    assert outcome.failures == []
+    assert outcome.mutations >= MUTATIONS
