@@ -6,7 +6,6 @@ import hashlib
 import os
 import re
 import shutil
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -110,6 +109,8 @@ def copy_of(url: str, *, rev: str | None, offline: bool) -> Git:
 
 
 def _clone(url: str, git: Git) -> None:
+    import tempfile
+
     with tempfile.TemporaryDirectory(dir=git.folder.parent, prefix=".clone-") as scratch:
         made = Path(scratch) / "repository"
         done = run_git("clone", "--quiet", "--bare", "--", url, os.fspath(made))

@@ -9,7 +9,6 @@ from itertools import chain
 from typing import Any, overload
 
 import numpy as np
-import numpy.typing as npt
 
 from loader._batches import Batches
 from loader._decode import make_decoder
@@ -17,9 +16,10 @@ from loader._errors import ArgumentError, DecodeError
 from loader._features import FeaturesDict
 from loader._records import Records
 from loader._state import State, make_state, read_state
+from loader._values import Array
 
 Example = dict[str, Any]
-Positions = range | npt.NDArray[np.intp]
+Positions = range | np.ndarray[Any, np.dtype[np.intp]]
 Convert = Callable[[Example], Example]
 
 PIECE = 4096
@@ -81,8 +81,8 @@ class Split(Sequence[Example]):
     @overload
     def __getitem__(self, key: int, /) -> Example: ...
     @overload
-    def __getitem__(self, key: slice | Sequence[int] | npt.NDArray[Any], /) -> Split: ...
-    def __getitem__(self, key: int | slice | Sequence[int] | npt.NDArray[Any], /) -> Example | Split:
+    def __getitem__(self, key: slice | Sequence[int] | Array, /) -> Split: ...
+    def __getitem__(self, key: int | slice | Sequence[int] | Array, /) -> Example | Split:
         """Return an example (for an integer), or a part of the split (for a slice, a list or an array of integers).
 
         Raises
@@ -210,7 +210,7 @@ class Split(Sequence[Example]):
     def _error(self, position: int, error: DecodeError) -> DecodeError:
         return DecodeError(f"{self.name}: {self._records.where(position)}: {error}")
 
-    def _select(self, key: Sequence[int] | npt.NDArray[Any]) -> npt.NDArray[np.intp]:
+    def _select(self, key: Sequence[int] | Array) -> np.ndarray[Any, np.dtype[np.intp]]:
         chosen = np.asarray(key)
         if chosen.size == 0:
             chosen = chosen.astype(np.intp)

@@ -9,14 +9,13 @@ from operator import attrgetter
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from loader._connectors import DType, Shape, Tensor
 from loader._errors import UnsupportedError
 
 Fields = Any  # the map from feature name to Feature message of a parsed Example
 Leaf = Callable[[Fields], Any]
-Array = npt.NDArray[Any]
+Array = np.ndarray[Any, np.dtype[Any]]  # `numpy.typing` takes as long to import as all of the loader's decoders
 
 MAX_BYTES = 1 << 30
 """The most bytes that one value may take which the record does not hold as they are: an image, a compressed tensor."""

@@ -110,7 +110,10 @@ def small(tmp_path: Path) -> Path:
 @pytest.fixture(scope="session")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Clone]:
     """Return a function that gives a clone in which a dataset was built by `dvc repro`; not to be written to."""
-    base = tmp_path_factory.getbasetemp().parent / "built"
+    base = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:  # one folder for the workers of a run, and of no other run
+        base = base.parent
+    base /= "built"
 
     def build(name: str) -> Clone:
         base.mkdir(exist_ok=True)
