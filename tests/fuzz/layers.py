@@ -1,0 +1,396 @@
+"""What is fuzzed: how each layer of an artifact is changed, and what must hold of the answer.
+
+A layer is made of the folder of seeds and a scratch folder. It is a strategy of mutations and a check: where the answer
+is right the check returns, it lets a LoaderError pass, and it raises AssertionError where the answer is wrong.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import struct
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from hypothesis import strategies as st
+
+import loader
+from loader import LoaderError
+from loader._collate import make_collator
+from loader._decode import make_decoder
+from loader._extract import extractable
+from loader._index import ROW, ROWS_NAME, digest
+from loader._source import find_source
+from loader._stream import StreamedArtifact
+from loader._tfrecord import masked_crc, scan
+from tests.fuzz import values
+from tests.fuzz.edits import NUMBERS, Draw, Edit, Splice, apply, edit_json, json_edits, spliced, splices
+from tests.fuzz.encoded import other_fields
+from tests.fuzz.signed import Remote, Signed
+from tests.fuzz.zoo import Kept, by_hand, by_tfds, make_zoo, serialize
+from tests.small import SPLITS, make_small
+
+VERSION = Path("small/1.0.0")
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A strategy of mutations, and what checks the answer to one."""
+
+    mutations: st.SearchStrategy[Any]
+    check: Callable[[Any], None]
+
+
+def make_seeds(folder: Path) -> None:
+    """Write what the layers start from."""
+    make_small(folder / "small")
+    make_zoo(folder / "zoo")
+    Signed(folder / "zoo").unpack(folder / "prepared")
+
+
+def load(root: Path, **options: Any) -> Any:
+    return loader.load("small", repo=root, offline=True, **options)
+
+
+def tar(seeds: Path, scratch: Path) -> Layer:
+    """The bytes of the tar: what is read is what was written, or an error."""
+    signed, expected = _zoo(seeds, scratch)
+    index = signed.entry["index"]
+    places = [(index["offset"], index["size"]), *((member.offset, member.size) for member in signed.header.members)]
+
+    @st.composite
+    def mutations(draw: Draw) -> tuple[tuple[Splice, ...], bool]:
+        offset, size = draw(st.sampled_from(places))
+        found = draw(splices(signed.base[offset : offset + size]))
+        return tuple(Splice(offset + edit.at, edit.cut, edit.put) for edit in found), draw(st.booleans())
+
+    def check(mutation: tuple[tuple[Splice, ...], bool]) -> None:
+        edits, fill = mutation
+        data = apply(signed.base, edits)
+        if fill:  # as large as it was, so that more than its size is looked at
+            data = data[: len(signed.base)].ljust(len(signed.base), b"\0")
+        signed.write_raw(data)
+        _assert_all(load(signed.root)[1], expected)
+
+    return Layer(mutations(), check)
+
+
+def manifest(seeds: Path, scratch: Path) -> Layer:
+    """The manifest: it opens the artifact and every example is right, or it is an error."""
+    signed, expected = _zoo(seeds, scratch)
+    text = signed.manifest_path.read_bytes()
+
+    def check(edits: tuple[Edit, ...]) -> None:
+        signed.write_manifest(edit_json(text, edits))
+        info, ds = load(signed.root)
+        assert isinstance(info.license, str)
+        _assert_all(ds, expected)
+
+    return Layer(json_edits(text), check)
+
+
+def index_header(seeds: Path, scratch: Path) -> Layer:
+    """The index header, signed by the manifest."""
+    root = shutil.copytree(seeds / "small", scratch / "small")
+    signed, chosen = Signed(root), [0, 1, 4095, 4096, -1]
+    _, whole = load(root)
+    expected = {split: [whole[split][n] for n in chosen if n < len(whole[split])] for split in SPLITS}
+
+    def check(edits: tuple[Edit, ...]) -> None:
+        signed.write(header=edit_json(signed.header_text, edits))
+        artifact = find_source("small", repo=root, offline=True).open()
+        with suppress(LoaderError):
+            for member in extractable(artifact):
+                path = PurePosixPath(member.path)
+                assert not path.is_absolute()
+                assert ".." not in path.parts
+                (scratch / member.path).is_file()  # a path that the system can take
+        _, ds = load(root)
+        for split, examples in expected.items():
+            _assert_each(ds[split], [n for n in chosen if n < len(whole[split])], examples)
+
+    return Layer(json_edits(signed.header_text), check)
+
+
+def index_rows(seeds: Path, scratch: Path) -> Layer:
+    """The rows of the index, signed by its header; some say anything, of bytes anywhere, even with the right digest."""
+    root = shutil.copytree(seeds / "small", scratch / "small")
+    signed = Signed(root)
+    rows = signed.file(ROWS_NAME)
+    count = len(rows) // ROW.size
+    places = st.sampled_from([*NUMBERS, len(signed.base), len(signed.base) - 1]).map(lambda number: number % 2**64)
+
+    @st.composite
+    def mutations(draw: Draw) -> list[tuple[int, int, int, bool]]:
+        found = []
+        for _ in range(draw(st.integers(1, 3))):
+            number, other = (draw(st.integers(0, count - 1)) for _ in range(2))
+            offset, length, _, _ = ROW.unpack_from(rows, draw(st.sampled_from((number, other))) * ROW.size)
+            offset = draw(st.one_of(st.just(offset), places, st.integers(0, len(signed.base))))
+            length = draw(st.one_of(st.just(length), places.map(lambda number: number % 2**32), st.integers(0, 200)))
+            found.append((number, offset, length, draw(st.booleans())))
+        return found
+
+    def check(changes: list[tuple[int, int, int, bool]]) -> None:
+        data = bytearray(rows)
+        for number, offset, length, is_sealed in changes:
+            _, _, key, kept = ROW.unpack_from(rows, number * ROW.size)
+            kept = digest(signed.base[offset : offset + length]) if is_sealed else kept
+            ROW.pack_into(data, number * ROW.size, offset, length, key, kept)
+        signed.write(files={ROWS_NAME: bytes(data)})
+        artifact = find_source("small", repo=root, offline=True).open()
+        streamed = StreamedArtifact(Remote(signed.tar), artifact.manifest, artifact.entry)  # type: ignore[arg-type]
+        numbers = sorted({number for number, *_ in changes} | {0, count - 1})
+
+        def prove(number: int, record: bytes) -> None:
+            assert digest(record) == ROW.unpack_from(data, number * ROW.size)[3]
+
+        problem: list[LoaderError] = []
+        for records in (artifact.records(), streamed.records()):
+            read = records.reader()
+            _each(problem, (lambda n=n, read=read: prove(n, read(n)) for n in numbers))
+            _each(problem, [lambda r=records: [prove(n, d) for n, d in zip(numbers, r.in_order(numbers), strict=True)]])
+        _, ds = load(root)
+        first = len(ds["train"])
+        _each(problem, (lambda n=n: ds["train"][n] if n < first else ds["test"][n - first] for n in numbers))
+        if problem:
+            raise problem[0]
+
+    return Layer(mutations(), check)
+
+
+def metadata(name: str) -> Callable[[Path, Path], Layer]:
+    """A metadata file, read from the signed tar and from a folder."""
+
+    def make(seeds: Path, scratch: Path) -> Layer:
+        signed, _ = _zoo(seeds, scratch)
+        folder = shutil.copytree(seeds / "prepared", scratch / "prepared")
+        text = signed.file(name)
+        mutations: st.SearchStrategy[tuple[Edit, ...]] = splices(text) if name.endswith(".txt") else json_edits(text)
+
+        def check(edits: tuple[Edit, ...]) -> None:
+            data = apply(text, edits) if name.endswith(".txt") else edit_json(text, edits)  # type: ignore[arg-type]
+            signed.write(files={name: data})
+            (folder / name).write_bytes(data)
+            problem: list[LoaderError] = []
+            for options in ({}, {"split": ["train[:50%]+test", "train[1shard]", *loader.even_splits("all", 2)]}):
+                _each(problem, [lambda o=options: _look(*load(signed.root, **o))])
+                _each(problem, [lambda o=options: _look(*loader.from_directory(folder, **o))])
+            if problem:
+                raise problem[0]
+
+        return Layer(mutations, check)
+
+    return make
+
+
+def tfrecord(seeds: Path, scratch: Path) -> Layer:
+    """A TFRecord file of a folder: as bytes, where checksums find what is changed, and with right checksums."""
+    _, expected = _zoo(seeds, scratch)
+    folder = shutil.copytree(seeds / "prepared", scratch / "prepared")
+    path = folder / "small-train.tfrecord-00000-of-00002"
+    data = path.read_bytes()
+    records = [data[at : at + length] for at, length in scan(data, 0, len(data))]
+
+    @st.composite
+    def framed(draw: Draw) -> tuple[str, bytes]:
+        lengths, made = [len(record) for record in records], list(records)
+        at = draw(st.integers(0, len(records) - 1))
+        if draw(st.booleans()):
+            made[at] = draw(spliced(made[at]))
+            lengths[at] = len(made[at])
+        else:
+            lengths[at] = draw(st.sampled_from(NUMBERS)) % 2**64
+        heads = (struct.pack("<Q", length) for length in lengths)
+        return "framed", b"".join(
+            head + struct.pack("<I", masked_crc(head)) + record + struct.pack("<I", masked_crc(record))
+            for head, record in zip(heads, made, strict=True)
+        )
+
+    def check(mutation: tuple[str, bytes]) -> None:
+        kind, made = mutation
+        path.write_bytes(made)
+        _, ds = loader.from_directory(folder)
+        if kind == "raw":
+            _assert_all(ds, expected)
+        else:
+            _assert_each(ds["train"], range(len(ds["train"])))
+
+    return Layer(st.tuples(st.just("raw"), spliced(data)) | framed(), check)
+
+
+def example_bytes(seeds: Path, scratch: Path) -> Layer:
+    """The bytes of an Example."""
+    kept, check = _decoders(seeds)
+    places = [(name, serialize(example)) for name, found in kept.items() for example in found.examples]
+    return Layer(st.sampled_from(places).flatmap(lambda place: st.tuples(st.just(place[0]), spliced(place[1]))), check)
+
+
+def example_fields(seeds: Path, scratch: Path) -> Layer:
+    """The lists of an Example, and the images, arrays and sounds in them."""
+    kept, check = _decoders(seeds)
+    places = [(name, example) for name, found in kept.items() for example in found.examples]
+    return Layer(
+        st.sampled_from(places).flatmap(
+            lambda place: st.tuples(st.just(place[0]), other_fields(place[1]).map(serialize))
+        ),
+        check,
+    )
+
+
+def split_strings(seeds: Path, scratch: Path) -> Layer:
+    """Split strings: a part that lies within its split, or an error."""
+    signed, expected = _zoo(seeds, scratch)
+    number = st.sampled_from(
+        ("", "0", "1", "-1", "2", "50", "100", "-100", "1_0", "1.5", ".", "٣", "9" * 5000, "1e3", "nan")
+    )
+    boundary = st.tuples(number, st.sampled_from(("", "", "%", "shard", "%%", " "))).map("".join)
+    part = st.tuples(
+        st.sampled_from(("train", "test", "all", "")), st.just("["), boundary, st.just(":"), boundary, st.just("]")
+    )
+    text = st.lists(part.map("".join), min_size=1, max_size=3).map("+".join)
+    odd = st.sampled_from(
+        ("train" + " " * 200_000 + "x", "train" + "+train" * 2000, "[" * 100_000, "train[" + ":" * 100_000 + "]")
+    )
+    broken = text.flatmap(lambda whole: spliced(whole.encode(), most=2)).map(lambda data: data.decode(errors="replace"))
+
+    def check(spec: str) -> None:
+        _, found = load(signed.root, split=spec)
+        known = [json.dumps(_plain(example)) for examples in expected.values() for example in examples]
+        for example in found[:3]:
+            assert json.dumps(_plain(example)) in known
+
+    return Layer(st.one_of(text, broken, odd, st.text(max_size=10)), check)
+
+
+def states(seeds: Path, scratch: Path) -> Layer:
+    """The states of iterators, kept as JSON: the one after that, or an error."""
+    signed, expected = _zoo(seeds, scratch)
+    train = load(signed.root, split="train")[1]
+    iterator = iter(train)
+    next(iterator)
+    batches = train.batches(2, shuffle=True)
+    shuffled = iter(batches)
+    next(shuffled)
+    texts = [json.dumps(state.state()).encode() for state in (iterator, shuffled)]
+
+    def check(mutation: tuple[int, tuple[Edit, ...]]) -> None:
+        which, edits = mutation
+        try:
+            state = json.loads(edit_json(texts[which], edits))
+        except (ValueError, RecursionError):  # no JSON, and so no state
+            return
+        if which:
+            for batch in batches.iterator(state=state):
+                assert len(batch["label"]) == 2
+        else:
+            rest = list(train.iterator(state=state))
+            assert values.same(rest, expected["train"][len(train) - len(rest) :])
+
+    return Layer(st.sampled_from((0, 1)).flatmap(lambda n: st.tuples(st.just(n), json_edits(texts[n]))), check)
+
+
+LAYERS: dict[str, Callable[[Path, Path], Layer]] = {
+    "tar": tar,
+    "manifest": manifest,
+    "index header": index_header,
+    "index rows": index_rows,
+    "dataset_info.json": metadata("dataset_info.json"),
+    "features.json": metadata("features.json"),
+    "labels": metadata("label.labels.txt"),
+    "TFRecord": tfrecord,
+    "Example, bytes": example_bytes,
+    "Example, values": example_fields,
+    "split strings": split_strings,
+    "iterator states": states,
+}
+
+
+def _zoo(seeds: Path, scratch: Path) -> tuple[Signed, dict[str, list[Any]]]:
+    root = shutil.copytree(seeds / "zoo", scratch / "zoo")
+    _, ds = load(root)
+    return Signed(root), {name: list(split) for name, split in ds.items()}
+
+
+def _each(problems: list[LoaderError], calls: Iterable[Callable[[], Any]]) -> None:
+    """Make every call, and keep the errors of those that end in one."""
+    for call in calls:
+        try:
+            call()
+        except LoaderError as error:
+            problems.append(error)
+
+
+def _assert_each(split: Any, numbers: Iterable[int], expected: list[Any] | None = None) -> None:
+    """Read examples one by one, and compare them with what is expected, or with what is declared."""
+    problems: list[LoaderError] = []
+
+    def look(place: int, number: int) -> None:
+        found = split[number]
+        values.check(split.features, found)
+        assert expected is None or values.same(found, expected[place])
+
+    _each(problems, (lambda p=place, n=number: look(p, n) for place, number in enumerate(numbers)))
+    if problems:
+        raise problems[0]
+
+
+def _assert_all(ds: dict[str, Any], expected: dict[str, list[Any]]) -> None:
+    assert {name: len(split) for name, split in ds.items()} == {name: len(found) for name, found in expected.items()}
+    problems: list[LoaderError] = []
+    _each(problems, (lambda n=name, f=found: _assert_each(ds[n], range(len(f)), f) for name, found in expected.items()))
+    if problems:
+        raise problems[0]
+
+
+def _look(info: Any, ds: Any) -> None:
+    """Use a dataset as a person would who looks at it for the first time."""
+    repr(info)
+    for feature in info.features.values():
+        if names := getattr(feature, "names", ()):
+            assert feature.str2int(feature.int2str(len(names) - 1)) < len(names)
+    splits = ds.values() if isinstance(ds, dict) else ds
+    problems: list[LoaderError] = []
+    for split in splits:
+        repr(split)
+        _each(problems, [lambda s=split: _assert_each(s, range(len(s))[:1])])
+        _each(problems, [lambda s=split: next(iter(s.batches(2)), None)])
+    if problems:
+        raise problems[0]
+
+
+def _decoders(seeds: Path) -> tuple[dict[str, Kept], Callable[[tuple[str, bytes]], None]]:
+    kept = by_hand()
+    if (seeds / "tfds").exists():
+        [folder] = (seeds / "tfds").glob("*/*")
+        kept |= {f"TFDS: {name}": found for name, found in by_tfds(folder).items()}
+    decoders = {name: make_decoder(found.features) for name, found in kept.items()}
+    collators = {name: make_collator(found.features) for name, found in kept.items()}
+    originals = {
+        (name, record): decoders[name](record)
+        for name, found in kept.items()
+        for record in map(serialize, found.examples)
+    }
+
+    def check(mutation: tuple[str, bytes]) -> None:
+        name, record = mutation
+        found = decoders[name](record)
+        values.check(kept[name].features, found)
+        collators[name]([found, found])
+        if mutation in originals:
+            assert values.same(found, originals[mutation])
+
+    return kept, check
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _plain(inner) for name, inner in value.items()}
+    if isinstance(value, bytes):
+        return value.hex()
+    if hasattr(value, "dtype") and value.dtype != object:
+        return [str(value.dtype), value.shape, value.tobytes().hex()]
+    return [_plain(item) for item in value]

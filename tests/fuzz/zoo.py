@@ -1,0 +1,283 @@
+"""A dataset of every feature, made by hand, and the same features one by one with what a record keeps of them."""
+
+from __future__ import annotations
+
+import json
+import struct
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from loader._connectors import FeaturesDict, TfdsFeature
+from loader._example import Example
+from loader._features import parse_features
+from loader._index import digest
+from loader._info import read_info
+from loader._tfrecord import masked_crc, scan
+from tests.forge import Row, take_apart
+from tests.loader.both import CORE, document, no_file, png, tensor
+from tests.small import make_small
+
+Fields = dict[str, tuple[str, list[Any]]]  # by what follows the feature's name: the kind of list, and its values
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A feature, and what several examples keep of it."""
+
+    features: FeaturesDict  # of the one, `x`
+    examples: list[Fields]
+
+
+def serialize(fields: Fields, name: str = "x") -> bytes:
+    return bytes(_message({name: fields}).SerializeToString(deterministic=True))
+
+
+def _message(features: dict[str, Fields]) -> Any:
+    message = Example()
+    for name, fields in features.items():
+        for suffix, (kind, values) in fields.items():
+            getattr(message.features.feature[name + suffix], kind).value.extend(values)
+    return message
+
+
+def node(connector: str, **content: Any) -> dict[str, Any]:
+    return {"pythonClassName": f"{CORE}.x.{connector}", **content}
+
+
+def integers(*values: int) -> Fields:
+    return {"": ("int64_list", list(values))}
+
+
+def floats(*values: float) -> Fields:
+    return {"": ("float_list", list(values))}
+
+
+def strings(*values: bytes) -> Fields:
+    return {"": ("bytes_list", list(values))}
+
+
+def shaped(data: bytes, *shape: int) -> Fields:
+    return {"/value": ("bytes_list", [data]), "/shape": ("int64_list", list(shape))}
+
+
+def ragged(kind: str, values: list[Any], *lengths: list[int]) -> Fields:
+    levels: Fields = {f"/ragged_row_lengths_{level}": ("int64_list", rows) for level, rows in enumerate(lengths)}
+    return {"/ragged_flat_values": (kind, values), **levels}
+
+
+def within(name: str, fields: Fields) -> Fields:
+    return {f"/{name}{suffix}": values for suffix, values in fields.items()}
+
+
+def _image(dtype: str, *shape: int) -> dict[str, Any]:
+    return {"image": {"dtype": dtype, "shape": {"dimensions": [str(size) for size in shape]}, "encodingFormat": "png"}}
+
+
+def _sequence(feature: dict[str, Any], length: int = -1) -> dict[str, Any]:
+    return node("Sequence", sequence={"feature": feature, "length": str(length)})
+
+
+def _encode(suffix: str, pixels: np.ndarray[Any, Any], *settings: int) -> bytes:
+    return cv2.imencode(suffix, pixels, settings)[1].tobytes()
+
+
+def _pixels(*shape: int, dtype: Any = np.uint8) -> np.ndarray[Any, Any]:
+    return (np.arange(np.prod(shape)) * 37 % 251).reshape(shape).astype(dtype)
+
+
+def _wav(samples: bytes, channels: int = 1, bits: int = 16) -> bytes:
+    form = struct.pack(
+        "<4sIHHIIHH", b"fmt ", 16, 1, channels, 8000, 8000 * channels * bits // 8, channels * bits // 8, bits
+    )
+    chunks = form + struct.pack("<4sI", b"data", len(samples)) + samples
+    return struct.pack("<4sI4s", b"RIFF", 4 + len(chunks), b"WAVE") + chunks
+
+
+RGB, GREY = _pixels(5, 7, 3), _pixels(5, 7, 1)
+PNG, JPEG = _encode(".png", RGB), _encode(".jpg", _pixels(24, 20, 3))
+PNGS = [
+    png(color, bits, rows=_pixels(5, (7 * {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}[color] * bits + 7) // 8))
+    for color, bits in ((0, 1), (0, 16), (2, 16), (4, 8), (6, 8), (6, 16))
+]
+PALETTE = png(3, 8, rows=_pixels(5, 7), more=[(b"tRNS", bytes(range(200)))])
+JPEGS = [JPEG, _encode(".jpg", _pixels(24, 20, 3), cv2.IMWRITE_JPEG_PROGRESSIVE, 1), _encode(".jpg", _pixels(9, 9, 1))]
+BMP = _encode(".bmp", RGB)
+LABEL = node("ClassLabel", classLabel={"numClasses": "3"})
+TEXT = node("Text", text={})
+INT8S = np.arange(6, dtype=np.int8).tobytes()
+
+ZOO: dict[str, tuple[dict[str, Any], list[Fields]]] = {
+    "text": (TEXT, [strings(b"a"), strings("größer".encode())]),
+    "label": (LABEL, [integers(0), integers(2)]),
+    **{
+        dtype: (node("Tensor", **tensor(dtype)), [integers(1)])
+        for dtype in ("bool", "int8", "uint16", "int64", "uint64")
+    },
+    **{dtype: (node("Tensor", **tensor(dtype)), [floats(0.5)]) for dtype in ("float16", "float32", "float64")},
+    "int32 rows": (node("Tensor", **tensor("int32", -1, 2)), [integers(1, 2, 3, 4), integers()]),
+    "float16s": (node("Tensor", **tensor("float16", 3)), [floats(1, 2, 3)]),
+    "uint64s": (node("Tensor", **tensor("uint64", -1)), [integers(1, -1)]),
+    "bools": (node("Tensor", **tensor("bool", 2)), [integers(0, 1)]),
+    "strings": (node("Tensor", **tensor("string", -1)), [strings(b"a", b"")]),
+    "optional": (node("Tensor", **tensor("float64", 2, optional=True)), [floats(1, 2), {}]),
+    "box": (
+        node("BBoxFeature", boundingBox={"shape": {"dimensions": ["4"]}, "dtype": "float32"}),
+        [floats(0, 0.5, 1, 1)],
+    ),
+    "bytes": (node("Tensor", **tensor("int16", -1, encoding="bytes")), [strings(INT8S)]),
+    "bytes of a shape": (node("Tensor", **tensor("complex64", 2, encoding="bytes")), [strings(bytes(16))]),
+    "zlib": (node("Tensor", **tensor("int8", 2, 3, encoding="zlib")), [strings(zlib.compress(INT8S))]),
+    "zlib of any length": (node("Tensor", **tensor("bool", -1, encoding="zlib")), [strings(zlib.compress(INT8S))]),
+    "shaped zlib": (node("Tensor", **tensor("uint8", -1, -1, encoding="zlib")), [shaped(zlib.compress(INT8S), 3, 2)]),
+    "shaped bytes": (node("Tensor", **tensor("float64", -1, 2, -1, encoding="bytes")), [shaped(bytes(32), 1, 2, 2)]),
+    "audio": (node("Audio", audio={"dtype": "int64", "shape": {"dimensions": ["-1"]}}), [integers(1, -2)]),
+    "WAV": (
+        node(
+            "Audio", audio={"dtype": "int16", "shape": {"dimensions": ["-1"]}, "fileFormat": "wav", "lazyDecode": True}
+        ),
+        [
+            strings(_wav(bytes(range(12)))),
+            strings(_wav(bytes(range(12)), 2, 24)),
+            strings(_wav(bytes(range(12)), 3, 8)),
+        ],
+    ),
+    "stereo WAV": (
+        node(
+            "Audio",
+            audio={"dtype": "float32", "shape": {"dimensions": ["-1", "2"]}, "fileFormat": "wav", "lazyDecode": True},
+        ),
+        [strings(_wav(bytes(range(16)), 2, 32)), strings(_wav(bytes(range(16))))],
+    ),
+    "image": (node("Image", **_image("uint8", -1, -1, 3)), [*map(strings, (PNG, BMP, *PNGS, PALETTE, *JPEGS))]),
+    "image of a size": (node("Image", **_image("uint8", 5, 7, 3)), [strings(PNG), strings(PALETTE)]),
+    "grey": (node("Image", **_image("uint8", 5, 7, 1)), [strings(_encode(".png", GREY))]),
+    "RGBA": (node("Image", **_image("uint8", -1, 7, 4)), [*map(strings, (PNG, BMP, *PNGS, PALETTE))]),
+    "any image": (node("Image", **_image("uint8", -1, -1, -1)), [*map(strings, (PNG, BMP, *PNGS, PALETTE, *JPEGS))]),
+    "uint16 image": (node("Image", **_image("uint16", -1, -1, 3)), [*map(strings, (PNG, BMP, *PNGS, *JPEGS))]),
+    "float32 image": (node("Image", **_image("float32", -1, -1, 1)), [strings(PNGS[4])]),
+    "labelled image": (node("LabeledImage", **_image("uint8", 5, 7, 1)), [strings(_encode(".png", GREY))]),
+    "video": (node("Video", video={"shape": {"dimensions": ["-1", "5", "7", "3"]}}), [strings(PNG, PNG)]),
+    "numbers": (_sequence(node("Tensor", **tensor("int32"))), [integers(1, 2), integers()]),
+    "two labels": (_sequence(LABEL, 2), [integers(1, 2)]),
+    "texts": (_sequence(TEXT), [strings(b"a", b"")]),
+    "images": (_sequence(node("Image", **_image("uint8", -1, -1, 3))), [strings(PNG, PNG), strings()]),
+    "zlibs": (_sequence(node("Tensor", **tensor("int8", -1, encoding="zlib"))), [strings(*[zlib.compress(INT8S)] * 2)]),
+    "nested": (_sequence(_sequence(node("Tensor", **tensor("int32")))), [ragged("int64_list", [1, 2, 3], [2, 0, 1])]),
+    "nested texts": (_sequence(_sequence(_sequence(TEXT, 2))), [ragged("bytes_list", [b"a", b"b"], [1, 0], [2])]),
+    "nested images": (
+        _sequence(_sequence(node("Image", **_image("uint8", 5, 7, 3)))),
+        [ragged("bytes_list", [PNG, PNG], [2, 0])],
+    ),
+    "dicts": (
+        _sequence(document(a=LABEL, b=TEXT)),
+        [{**within("a", integers(1, 2)), **within("b", strings(b"x", b"y"))}],
+    ),
+    "dict": (document(a=LABEL, b=document(c=TEXT)), [{**within("a", integers(1)), **within("b/c", strings(b"x"))}]),
+    "steps": (
+        node(
+            "Dataset",
+            sequence={
+                "feature": document(
+                    a=node("Tensor", **tensor("float32", 2)),
+                    b=_sequence(LABEL),
+                    c=node("Image", **_image("uint8", -1, -1, 3)),
+                    d=node("Tensor", **tensor("uint8", -1, -1, encoding="zlib")),
+                    e=_sequence(_sequence(TEXT)),
+                ),
+                "length": "-1",
+            },
+        ),
+        [
+            {
+                **within("a", floats(1, 2, 3, 4)),
+                **within("b", ragged("int64_list", [0, 1, 2], [1, 2])),
+                **within("c", strings(PNG, PNG)),
+                "/d/value": ("bytes_list", [zlib.compress(INT8S)] * 2),
+                "/d/shape": ("int64_list", [2, 3, 3, 2]),
+                **within("e", ragged("bytes_list", [b"a", b"b", b"c"], [1, 1], [1, 2])),
+            }
+        ],
+    ),
+    "translation": (
+        node("Translation", translation={"languages": ["en", "fr"]}),
+        [{**within("en", strings(b"a")), **within("fr", strings(b"b"))}],
+    ),
+    "translations": (
+        node("TranslationVariableLanguages", translation={"languages": ["en", "fr"]}),
+        [{**within("language", strings(b"en")), **within("translation", strings(b"a"))}],
+    ),
+    "older": ({"type": f"{CORE}.x.Tensor", "content": '{"shape": [null, 2], "dtype": "int8"}'}, [integers(1, 2)]),
+    "of JSON": (
+        {"pythonClassName": f"{CORE}.x.Tensor", "jsonFeature": {"json": '{"shape": [], "dtype": "int8"}'}},
+        [integers(1)],
+    ),
+}
+DOCUMENT = document(**{name: content for name, (content, _) in ZOO.items()})
+
+
+def by_hand() -> dict[str, Kept]:
+    """The features of the zoo one by one."""
+    return {
+        name: Kept(parse_features(document(x=content), no_file), examples) for name, (content, examples) in ZOO.items()
+    }
+
+
+def by_tfds(folder: Path) -> dict[str, Kept]:
+    """The features of a folder that TFDS prepared one by one, but for those that only TFDS decodes."""
+    info = read_info(lambda name: (folder / name).read_bytes())
+    found = {}
+    [split] = info.splits.values()
+    [shard] = split.shard_names(info.name)
+    data = (folder / shard).read_bytes()
+    records = [Example.FromString(data[at : at + size]).features.feature for at, size in scan(data, 0, len(data))]
+    for name, feature in info.features.items():
+        if isinstance(feature, TfdsFeature):
+            continue
+        examples = []
+        for record in records:
+            kinds = {key[len(name) :]: record[key] for key in record if key == name or key.startswith(f"{name}/")}
+            lists = {suffix: (field.WhichOneof("kind"), field) for suffix, field in kinds.items()}
+            examples.append(
+                {suffix: (kind, list(getattr(field, kind).value)) for suffix, (kind, field) in lists.items() if kind}
+            )
+        found[name] = Kept(FeaturesDict({"x": feature}), examples)
+    return found
+
+
+def make_zoo(root: Path) -> Path:
+    """Make a repository like that of `tests.small`, of few records in which every feature is, in two shards and one."""
+    make_small(root)
+    artifact = take_apart(root)
+    artifact.file("features.json").data = json.dumps(DOCUMENT).encode()
+    lengths = {"train": (4, 2), "test": (2,)}
+    shards = [file for split in lengths for file in artifact.files if f"-{split}.tfrecord" in file.path]
+    artifact.rows, artifact.splits = [], {split: sum(counts) for split, counts in lengths.items()}
+    number = 0
+    for shard, count in zip(shards, (count for counts in lengths.values() for count in counts), strict=True):
+        shard.data = b""
+        for _ in range(count):
+            data = record(number)
+            length = struct.pack("<Q", len(data))
+            place = len(shard.data) + 12
+            shard.data += b"".join(
+                (length, struct.pack("<I", masked_crc(length)), data, struct.pack("<I", masked_crc(data)))
+            )
+            artifact.rows.append(Row(shard, place, len(data), number.to_bytes(16, "big"), digest(data)))
+            number += 1
+    info = json.loads(artifact.file("dataset_info.json").data)
+    for split in info["splits"]:
+        split["shardLengths"] = [str(count) for count in lengths[split["name"]]]
+    artifact.file("dataset_info.json").data = json.dumps(info).encode()
+    artifact.sign()
+    return root
+
+
+def record(number: int) -> bytes:
+    """The record of the zoo at a place."""
+    chosen = {name: examples[number % len(examples)] for name, (_, examples) in ZOO.items()}
+    return bytes(_message(chosen).SerializeToString(deterministic=True))
