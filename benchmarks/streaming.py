@@ -30,9 +30,9 @@ ROUNDS = 5
 
 READ = """
 import json, resource, sys
-import loader, loader._s3
-read, moved = loader._s3.S3Object.read, []
-loader._s3.S3Object.read = lambda self, offset, size: (moved.append(size), read(self, offset, size))[1]
+import loader, loader._fetch.s3
+read, moved = loader._fetch.s3.S3Object.read, []
+loader._fetch.s3.S3Object.read = lambda self, offset, size: (moved.append(size), read(self, offset, size))[1]
 _, split = loader.load("mnist", split=sys.argv[2], repo=sys.argv[1], stream=sys.argv[3] == "stream")
 for example in split:
     pass

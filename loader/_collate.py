@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from loader._connectors import Dataset, Feature, FeaturesDict, Sequence
+from loader._features.connectors import Dataset, Feature, FeaturesDict, Sequence
 
 Collator = Callable[[list[Any]], Any]
 

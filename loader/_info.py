@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from loader._errors import DecodeError, UnsupportedError
-from loader._features import FeaturesDict, parse_features
+from loader._features.parse import FeaturesDict, parse_features
 
 
 @dataclass(frozen=True)

@@ -11,13 +11,13 @@ import numpy as np
 
 from loader._artifact import Artifact
 from loader._errors import ArgumentError, DecodeError, NotFoundError, UnsupportedError
-from loader._features import FeaturesDict
+from loader._features.parse import FeaturesDict
+from loader._fetch.repository import PathLike
+from loader._fetch.source import find_source
 from loader._formats import Format, SplitFormat, check_format, converter
 from loader._info import DatasetInfo, read_info
 from loader._prepared import find_prepared
 from loader._records import Records
-from loader._repository import PathLike
-from loader._source import find_source
 from loader._split import Convert, Positions, Split
 from loader._split_spec import EvenSplit, Slice, SplitSpec, resolve
 from loader._tfrecord import TFRecordFiles

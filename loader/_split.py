@@ -11,12 +11,12 @@ from typing import Any, overload
 import numpy as np
 
 from loader._batches import Batches
-from loader._decode import make_decoder
 from loader._errors import ArgumentError, DecodeError
-from loader._features import FeaturesDict
+from loader._features.decode import make_decoder
+from loader._features.parse import FeaturesDict
+from loader._features.values import Array
 from loader._records import Records
 from loader._state import State, make_state, read_state
-from loader._values import Array
 
 Example = dict[str, Any]
 Positions = range | np.ndarray[Any, np.dtype[np.intp]]

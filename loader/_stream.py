@@ -11,10 +11,10 @@ from functools import lru_cache
 from loader import _index
 from loader._artifact import Artifact
 from loader._errors import FetchError
+from loader._fetch.s3 import S3Object
 from loader._index import BLOCK_RECORDS, ROW
 from loader._manifest import ArtifactEntry, Manifest
 from loader._records import Records
-from loader._s3 import S3Object
 from loader._tfrecord import HEAD_BYTES, TAIL_BYTES
 
 FIRST_READ_BYTES = 64 << 10

@@ -11,12 +11,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from loader import _store
 from loader._artifact import Artifact
 from loader._errors import FetchError, UnsupportedError
 from loader._extract import extract_members, extractable, version_folder
+from loader._fetch import store
+from loader._fetch.places import CACHE_VARIABLE
 from loader._info import DatasetInfo
-from loader._places import CACHE_VARIABLE
 from loader._split_spec import EvenSplit, SplitSpec, resolve
 
 
@@ -30,10 +30,10 @@ def extracted(artifact: Artifact) -> Path:
     IntegrityError
         The artifact is not what was recorded.
     """
-    kept = _store.entry_folder(_store.EXTRACTED, artifact.entry.index_sha256)
+    kept = store.entry_folder(store.EXTRACTED, artifact.entry.index_sha256)
     folder = kept / version_folder(artifact)
     try:
-        with _store.lock(kept.name):
+        with store.lock(kept.name):
             if not kept.is_dir():
                 kept.parent.mkdir(parents=True, exist_ok=True)
                 with tempfile.TemporaryDirectory(dir=kept.parent, prefix=".extracting-") as scratch:
@@ -45,7 +45,7 @@ def extracted(artifact: Artifact) -> Path:
             f"{artifact.manifest.name}: {kept} cannot be written: {error.strerror or error}; "
             f"make room, or set {CACHE_VARIABLE} to another folder"
         ) from error
-    _store.mark_used(kept)
+    store.mark_used(kept)
     return folder
 
 

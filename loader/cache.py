@@ -8,7 +8,7 @@ It lies in the platform's cache folder, or where the variable DATASETS_CACHE say
     loader.cache.clear()            remove it
 """
 
-from loader._places import cache_folder as folder
-from loader._store import Entry, clear, entries, limit
+from loader._fetch.places import cache_folder as folder
+from loader._fetch.store import Entry, clear, entries, limit
 
 __all__ = ["Entry", "clear", "entries", "folder", "limit"]

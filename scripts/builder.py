@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from loader._example import Example
+from loader._features.example import Example
 from scripts.definition import Definition
 from scripts.errors import ScriptError
 from scripts.sources import Source, Sources

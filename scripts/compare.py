@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from loader._artifact import LocalArtifact
-from loader._decode import make_decoder
+from loader._features.decode import make_decoder
 from loader._index import HEADER_NAME, ROW, ROWS_NAME
 from loader._info import read_info
 

@@ -8,7 +8,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from loader._revision import ARTIFACTS
+from loader._fetch.revision import ARTIFACTS
 from scripts.errors import ScriptError
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -14,7 +14,7 @@ from dvc.exceptions import DvcException
 from dvc.repo import Repo
 
 from loader._errors import FetchError
-from loader._s3 import endpoint_of, explain
+from loader._fetch.s3 import endpoint_of, explain
 
 _CREDENTIAL_OPTIONS = ("access_key_id", "profile", "credentialpath", "allow_anonymous_login")
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from loader._places import object_path
+from loader._fetch.places import object_path
 from scripts import s3
 from scripts.remote import S3_PROFILE, point_local
 from tests.small import make_small

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from loader._example import Example
-from loader._places import object_path
+from loader._features.example import Example
+from loader._fetch.places import object_path
 from loader._tfrecord import masked_crc
 from scripts.builder import KEY_BYTES, Prepared
 from scripts.definition import read_definition

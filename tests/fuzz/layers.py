@@ -20,10 +20,10 @@ from hypothesis import strategies as st
 import loader
 from loader import LoaderError
 from loader._collate import make_collator
-from loader._decode import make_decoder
 from loader._extract import extractable
+from loader._features.decode import make_decoder
+from loader._fetch.source import find_source
 from loader._index import ROW, ROWS_NAME, digest
-from loader._source import find_source
 from loader._stream import StreamedArtifact
 from loader._tfrecord import masked_crc, scan
 from tests.fuzz import values

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from loader._cells import fits
-from loader._connectors import Dataset, Feature, FeaturesDict, Sequence
+from loader._features.cells import fits
+from loader._features.connectors import Dataset, Feature, FeaturesDict, Sequence
 
 
 def check(feature: Feature, value: Any) -> None:

@@ -12,9 +12,9 @@ from typing import Any
 import cv2
 import numpy as np
 
-from loader._connectors import FeaturesDict, TfdsFeature
-from loader._example import Example
-from loader._features import parse_features
+from loader._features.connectors import FeaturesDict, TfdsFeature
+from loader._features.example import Example
+from loader._features.parse import parse_features
 from loader._index import digest
 from loader._info import read_info
 from loader._tfrecord import masked_crc, scan

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 import loader
-from loader._connectors import FeaturesDict
-from loader._decode import make_decoder
-from loader._example import Example
-from loader._features import parse_features
+from loader._features.connectors import FeaturesDict
+from loader._features.decode import make_decoder
+from loader._features.example import Example
+from loader._features.parse import parse_features
 
 RNG = np.random.default_rng(0)
 CORE = "tensorflow_datasets.core.features"

@@ -10,8 +10,8 @@ import pytest
 
 import loader
 from loader import _index
+from loader._fetch.source import find_source
 from loader._index import HEADER_NAME, ROWS_NAME
-from loader._source import find_source
 from tests.small import SPLITS, example
 
 

@@ -5,7 +5,7 @@ import os
 import pytest
 
 import loader
-from loader import _store
+from loader._fetch import store
 
 
 def keep(name, size, *, used, kind="artifacts"):
@@ -44,7 +44,7 @@ def test_it_lists_the_longest_unused_first(three):
 
 
 def test_using_one_makes_it_the_last(three):
-    _store.mark_used(three[1])
+    store.mark_used(three[1])
     assert names() == ["b.tar", "c.tar", "a.tar"]
 
 
@@ -52,11 +52,11 @@ def test_a_limit_removes_the_longest_unused_now_and_later(three):
     loader.cache.limit(2500)
     assert names() == ["b.tar", "c.tar"]
     new = keep("d", 2000, used=50)
-    _store.trim(keep=new)
+    store.trim(keep=new)
     assert names() == ["d.tar"]
     loader.cache.limit(None)
     keep("e", 10_000, used=400)
-    _store.trim()
+    store.trim()
     assert names() == ["d.tar", "e.tar"]
 
 
@@ -64,7 +64,7 @@ def test_what_was_just_fetched_stays_even_if_it_is_larger_than_the_limit(three):
     loader.cache.limit(10)
     assert names() == []
     new = keep("d", 2000, used=1)
-    _store.trim(keep=new)
+    store.trim(keep=new)
     assert names() == ["d.tar"]
 
 
@@ -75,7 +75,7 @@ def test_a_negative_limit_is_one_sentence():
 
 def test_clearing_removes_all_but_what_another_writes(three):
     (loader.cache.folder() / "repositories/hash").mkdir(parents=True)
-    with _store.lock(three[0].name):
+    with store.lock(three[0].name):
         loader.cache.clear()
         assert names() == ["b.tar"]
     loader.cache.clear()
@@ -85,7 +85,7 @@ def test_clearing_removes_all_but_what_another_writes(three):
 
 def test_damaged_bookkeeping_limits_nothing(three):
     (loader.cache.folder() / "limit").write_text("much")
-    _store.trim()
+    store.trim()
     assert len(names()) == 3
 
 
@@ -93,5 +93,5 @@ def test_damaged_bookkeeping_limits_nothing(three):
 def test_a_cache_of_someone_else_is_read(three):
     for folder in three:
         folder.chmod(0o555)
-    _store.mark_used(three[0])
+    store.mark_used(three[0])
     assert len(names()) == 3

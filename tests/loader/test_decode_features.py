@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import loader
-from loader._connectors import (
+from loader._features.connectors import (
     Audio,
     BBoxFeature,
     ClassLabel,
@@ -22,7 +22,7 @@ from loader._connectors import (
     TranslationVariableLanguages,
     Video,
 )
-from loader._features import parse_features
+from loader._features.parse import parse_features
 from tests.loader.both import CORE, document, feature, features, no_file, tensor
 
 UINT8, INT64 = np.dtype(np.uint8), np.dtype(np.int64)

@@ -300,7 +300,7 @@ CLAIMS = [
 MEASURE = """
 import pickle, resource, sys
 import cv2
-from loader._images import image_decoder
+from loader._features.images import image_decoder
 
 def peak():
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

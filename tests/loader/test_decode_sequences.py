@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import loader
-from loader._decode import make_decoder
+from loader._features.decode import make_decoder
 from tests.loader.both import (
     CORE,
     arrays,

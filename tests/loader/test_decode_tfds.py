@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import loader
-from loader._connectors import Image, TfdsFeature
-from loader._decode import make_decoder
+from loader._features.connectors import Image, TfdsFeature
+from loader._features.decode import make_decoder
 from tests.loader.both import CORE, assert_same, decode, document, features, integers, tensor, write_cases
 
 tfds = pytest.importorskip("tensorflow_datasets")
@@ -160,8 +160,8 @@ def test_without_tfds_it_is_an_error_that_says_what_to_install(missing):
 import sys
 sys.modules["{missing}"] = None  # as if it were not installed
 import loader
-from loader._decode import make_decoder
-from loader._features import parse_features
+from loader._features.decode import make_decoder
+from loader._features.parse import parse_features
 
 parsed = parse_features({document(x=own("my.Feature"), y={"pythonClassName": f"{CORE}.x.Text", "text": {}})}, open)
 print(parsed["x"], any(sys.modules.get(name) for name in ("tensorflow", "tensorflow_datasets")))
@@ -182,8 +182,8 @@ except loader.UnsupportedError as error:
 def test_tensorflow_is_imported_when_such_a_feature_is_decoded_first():
     code = f"""
 import sys
-from loader._decode import make_decoder
-from loader._features import parse_features
+from loader._features.decode import make_decoder
+from loader._features.parse import parse_features
 
 image = {{"dtype": "uint8", "shape": {{"dimensions": ["-1", "-1", "-1", "3"]}}}}
 document = {document()}

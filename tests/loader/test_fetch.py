@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import loader
-from loader._s3 import S3Object
+from loader._fetch.s3 import S3Object
 from tests.small import make_git, make_small
 
 ROOT = Path(__file__).resolve().parents[2]

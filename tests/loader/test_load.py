@@ -36,7 +36,7 @@ def test_importing_and_reading_brings_in_neither_tensorflow_nor_tfds_nor_dvc(sma
 
 
 def test_loader_never_imports_scripts():
-    for path in (ROOT / "loader").glob("*.py"):
+    for path in (ROOT / "loader").rglob("*.py"):
         assert "scripts" not in [
             word for line in path.read_text().splitlines() if "import" in line for word in line.split()
         ]

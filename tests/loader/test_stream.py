@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 import loader
-from loader import _s3
+from loader._fetch import s3
+from loader._fetch.source import find_source
 from loader._index import BLOCK_BYTES, HEADER_NAME, ROWS_NAME
-from loader._source import find_source
 from loader._stream import FIRST_READ_BYTES
 from tests.proxy import running_proxy
 from tests.small import example, make_git, make_small
@@ -47,7 +47,7 @@ def artifact(streamed, tmp_path):
 
 @pytest.fixture(autouse=True)
 def _no_long_pauses(monkeypatch):
-    monkeypatch.setattr(_s3, "FIRST_PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(s3, "FIRST_PAUSE_SECONDS", 0.01)
 
 
 def edit_local(root, change):

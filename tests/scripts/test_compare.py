@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from loader._artifact import LocalArtifact
-from loader._example import Example
+from loader._features.example import Example
 from loader._manifest import Manifest
 from scripts.builder import KEY_BYTES, Prepared
 from scripts.compare import MOST_RECORDS, compare

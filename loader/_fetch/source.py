@@ -7,13 +7,13 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from loader import _store
 from loader._artifact import Artifact, LocalArtifact
 from loader._errors import FetchError, IntegrityError, LoaderError, ManifestError, NotFoundError
+from loader._fetch import store
+from loader._fetch.places import OFFLINE_VARIABLE, is_offline, object_path
+from loader._fetch.repository import PathLike, Repository, find_repository, open_repository
+from loader._fetch.revision import ARTIFACTS, Recorded, Revision, WorkTree
 from loader._manifest import ArtifactEntry, Manifest
-from loader._places import OFFLINE_VARIABLE, is_offline, object_path
-from loader._repository import PathLike, Repository, find_repository, open_repository
-from loader._revision import ARTIFACTS, Recorded, Revision, WorkTree
 
 
 @dataclass(frozen=True)
@@ -42,10 +42,10 @@ class Source:
                 return self._local(checked_out)
         with self._blamed():
             recorded = self._recorded()
-            cached = _store.entry_folder(_store.ARTIFACTS, recorded.md5) / self.entry.filename
+            cached = store.entry_folder(store.ARTIFACTS, recorded.md5) / self.entry.filename
             for path in (cached, *self._elsewhere(recorded)):
                 if path.is_file() and path.stat().st_size == recorded.size:
-                    _store.mark_used(cached.parent)
+                    store.mark_used(cached.parent)
                     return self._local(path)
             self._fetch(recorded, cached)
         return self._local(cached)
@@ -60,7 +60,7 @@ class Source:
         """
         if self.offline:
             raise FetchError(f"{self.manifest.name}: streaming needs the network, and offline there is none")
-        from loader._remote import locate
+        from loader._fetch.remote import locate
         from loader._stream import StreamedArtifact
 
         with self._blamed():
@@ -85,7 +85,7 @@ class Source:
             roots.add(find_repository())
         for root in roots:
             yield root / ".dvc" / "cache"
-        from loader._remote import read_config  # only who has it nowhere else pays for importing DVC
+        from loader._fetch.remote import read_config  # only who has it nowhere else pays for importing DVC
 
         named = self.repository.dvc_config() if self.repository.root is not None else read_config(None)
         if folder := named.get("cache", {}).get("dir"):
@@ -103,11 +103,11 @@ class Source:
     def _fetch(self, recorded: Recorded, target: Path) -> None:
         if self.offline:
             raise FetchError(f"offline nothing is fetched; load it once without offline=True and {OFFLINE_VARIABLE}")
-        from loader._download import download
-        from loader._remote import locate
+        from loader._fetch.download import download
+        from loader._fetch.remote import locate
 
         download(locate(self.repository.dvc_config(), recorded), target, md5=recorded.md5, size=recorded.size)
-        _store.trim(keep=target.parent)
+        store.trim(keep=target.parent)
 
     @contextmanager
     def _blamed(self) -> Iterator[None]:

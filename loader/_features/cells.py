@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from loader._connectors import Audio, Image, Shape, Tensor
 from loader._errors import UnsupportedError
-from loader._values import MAX_BYTES, Array, Fields, Leaf, only
+from loader._features.connectors import Audio, Image, Shape, Tensor
+from loader._features.values import MAX_BYTES, Array, Fields, Leaf, only
 
 Decoder = Callable[..., Array]  # from the bytes, and from the shape where the record keeps one
 
@@ -76,11 +76,11 @@ class Cells:
 
 def _decoder(feature: Tensor | Image, key: str) -> Decoder:
     if isinstance(feature, Image):
-        from loader._images import image_decoder  # only who has images pays for the import of their decoders
+        from loader._features.images import image_decoder  # only who has images pays for the import of their decoders
 
         return image_decoder(feature)
     if isinstance(feature, Audio) and feature.lazy_decode:
-        from loader._audio import wav_decoder
+        from loader._features.audio import wav_decoder
 
         return wav_decoder(feature)
     if feature.dtype == object:

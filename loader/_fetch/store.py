@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from loader._errors import ArgumentError, FetchError
-from loader._places import cache_folder
+from loader._fetch.places import cache_folder
 
 if TYPE_CHECKING:
     from filelock import FileLock

@@ -11,9 +11,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from loader._cells import fits
-from loader._connectors import Audio
-from loader._values import Array
+from loader._features.cells import fits
+from loader._features.connectors import Audio
+from loader._features.values import Array
 
 _PCM = (1, 0xFFFE)
 _MAX_CHUNKS = 10  # pydub looks no further either

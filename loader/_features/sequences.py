@@ -12,9 +12,9 @@ from typing import Any
 
 import numpy as np
 
-from loader._cells import Cells, is_cell
-from loader._connectors import Image, Tensor
-from loader._values import Array, Fields, Leaf, array_leaf, is_missing
+from loader._features.cells import Cells, is_cell
+from loader._features.connectors import Image, Tensor
+from loader._features.values import Array, Fields, Leaf, array_leaf, is_missing
 
 FLAT_VALUES, ROW_LENGTHS = "/ragged_flat_values", "/ragged_row_lengths_"
 

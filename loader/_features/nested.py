@@ -12,13 +12,13 @@ from typing import Any, overload
 
 import numpy as np
 
-from loader import _connectors
-from loader._cells import cell_keys, is_cell
-from loader._connectors import Dataset, Feature, FeaturesDict, Image, Tensor
 from loader._errors import DecodeError, UnsupportedError
-from loader._example import Feature as Field
-from loader._sequences import FLAT_VALUES, ROW_LENGTHS, row_lengths
-from loader._values import ERRORS, Fields, Leaf, is_missing, list_of
+from loader._features import connectors
+from loader._features.cells import cell_keys, is_cell
+from loader._features.connectors import Dataset, Feature, FeaturesDict, Image, Tensor
+from loader._features.example import Feature as Field
+from loader._features.sequences import FLAT_VALUES, ROW_LENGTHS, row_lengths
+from loader._features.values import ERRORS, Fields, Leaf, is_missing, list_of
 
 Cut = Callable[[int], dict[str, Any]]  # from the number of an example to its fields
 Column = Callable[[Fields], tuple[int, Cut]]  # from a record's fields to how many examples there are, and their fields
@@ -92,7 +92,7 @@ def _columns(feature: Feature, key: str, depth: int = 0) -> list[Column]:
     """
     if isinstance(feature, FeaturesDict):
         return [column for name, child in feature.items() for column in _columns(child, f"{key}/{name}", depth)]
-    if isinstance(feature, _connectors.Sequence):
+    if isinstance(feature, connectors.Sequence):
         return _columns(feature.feature, key, depth + 1)
     assert isinstance(feature, (Tensor, Image))  # features.json with another one here is left to TFDS as a whole
     if not is_cell(feature):

@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from loader._errors import FetchError, IntegrityError
-from loader._places import CACHE_VARIABLE
-from loader._store import lock
+from loader._fetch.places import CACHE_VARIABLE
+from loader._fetch.store import lock
 
 if TYPE_CHECKING:
-    from loader._s3 import S3Object
+    from loader._fetch.s3 import S3Object
 
 PART_BYTES = 4 << 20
 PARTS_AT_ONCE = 4

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from loader._errors import ManifestError, NotFoundError
-from loader._git import Git
+from loader._fetch.git import Git
 from loader._manifest import Manifest, parse_manifest
 
 ARTIFACTS = "artifacts"

@@ -10,9 +10,9 @@ from dvc.config import Config
 from dvc.exceptions import DvcException
 
 from loader._errors import FetchError
-from loader._places import object_path
-from loader._revision import Recorded
-from loader._s3 import S3Object
+from loader._fetch.places import object_path
+from loader._fetch.revision import Recorded
+from loader._fetch.s3 import S3Object
 
 
 def read_config(dvc_folder: Path | None, *, committed: bytes | None = None) -> dict[str, Any]:

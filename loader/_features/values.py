@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from loader._connectors import DType, Shape, Tensor
 from loader._errors import UnsupportedError
+from loader._features.connectors import DType, Shape, Tensor
 
 Fields = Any  # the map from feature name to Feature message of a parsed Example
 Leaf = Callable[[Fields], Any]

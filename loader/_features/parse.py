@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from loader._connectors import (
+from loader._errors import DecodeError, UnsupportedError
+from loader._features.connectors import (
     Audio,
     BBoxFeature,
     ClassLabel,
@@ -31,8 +32,7 @@ from loader._connectors import (
     TranslationVariableLanguages,
     Video,
 )
-from loader._errors import DecodeError, UnsupportedError
-from loader._features_json import Node, text
+from loader._features.features_json import Node, text
 
 __all__ = ["Feature", "FeaturesDict", "parse_features"]
 

@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from loader._connectors import Shape
+from loader._features.connectors import Shape
 
 MODULES = "tensorflow_datasets.core.features."
 

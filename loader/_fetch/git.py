@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from loader._errors import FetchError, NotFoundError
-from loader._store import entry_folder, lock
+from loader._fetch.store import entry_folder, lock
 
 if TYPE_CHECKING:
     import subprocess

@@ -19,11 +19,11 @@ from typing import Any
 
 import numpy as np
 
-from loader._connectors import TfdsFeature
 from loader._errors import UnsupportedError
-from loader._example import Example
-from loader._sequences import split_rows
-from loader._values import Fields, Leaf
+from loader._features.connectors import TfdsFeature
+from loader._features.example import Example
+from loader._features.sequences import split_rows
+from loader._features.values import Fields, Leaf
 
 _NAME = "feature"  # what the feature is called towards TFDS
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from loader._errors import FetchError, NotFoundError
-from loader._git import Git, copy_of
-from loader._revision import ARTIFACTS, Commit, Revision, WorkTree
+from loader._fetch.git import Git, copy_of
+from loader._fetch.revision import ARTIFACTS, Commit, Revision, WorkTree
 
 PathLike = str | os.PathLike[str]
 
@@ -71,7 +71,7 @@ class Repository:
         FetchError
             It cannot be read.
         """
-        from loader._remote import read_config
+        from loader._fetch.remote import read_config
 
         if self.root is not None:
             return read_config(self.root / ".dvc")
@@ -131,7 +131,7 @@ def find_repository(repo: PathLike | None = None) -> Path:
         here = [Path.cwd(), *Path.cwd().parents]
     except FileNotFoundError:  # the working folder was removed
         here = []
-    for folder in (*here, Path(__file__).resolve().parent.parent):
+    for folder in (*here, Path(__file__).resolve().parents[2]):
         if _is_repository(folder):
             return folder
     raise NotFoundError(

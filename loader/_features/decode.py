@@ -3,12 +3,12 @@
 A decoder is put together once from the features and then runs for every record. It gives the values, dtypes and shapes
 of `tfds.as_numpy`, with these differences:
 
-- A JPEG of a subsampling that hardly anyone uses may differ by a few of 255 steps: see `loader._images`.
-- A nested Sequence, a tf.RaggedTensor there, is a list of rows: see `loader._sequences`.
-- A nested dataset, an iterable there, is a sequence of examples: see `loader._nested`.
+- A JPEG of a subsampling that hardly anyone uses may differ by a few of 255 steps: see `loader._features.images`.
+- A nested Sequence, a tf.RaggedTensor there, is a list of rows: see `loader._features.sequences`.
+- A nested dataset, an iterable there, is a sequence of examples: see `loader._features.nested`.
 
 Numbers come as NumPy scalars or arrays, text and other strings as bytes, images as arrays of (height, width, channels).
-A feature connector that is not one of TFDS's own is decoded by TFDS: see `loader._tfds`.
+A feature connector that is not one of TFDS's own is decoded by TFDS: see `loader._features.tfds`.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from typing import Any
 
 from google.protobuf.message import DecodeError as ProtobufError
 
-from loader._cells import cell_leaf, is_cell
-from loader._connectors import Dataset, Feature, FeaturesDict, Image, Sequence, TfdsFeature
 from loader._errors import DecodeError
-from loader._example import Example
-from loader._nested import dataset_leaf
-from loader._sequences import sequence_leaf
-from loader._values import ERRORS, Fields, Leaf, values_leaf
+from loader._features.cells import cell_leaf, is_cell
+from loader._features.connectors import Dataset, Feature, FeaturesDict, Image, Sequence, TfdsFeature
+from loader._features.example import Example
+from loader._features.nested import dataset_leaf
+from loader._features.sequences import sequence_leaf
+from loader._features.values import ERRORS, Fields, Leaf, values_leaf
 
 
 def make_decoder(features: FeaturesDict) -> Callable[[bytes], dict[str, Any]]:
@@ -75,7 +75,7 @@ def _leaf(feature: Feature, key: str, lengths: tuple[int | None, ...] = ()) -> L
     if isinstance(feature, Sequence):
         return _leaf(feature.feature, key, (*lengths, feature.length))
     if isinstance(feature, TfdsFeature):
-        from loader._tfds import tfds_leaf  # only who has such a feature pays for the import
+        from loader._features.tfds import tfds_leaf  # only who has such a feature pays for the import
 
         return tfds_leaf(feature, key)
     if lengths:

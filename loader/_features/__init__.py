@@ -1,0 +1,1 @@
+"""What an example is made of, and how its values are decoded."""

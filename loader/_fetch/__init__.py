@@ -1,0 +1,1 @@
+"""Where datasets are recorded and kept, and how they get to this machine."""
