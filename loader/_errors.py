@@ -12,9 +12,23 @@
 Each message names the dataset, the file and, where there is one, the command that mends it.
 """
 
+_MOST = 2000
+
 
 class LoaderError(Exception):
-    """Base class of every error that the loader raises on purpose."""
+    """Base class of every error that the loader raises on purpose.
+
+    Its message is one line that can be printed anywhere, whatever a dataset calls its things: what is no printable
+    character is escaped, and of a long message the middle is left out.
+    """
+
+    def __str__(self) -> str:
+        text = super().__str__()
+        if len(text) > _MOST:
+            text = f"{text[: _MOST // 2]} [...] {text[-_MOST // 2 :]}"
+        if text.isprintable():
+            return text
+        return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 class ArgumentError(LoaderError, ValueError):

@@ -130,6 +130,6 @@ def parse(data: bytes, *, tar_size: int) -> Header:
         rows = header.member(ROWS_NAME)
         if rows is None or rows.size != records * ROW.size or len(header.blocks) != -(-records // BLOCK_RECORDS):
             raise ValueError("rows, blocks and splits do not agree")
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError) as error:
         raise IntegrityError(f"its record index is not one of format {FORMAT}: {error}") from error
     return header

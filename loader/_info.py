@@ -116,7 +116,7 @@ def read_info(read_file: Callable[[str], bytes], *, license: str = "") -> Datase
     """
     description = read_description(read_file, license=license)
     try:
-        features = parse_features(json.loads(read_file("features.json")), read_file)
+        features = parse_features(_json(read_file("features.json")), read_file)
     except (FileNotFoundError, ValueError, RecursionError) as error:
         raise DecodeError(f"no features.json that TFDS wrote: {error!r}") from error
     return DatasetInfo(**vars(description), features=features)
@@ -128,7 +128,7 @@ def read_description(read_file: Callable[[str], bytes], *, license: str = "") ->
     Parameters and errors are those of `read_info`.
     """
     try:
-        raw: dict[str, Any] = json.loads(read_file("dataset_info.json"))
+        raw: dict[str, Any] = _json(read_file("dataset_info.json"))
         if raw.get("fileFormat", "tfrecord") != "tfrecord":
             raise UnsupportedError(f"{raw['name']}: its records are {raw['fileFormat']}; only tfrecord can be read")
         splits = [_split(split) for split in raw["splits"]]
@@ -144,6 +144,14 @@ def read_description(read_file: Callable[[str], bytes], *, license: str = "") ->
         )
     except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError) as error:
         raise DecodeError(f"no dataset_info.json that TFDS wrote: {error!r}") from error
+
+
+def _json(data: bytes) -> Any:
+    """Parse JSON, and raise ValueError also where it holds half of a surrogate pair: no terminal and no path takes it."""
+    document = json.loads(data.decode())
+    if b"\\u" in data:
+        json.dumps(document, ensure_ascii=False).encode()
+    return document
 
 
 def _text(value: Any) -> str:

@@ -88,7 +88,7 @@ def resolve(spec: SplitSpec, splits: Mapping[str, SplitInfo], *, dataset: str) -
     if isinstance(spec, EvenSplit):
         return [_even(part, spec) for part in resolve(spec.split, splits, dataset=dataset)]
     slices: list[Slice] = []
-    for text in re.split(r"\s*\+\s*", str(spec).strip()):
+    for text in map(str.strip, str(spec).split("+")):
         match = _PART.fullmatch(text)
         if match is None:
             raise ArgumentError(f"{spec!r} is no split string, like 'train', 'train[:10%]' or 'train[100:200]+test'")

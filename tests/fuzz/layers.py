@@ -348,7 +348,7 @@ def _assert_all(ds: dict[str, Any], expected: dict[str, list[Any]]) -> None:
 
 def _look(info: Any, ds: Any) -> None:
     """Use a dataset as a person would who looks at it for the first time."""
-    repr(info)
+    f"{info} {[*info.features]} {info.description}".encode()
     for feature in info.features.values():
         if names := getattr(feature, "names", ()):
             assert feature.str2int(feature.int2str(len(names) - 1)) < len(names)
