@@ -147,7 +147,7 @@ def read_description(read_file: Callable[[str], bytes], *, license: str = "") ->
 
 
 def _json(data: bytes) -> Any:
-    """Parse JSON, and raise ValueError also where it holds half of a surrogate pair: no terminal and no path takes it."""
+    """Parse JSON; half of a surrogate pair, which no terminal and no path takes, is a ValueError too."""
     document = json.loads(data.decode())
     if b"\\u" in data:
         json.dumps(document, ensure_ascii=False).encode()

@@ -109,7 +109,12 @@ def array_leaf(shape: Shape, dtype: DType, key: str) -> Leaf:
         array = array.view(np.uint64) if dtype == np.uint64 else array.astype(dtype, copy=False)
         return array.reshape(target)
 
-    return decode
+    return _unwarned(decode, dtype)
+
+
+def _unwarned(leaf: Leaf, dtype: DType) -> Leaf:
+    """A float32 beyond float16 becomes infinite, as in TensorFlow; NumPy warns of that as well."""
+    return np.errstate(over="ignore")(leaf) if dtype == np.float16 else leaf
 
 
 def _scalar_leaf(kind: str, dtype: DType, key: str) -> Leaf:
@@ -132,4 +137,5 @@ def _scalar_leaf(kind: str, dtype: DType, key: str) -> Leaf:
 
     if dtype == np.uint64:
         return decode_uint64
-    return {"bytes_list": decode_bytes, "int64_list": decode_integer, "float_list": decode_float}[kind]
+    leaf = {"bytes_list": decode_bytes, "int64_list": decode_integer, "float_list": decode_float}[kind]
+    return _unwarned(leaf, dtype)

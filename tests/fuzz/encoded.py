@@ -122,7 +122,7 @@ def jpegs(draw: Draw, data: bytes) -> bytes:
         position += size
     at = draw(st.integers(0, len(segments) - 1))
     kind = draw(st.sampled_from(("frame", "frame", "drop", "copy", "content", "marker")))
-    frames = [number for number, segment in enumerate(segments) if segment[1] in (0xC0, 0xC1, 0xC2) and len(segment) > 9]
+    frames = [n for n, segment in enumerate(segments) if segment[1] in (0xC0, 0xC1, 0xC2) and len(segment) > 9]
     if kind == "frame" and frames:
         frame = frames[0]
         sides = st.sampled_from((0, 1, 9, 20, 24, 2000, 65535))
