@@ -33,6 +33,7 @@ class Batches(Iterable[Batch]):
     def __init__(
         self, split: Split, batch_size: int, *, shuffle: bool, seed: int | None, drop_remainder: bool, workers: int
     ) -> None:
+        batch_size, workers = operator.index(batch_size), operator.index(workers)
         if batch_size < 1:
             raise ArgumentError(f"a batch has at least one example, batch_size is {batch_size}")
         if workers < 1:

@@ -47,7 +47,7 @@ class Git:
         """
         done = self._run("rev-parse", "--verify", "--quiet", "--end-of-options", f"{rev}^{{commit}}")
         if done.returncode:
-            reason = _last_line(done.stderr)
+            reason = _first_line(done.stderr)
             raise NotFoundError(f"{self.label} has no revision {rev!r}" + (f" ({reason})" if reason else ""))
         return done.stdout.decode().strip()
 
@@ -115,7 +115,7 @@ def _clone(url: str, git: Git) -> None:
         made = Path(scratch) / "repository"
         done = run_git("clone", "--quiet", "--bare", "--", url, os.fspath(made))
         if done.returncode:
-            raise FetchError(f"git cannot clone {git.label}: {_last_line(done.stderr)}")
+            raise FetchError(f"git cannot clone {git.label}: {_first_line(done.stderr)}")
         made.rename(git.folder)
 
 
@@ -123,7 +123,7 @@ def _update(url: str, git: Git) -> None:
     done = run_git("-C", os.fspath(git.folder), "fetch", "--quiet", "--prune", "--force", "--", url, *_REFERENCES)
     if done.returncode:
         raise FetchError(
-            f"git cannot fetch {git.label}: {_last_line(done.stderr)}; "
+            f"git cannot fetch {git.label}: {_first_line(done.stderr)}; "
             f"what was read of it before can be had with offline=True or DATASETS_OFFLINE=1"
         )
 
@@ -159,5 +159,6 @@ def run_git(*arguments: str) -> subprocess.CompletedProcess[bytes]:
 _LEADING_ASTRAY = {"GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_COMMON_DIR"}
 
 
-def _last_line(output: bytes) -> str:
-    return output.decode(errors="replace").strip().rpartition("\n")[2]
+def _first_line(output: bytes) -> str:
+    """What went wrong; the lines behind it are advice."""
+    return output.decode(errors="replace").strip().partition("\n")[0]
