@@ -161,4 +161,4 @@ _LEADING_ASTRAY = {"GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIR
 
 def _first_line(output: bytes) -> str:
     """What went wrong; the lines behind it are advice."""
-    return output.decode(errors="replace").strip().partition("\n")[0]
+    return output.decode(errors="replace").strip().partition("\n")[0].strip()
