@@ -18,7 +18,7 @@ _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _WITHOUT_LENGTH = frozenset((0x01, *range(0xD0, 0xD8)))
 _MAX_SEGMENTS = 10_000
 _MAX_CHUNKS = 1 << 20
-_MAX_SCANNED = 1 << 34  # pixels times scans; programs write 10 scans, and half a minute's work is more than enough
+_MAX_SCANNED = 1 << 34  # pixels times scans, some seconds' work; programs write ten scans
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class Header:
 
     Of a PNG, `is_plain` says that its pixels are kept one after another and nothing else decides them, and `chunks`
     where the data of the first chunk of each name begins. Of a JPEG, `is_inverted` says that its four channels are
-    inverted, as Adobe's are, and `scans` how often its pixels are gone over, or more.
+    inverted, as Adobe's are.
     """
 
     format: str
@@ -39,16 +39,16 @@ class Header:
     is_plain: bool = False
     chunks: Mapping[bytes, int] = field(default_factory=dict)
     is_inverted: bool = False
-    scans: int = 1
 
-    def can_be_in(self, size: int) -> bool:
-        """Say whether `size` bytes can hold an image like this at all, however well it compresses.
+    def can_be_in(self, data: bytes) -> bool:
+        """Say whether `data` can hold an image like this at all, however well it compresses.
 
-        A JPEG of thousands of scans, a few bytes each, is none that anyone wrote: decoding it could take hours.
+        A JPEG may go over its pixels as often as it has bytes for the head of a scan, eight: for hours, if one let it.
         """
-        pixels = self.height * self.width
+        size, pixels = len(data), self.height * self.width
         if self.format == "jpeg":  # at least one bit for each block of 8 x 8 pixels
-            return pixels <= 512 * size and pixels * self.scans <= _MAX_SCANNED
+            few = pixels * size <= 8 * _MAX_SCANNED or pixels * data.count(b"\xff\xda") <= _MAX_SCANNED
+            return few and pixels <= 512 * size
         pixel = self.bits * (1 if self.has_palette else self.channels)
         rows = self.height * ((self.width * pixel + 7) // 8)
         return rows <= (1032 * size if self.format == "png" else size)  # deflate takes two bits for 258 bytes
@@ -115,4 +115,4 @@ def _read_jpeg(data: bytes) -> Header:
     if frame is None:
         raise ValueError("the JPEG has no frame")
     bits, height, width, channels = frame
-    return Header("jpeg", height, width, channels, bits, is_inverted=is_adobe, scans=data.count(b"\xff\xda"))
+    return Header("jpeg", height, width, channels, bits, is_inverted=is_adobe)

@@ -45,7 +45,7 @@ def image_decoder(feature: Image) -> Callable[[bytes], Array]:
         if not fits((height, width), shape[:2]):
             raise ValueError(f"the image is {height} x {width}, declared is {shape[0]} x {shape[1]}")
         pixel = max(header.channels, channels or 0) * max(header.bits // 8, dtype.itemsize)
-        if not 0 < height * width * pixel <= MAX_BYTES or not header.can_be_in(len(data)):
+        if not 0 < height * width * pixel <= MAX_BYTES or not header.can_be_in(data):
             raise ValueError(f"an image of {len(data):,} bytes that claims {height} x {width} pixels is not decoded")
         image = np.ascontiguousarray(_READERS[header.format](data, header, channels, dtype))
         if image.shape[:2] != (height, width):

@@ -17,6 +17,8 @@ from botocore.config import Config
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
+    ConnectTimeoutError,
+    EndpointConnectionError,
     HTTPClientError,
     IncompleteReadError,
     NoCredentialsError,
@@ -32,7 +34,13 @@ FIRST_PAUSE_SECONDS = 0.2
 CONNECTIONS = 16
 TIMEOUT_SECONDS = 20
 _BUSY = (408, 429)
-_TRANSIENT = (HTTPClientError, IncompleteReadError, ResponseStreamingError)
+_TRANSIENT = (
+    EndpointConnectionError,
+    ConnectTimeoutError,
+    HTTPClientError,
+    IncompleteReadError,
+    ResponseStreamingError,
+)
 
 
 @dataclass(frozen=True)
