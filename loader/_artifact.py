@@ -182,7 +182,11 @@ class LocalArtifact(Artifact):
             with self.path.open("rb") as file:
                 size = file.seek(0, 2)
                 if size != self.entry.size:
-                    raise self.error(f"has {size:,} bytes, its manifest says {self.entry.size:,}")
+                    raise IntegrityError(
+                        f"{self.manifest.name}: {self.path} has {size:,} bytes, its manifest says {self.entry.size:,}: "
+                        f"it is cut off, or of another revision; bring the recorded one with: "
+                        f"dvc checkout -f {self.manifest.name}, or rm -f {shlex.quote(str(self.path))}"
+                    )
                 return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         except FileNotFoundError as error:
             name = self.manifest.name

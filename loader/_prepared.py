@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from loader._errors import NotFoundError
+from loader._fetch.places import expanded
 
 _VERSION = re.compile(r"(\d+)\.(\d+)\.(\d+)")
 
@@ -27,7 +28,7 @@ def find_prepared(data_dir: Path, name: str, *, config: str | None, version: str
     NotFoundError
         There is no such folder, or it has several configs and none is named.
     """
-    folder = data_dir.expanduser() / name
+    folder = expanded(data_dir) / name
     if config is not None:
         folder /= config
     elif folder.is_dir() and not _versions(folder):

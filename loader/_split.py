@@ -216,11 +216,13 @@ class Split(Sequence[Example]):
             chosen = chosen.astype(np.intp)
         if chosen.ndim != 1 or chosen.dtype.kind not in "iu":
             raise TypeError(f"{self.name} takes an integer, a slice or a list of integers, not {key!r}")
-        outside = (chosen < -len(self)) | (chosen >= len(self))
+        wide = chosen.astype(object if chosen.dtype == np.uint64 else np.int64)
+        outside = (wide < -len(self)) | (wide >= len(self))
         if outside.any():
             raise IndexError(f"{self.name} has {len(self):,} examples, there is no number {chosen[outside][0]:,}")
+        chosen = chosen.astype(np.intp)
         if isinstance(self._positions, range):  # not written out, however long it is
-            chosen = np.where(chosen < 0, chosen + len(self), chosen).astype(np.intp)
+            chosen = np.where(chosen < 0, chosen + len(self), chosen)
             return self._positions.start + chosen * self._positions.step
         return self._positions.take(chosen)
 

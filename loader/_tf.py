@@ -6,7 +6,6 @@ import functools
 import importlib.util
 import operator
 import os
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -36,16 +35,16 @@ def extracted(artifact: Artifact) -> Path:
         with store.lock(kept.name):
             if not kept.is_dir():
                 kept.parent.mkdir(parents=True, exist_ok=True)
-                with tempfile.TemporaryDirectory(dir=kept.parent, prefix=".extracting-") as scratch:
-                    members = extractable(artifact)
-                    extract_members(artifact, members, Path(scratch, "made"))
-                    Path(scratch, "made").rename(kept)
+                with store.scratch(kept.name) as made:
+                    extract_members(artifact, extractable(artifact), made)
+                    made.rename(kept)
     except OSError as error:
         raise FetchError(
             f"{artifact.manifest.name}: {kept} cannot be written: {error.strerror or error}; "
             f"make room, or set {CACHE_VARIABLE} to another folder"
         ) from error
     store.mark_used(kept)
+    store.trim(keep=kept)
     return folder
 
 

@@ -50,8 +50,9 @@ def download(source: S3Object, target: Path, *, md5: str, size: int) -> None:
     part = target.with_name(f"{target.name}.part")
     try:
         with lock(md5):
-            if target.exists():
+            if target.exists() and target.stat().st_size == size:
                 return
+            target.unlink(missing_ok=True)  # cut off by something else
             target.parent.mkdir(parents=True, exist_ok=True)
             resumed = part.exists()
             # where it ends up wrong, what an earlier attempt left may have been the reason

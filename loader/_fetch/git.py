@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from loader._errors import FetchError, NotFoundError
-from loader._fetch.store import entry_folder, lock
+from loader._fetch.store import entry_folder, lock, scratch
 
 if TYPE_CHECKING:
     import subprocess
@@ -71,7 +71,7 @@ class Git:
 
     def history(self, commit: str, path: str) -> list[str]:
         """Return the commits up to `commit` that changed the file at `path`, newest first."""
-        done = self._run("log", "--format=%H", commit, "--", path)
+        done = self._run("log", "--full-history", "--format=%H", commit, "--", path)
         return done.stdout.decode().split()
 
     def _run(self, *arguments: str) -> subprocess.CompletedProcess[bytes]:
@@ -89,7 +89,7 @@ def copy_of(url: str, *, rev: str | None, offline: bool) -> Git:
         The repository cannot be reached, or `offline` is set and there is no copy.
     """
     folder = entry_folder("repositories", hashlib.sha256(url.encode()).hexdigest()[:32])
-    git = Git(folder, re.sub("//[^/@]*@", "//", url), is_bare=True)  # a label shows nobody's password
+    git = Git(folder, _without_password(url), is_bare=True)
     if offline:
         if not folder.is_dir():
             raise FetchError(
@@ -109,23 +109,25 @@ def copy_of(url: str, *, rev: str | None, offline: bool) -> Git:
 
 
 def _clone(url: str, git: Git) -> None:
-    import tempfile
-
-    with tempfile.TemporaryDirectory(dir=git.folder.parent, prefix=".clone-") as scratch:
-        made = Path(scratch) / "repository"
-        done = run_git("clone", "--quiet", "--bare", "--", url, os.fspath(made))
-        if done.returncode:
-            raise FetchError(f"git cannot clone {git.label}: {_first_line(done.stderr)}")
+    with scratch(git.folder.name) as made:
+        # not `git clone`, which would write a password in the URL into the copy's configuration
+        run_git("init", "--quiet", "--bare", "--", os.fspath(made))
+        _update(url, Git(made, git.label, is_bare=True))
         made.rename(git.folder)
 
 
 def _update(url: str, git: Git) -> None:
-    done = run_git("-C", os.fspath(git.folder), "fetch", "--quiet", "--prune", "--force", "--", url, *_REFERENCES)
+    folder = os.fspath(git.folder)
+    done = run_git("-C", folder, "fetch", "--quiet", "--prune", "--force", "--", url, *_REFERENCES)
     if done.returncode:
         raise FetchError(
             f"git cannot fetch {git.label}: {_first_line(done.stderr)}; "
             f"what was read of it before can be had with offline=True or DATASETS_OFFLINE=1"
         )
+    # the default branch may have another name by now
+    head = run_git("ls-remote", "--symref", "--", url, "HEAD").stdout.decode(errors="replace")
+    if found := re.match(r"ref: (refs/heads/\S+)\tHEAD", head):
+        run_git("-C", folder, "symbolic-ref", "HEAD", found[1])
 
 
 def _has(git: Git, commit: str) -> bool:
@@ -161,4 +163,8 @@ _LEADING_ASTRAY = {"GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIR
 
 def _first_line(output: bytes) -> str:
     """What went wrong; the lines behind it are advice."""
-    return output.decode(errors="replace").strip().partition("\n")[0].strip()
+    return _without_password(output.decode(errors="replace").strip().partition("\n")[0].strip())
+
+
+def _without_password(text: str) -> str:
+    return re.sub(r"//[^/\s]*@", "//", text)

@@ -5,15 +5,31 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from loader._errors import ArgumentError
+
 CACHE_VARIABLE = "DATASETS_CACHE"
 OFFLINE_VARIABLE = "DATASETS_OFFLINE"
+
+
+def expanded(path: str | os.PathLike[str]) -> Path:
+    """Return the path with `~` and `~user` replaced.
+
+    Raises
+    ------
+    ArgumentError
+        There is no such user.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise ArgumentError(f"{os.fspath(path)!r} is no folder: {error}") from error
 
 
 def cache_folder() -> Path:
     """Return the loader's cache: DATASETS_CACHE, or `versioned-datasets` in the platform's cache folder."""
     named = os.environ.get(CACHE_VARIABLE)
     if named:
-        return Path(named).expanduser().absolute()
+        return expanded(named).absolute()
     from platformdirs import user_cache_path
 
     return user_cache_path("versioned-datasets", appauthor=False)

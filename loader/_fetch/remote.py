@@ -31,7 +31,14 @@ def read_config(dvc_folder: Path | None, *, committed: bytes | None = None) -> d
         It cannot be read.
     """
     try:
-        return dict(Config(dvc_folder, config=None if committed is None else _parse(committed)))
+        if committed is not None:
+            shared = _parse(committed)
+            _disarm(shared, {})
+            return dict(Config(None, config=shared))
+        config = Config(dvc_folder)
+        if dvc_folder is not None:
+            _disarm(config, *(config.load_one(level) for level in ("system", "global", "local")))
+        return dict(config)
     except DvcException as error:
         raise FetchError(f"DVC's configuration cannot be read: {error}") from error
 
@@ -52,6 +59,14 @@ def locate(config: dict[str, Any], recorded: Recorded) -> S3Object:
         raise FetchError(f"remote {name!r} {what}; set it with: make remote PUBLIC=s3://... PRIVATE=s3://...")
     usable = tuple(sorted((key, value) for key, value in options.items() if isinstance(value, str | bool | int)))
     return S3Object(f"{url.rstrip('/')}/{object_path(recorded.md5)}", name, usable)
+
+
+def _disarm(config: dict[str, Any], *own: dict[str, Any]) -> None:
+    """Take out what names AWS configuration files, unless it is this machine's own: such a file can name a program."""
+    for name, options in config.get("remote", {}).items():
+        for option in ("configpath", "credentialpath"):
+            if not any(option in level.get("remote", {}).get(name, {}) for level in own):
+                options.pop(option, None)
 
 
 def _parse(committed: bytes) -> dict[str, Any]:

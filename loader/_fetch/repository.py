@@ -10,6 +10,7 @@ from typing import Any
 
 from loader._errors import FetchError, NotFoundError
 from loader._fetch.git import Git, copy_of
+from loader._fetch.places import expanded
 from loader._fetch.revision import ARTIFACTS, Commit, Revision, WorkTree
 
 PathLike = str | os.PathLike[str]
@@ -120,7 +121,7 @@ def find_repository(repo: PathLike | None = None) -> Path:
     """
     for origin, named in (("repo", repo), (REPOSITORY_VARIABLE, os.environ.get(REPOSITORY_VARIABLE))):
         if named:
-            root = Path(named).expanduser().resolve()
+            root = expanded(named).resolve()
             if not _is_repository(root):
                 raise NotFoundError(
                     f"{origin}={os.fspath(named)} is not a datasets repository: "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -81,6 +82,8 @@ class S3Object:
         parts = urlsplit(self.url)
         wanted = {"Bucket": parts.netloc, "Key": parts.path[1:], "Range": f"bytes={offset}-{offset + size - 1}"}
         for attempt in range(ATTEMPTS):
+            if attempt and not threading.main_thread().is_alive():
+                break  # the program has ended, and waits for this thread
             if attempt:
                 time.sleep(FIRST_PAUSE_SECONDS * 2 ** (attempt - 1) * random.uniform(0.5, 1.5))
             try:

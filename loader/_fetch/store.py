@@ -3,6 +3,7 @@
 artifacts/<md5>/<name>.tar        artifacts, and beside each what an interrupted fetch left (`.part`)
 extracted/<sha256>/<name>/...     folders for TFDS, by the hash of the artifact's index header
 repositories/<hash of URL>        copies of datasets repositories
+scratch/<hash>                    what is being made, by who holds its lock
 locks/                            one file for each of these, never removed
 limit                             how many bytes to keep, where there is a limit
 """
@@ -11,6 +12,8 @@ from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -74,6 +77,21 @@ def lock(content: str) -> FileLock:
     return FileLock(path)
 
 
+@contextmanager
+def scratch(content: str) -> Iterator[Path]:
+    """Give the place where what is kept under the hash `content` is made, for who holds its lock.
+
+    What was killed there is removed by the next one.
+    """
+    folder = cache_folder() / "scratch" / content
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 def mark_used(folder: Path) -> None:
     """Note that what is kept in a folder was used now."""
     try:
@@ -97,7 +115,7 @@ def entries() -> list[Entry]:
     return sorted(found, key=lambda entry: entry.used)
 
 
-def limit(size: int | None) -> None:
+def limit(size: float | None) -> None:
     """Keep the cache within `size` bytes, now and after every fetch, by removing what was unused the longest.
 
     Parameters
@@ -108,16 +126,21 @@ def limit(size: int | None) -> None:
     Raises
     ------
     ArgumentError
-        The size is negative.
+        The size is no number of bytes.
+    FetchError
+        The cache cannot be written to.
     """
-    if size is not None and size < 0:
-        raise ArgumentError(f"a cache cannot be limited to {size} bytes")
+    if size is not None and not (isinstance(size, int | float) and 0 <= size < float("inf")):
+        raise ArgumentError(f"a cache cannot be limited to {size!r} bytes")
     path = cache_folder() / _LIMIT
-    if size is None:
-        path.unlink(missing_ok=True)
-        return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(f"{size}\n")
+    try:
+        if size is None:
+            path.unlink(missing_ok=True)
+            return
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"{int(size)}\n")
+    except OSError as error:
+        raise FetchError(f"the cache {cache_folder()} cannot be written to: {error.strerror}") from error
     trim()
 
 

@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import importlib.util
+import multiprocessing
 import sys
 import tempfile
 import time
 from pathlib import Path
 
-from tests.fuzz.layers import LAYERS, make_seeds
+from tests.fuzz.layers import LAYERS, WITH_TFDS, make_seeds
 from tests.fuzz.run import run
+from tests.fuzz.zoo import write_with_tfds
+
+TFDS_TAKES = 50
+"""So many times longer takes a mutation that TFDS decodes."""
 
 
 def main() -> int:
@@ -18,24 +24,30 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0, help="what decides them")
     parser.add_argument("layers", nargs="*", choices=[*LAYERS, []], help="all by default")
     arguments = parser.parse_args()
-    layers = arguments.layers or list(LAYERS)
-    each = -(-arguments.mutations // len(layers))
+    has_tfds = importlib.util.find_spec("tensorflow_datasets") is not None
+    layers = arguments.layers or [layer for layer in LAYERS if layer != WITH_TFDS or has_tfds]
+    each = -(-arguments.mutations // len([layer for layer in layers if layer != WITH_TFDS] or layers))
     failures = []
     print(
         f"{'layer':<20}{'mutations':>10}{'right':>10}{'errors':>10}{'failures':>10}{'slowest':>10}{'memory':>10}{'time':>8}"
     )
     with tempfile.TemporaryDirectory() as seeds:
         make_seeds(Path(seeds))
+        if has_tfds:  # in a process of its own, which takes TensorFlow's memory with it
+            writing = multiprocessing.get_context("spawn").Process(target=write_with_tfds, args=(Path(seeds, "tfds"),))
+            writing.start()
+            writing.join()
         for layer in layers:
             start = time.monotonic()
-            outcome = run(layer, each, arguments.seed, Path(seeds))
+            count = -(-each // TFDS_TAKES) if layer == WITH_TFDS else each
+            outcome = run(layer, count, arguments.seed, Path(seeds))
             print(
                 f"{layer:<20}{outcome.mutations:>10,}{outcome.right:>10,}{outcome.errors:>10,}{len(outcome.failures):>10,}"
                 f"{outcome.slowest:>8.2f} s{outcome.memory / 2**20:>7,.0f} MB{time.monotonic() - start:>6,.0f} s",
                 flush=True,
             )
             failures += [f"--- {layer}\n{failure}" for failure in outcome.failures]
-    print("\n".join(failures))
+    print("\n".join(dict.fromkeys(failures)))
     return 1 if failures else 0
 
 

@@ -7,6 +7,7 @@ is right the check returns, it lets a LoaderError pass, and it raises AssertionE
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import struct
 from collections.abc import Callable, Iterable
@@ -24,16 +25,18 @@ from loader._extract import extractable
 from loader._features.decode import make_decoder
 from loader._fetch.source import find_source
 from loader._index import ROW, ROWS_NAME, digest
+from loader._info import read_info
 from loader._stream import StreamedArtifact
 from loader._tfrecord import masked_crc, scan
 from tests.fuzz import values
 from tests.fuzz.edits import NUMBERS, Draw, Edit, Splice, apply, edit_json, json_edits, spliced, splices
 from tests.fuzz.encoded import other_fields
 from tests.fuzz.signed import Remote, Signed
-from tests.fuzz.zoo import Kept, by_hand, by_tfds, make_zoo, serialize
+from tests.fuzz.zoo import LEFT_TO_TFDS, ZOO, Kept, by_hand, by_tfds, make_zoo, serialize
+from tests.loader.both import CORE, document, no_file
 from tests.small import SPLITS, make_small
 
-VERSION = Path("small/1.0.0")
+WITH_TFDS = "features, TFDS"
 
 
 @dataclass(frozen=True)
@@ -241,6 +244,32 @@ def example_fields(seeds: Path, scratch: Path) -> Layer:
     )
 
 
+def left_to_tfds(seeds: Path, scratch: Path) -> Layer:
+    """A feature in features.json, where what the loader leaves to TFDS is decoded by TFDS."""
+    from tensorflow_datasets.core.features.feature import FeatureConnector
+
+    classes = {name.rpartition(".")[2]: name for name in FeatureConnector._registered_features}
+    places = []
+    for content, examples in (*LEFT_TO_TFDS.values(), *ZOO.values()):
+        text = re.sub(f"{CORE}.x.(\\w+)", lambda match: classes[match[1]], json.dumps(content))
+        places += [(text.encode(), serialize(example)) for example in examples[:2]]
+    base = json.dumps(document(x=None)).encode()
+
+    def check(mutation: tuple[bytes, tuple[Edit, ...], bytes]) -> None:
+        text, edits, record = mutation
+        whole = base.replace(b"null", edit_json(text, edits))
+        files = {"dataset_info.json": b'{"name": "x", "version": "1.0.0", "splits": []}', "features.json": whole}
+        make_decoder(read_info(lambda name: files[name] if name in files else no_file(name)).features)(record)
+
+    check((places[0][0], (), places[0][1]))  # so that all is imported before anything is measured
+    return Layer(
+        st.sampled_from([*places, *places[: len(LEFT_TO_TFDS)] * 10]).flatmap(
+            lambda place: st.tuples(st.just(place[0]), json_edits(place[0]), st.just(place[1]))
+        ),
+        check,
+    )
+
+
 def split_strings(seeds: Path, scratch: Path) -> Layer:
     """Split strings: a part that lies within its split, or an error."""
     signed, expected = _zoo(seeds, scratch)
@@ -306,6 +335,7 @@ LAYERS: dict[str, Callable[[Path, Path], Layer]] = {
     "Example, values": example_fields,
     "split strings": split_strings,
     "iterator states": states,
+    WITH_TFDS: left_to_tfds,
 }
 
 
@@ -365,7 +395,7 @@ def _look(info: Any, ds: Any) -> None:
 def _decoders(seeds: Path) -> tuple[dict[str, Kept], Callable[[tuple[str, bytes]], None]]:
     kept = by_hand()
     if (seeds / "tfds").exists():
-        [folder] = (seeds / "tfds").glob("*/*")
+        [folder] = (seeds / "tfds").glob("features/*")
         kept |= {f"TFDS: {name}": found for name, found in by_tfds(folder).items()}
     decoders = {name: make_decoder(found.features) for name, found in kept.items()}
     collators = {name: make_collator(found.features) for name, found in kept.items()}

@@ -25,6 +25,10 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+import hypothesis
+
+from loader import LoaderError
+
 MEMORY_BYTES = 2 << 30
 SECONDS = 30
 ROUND = 1000
@@ -42,7 +46,6 @@ _FORBIDDEN = (
     "pickle.find_class",
     "socket.connect",
     "ctypes.dlopen",
-    "compile",
 )
 _WRITING = (
     "os.remove",
@@ -100,9 +103,12 @@ def run(layer: str, mutations: int, seed: int, seeds: Path) -> Outcome:
                     break
                 _add(whole, part)
             process.join()
-            if process.exitcode:
+            assert process.exitcode is not None
+            if process.exitcode > 0:
+                raise RuntimeError(_read(scratch, "log"))  # the fuzzer itself is wrong
+            if process.exitcode < 0:
                 whole.mutations += 1
-                ended = signal.Signals(-process.exitcode).name if process.exitcode < 0 else f"code {process.exitcode}"
+                ended = signal.Signals(-process.exitcode).name
                 what = "took too long" if ended == "SIGALRM" else f"ended with {ended}"
                 whole.failures.append(f"the process {what}\n{_read(scratch, 'log')}\n{_read(scratch, 'mutation')}")
     return whole
@@ -123,12 +129,14 @@ def _add(whole: Outcome, part: Outcome) -> None:
 
 
 def _work(layer: str, mutations: int, seed: int, seeds: Path, scratch: Path, results: Connection) -> None:
-    for module in _NEEDED:
-        importlib.import_module(module)
-    from tests.fuzz.layers import LAYERS
+    from tests.fuzz.layers import LAYERS, WITH_TFDS
 
-    sys.modules["tensorflow_datasets"] = None  # type: ignore[assignment]  # what only TFDS can decode is unsupported
-    warnings.simplefilter("error")
+    has_tfds = layer == WITH_TFDS
+    for module in (*_NEEDED, *(("tensorflow", "tensorflow_datasets") if has_tfds else ())):
+        importlib.import_module(module)
+    if not has_tfds:
+        sys.modules["tensorflow_datasets"] = None  # type: ignore[assignment]  # as if it were not installed
+        warnings.simplefilter("error")  # TensorFlow has some of its own
     log, current = (scratch / "log").open("w"), (scratch / "mutation").open("w+b", buffering=0)
     os.dup2(log.fileno(), 2)  # what libraries say of damaged images
     faulthandler.enable(log)
@@ -136,7 +144,7 @@ def _work(layer: str, mutations: int, seed: int, seeds: Path, scratch: Path, res
     folder = scratch / "layer"
     folder.mkdir()
     made = LAYERS[layer](seeds, folder)
-    watch = _Watch(scratch)
+    watch = _Watch(scratch, writes=has_tfds)
     done = 0
     while done < mutations:
         part = _search(made, min(ROUND, mutations - done), seed + done, watch, current)
@@ -148,10 +156,6 @@ def _work(layer: str, mutations: int, seed: int, seeds: Path, scratch: Path, res
 
 def _search(layer: Any, mutations: int, seed: int, watch: _Watch, current: Any) -> Outcome:
     """Try mutations; where one fails, the smallest that fails in the same way is what is told."""
-    import hypothesis
-
-    from loader import LoaderError
-
     outcome = Outcome()
     used = _used()
 
@@ -175,7 +179,7 @@ def _search(layer: Any, mutations: int, seed: int, watch: _Watch, current: Any) 
             with watch.watching():
                 layer.check(mutation)
         except LoaderError as error:
-            _assert_plain(str(error))
+            _assert_plain(error)
             outcome.errors += 1
         else:
             outcome.right += 1
@@ -192,10 +196,16 @@ def _search(layer: Any, mutations: int, seed: int, watch: _Watch, current: Any) 
     return outcome
 
 
-def _assert_plain(message: str) -> None:
-    """A message is one sentence that any terminal can print."""
+def _assert_plain(error: LoaderError) -> None:
+    """An error is one line that any terminal can print, and no end of the memory."""
+    message = str(error)
     assert message.isprintable(), f"a message that is not to be printed: {message!r}"
     assert len(message) < 10_000, f"a message of {len(message)} characters"
+    reason: BaseException | None = error
+    while reason is not None:
+        assert not isinstance(reason, MemoryError), "it needs more memory than it may"
+        assert "nsufficient memory" not in str(reason)  # OpenCV's
+        reason = reason.__cause__ or reason.__context__
 
 
 def _used() -> int:
@@ -206,8 +216,9 @@ def _used() -> int:
 class _Watch:
     """What a check may not do, found by Python's own audit; and the limits of time and memory."""
 
-    def __init__(self, scratch: Path) -> None:
+    def __init__(self, scratch: Path, *, writes: bool) -> None:
         self._scratch = str(scratch)
+        self._writes = writes  # TensorFlow writes the code of graphs, and compiles it
         self._seen: list[str] = []
         self._is_watching = False
         size = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
@@ -233,7 +244,7 @@ class _Watch:
         if event in _FORBIDDEN or (event == "import" and not _is_ours(arguments[0])):
             self._seen.append(said)
         writes = event in _WRITING or (event == "open" and arguments[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT))
-        if writes and not str(arguments[0]).startswith(self._scratch):
+        if (writes or event == "compile") and not self._writes and not str(arguments[0]).startswith(self._scratch):
             self._seen.append(said)
 
 

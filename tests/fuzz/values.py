@@ -26,8 +26,9 @@ def check(feature: Feature, value: Any) -> None:
         assert feature.length in (None, len(value))
         for row in value:
             check(feature.feature, row)
-    elif isinstance(feature, Sequence) and isinstance(feature.feature, FeaturesDict):
-        check(FeaturesDict({name: Sequence(inner, feature.length) for name, inner in feature.feature.items()}), value)
+    elif isinstance(value, dict):  # a Sequence of dicts is handed out as a dict of Sequences
+        for name in value:
+            check(_of(feature, name), value[name])
     elif feature.shape == ():
         assert isinstance(value, bytes) if feature.dtype == object else value.dtype == feature.dtype
     else:
@@ -35,6 +36,13 @@ def check(feature: Feature, value: Any) -> None:
         assert value.dtype == feature.dtype
         assert feature.shape is not None
         assert fits(value.shape, feature.shape)
+
+
+def _of(feature: Feature, name: str) -> Feature:
+    if isinstance(feature, Sequence):
+        return Sequence(_of(feature.feature, name), feature.length)
+    assert isinstance(feature, FeaturesDict)
+    return feature[name]
 
 
 def same(one: Any, other: Any) -> bool:

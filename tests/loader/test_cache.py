@@ -68,9 +68,23 @@ def test_what_was_just_fetched_stays_even_if_it_is_larger_than_the_limit(three):
     assert names() == ["d.tar"]
 
 
-def test_a_negative_limit_is_one_sentence():
-    with pytest.raises(loader.ArgumentError, match="cannot be limited to -1 bytes"):
-        loader.cache.limit(-1)
+@pytest.mark.parametrize("size", [-1, "5GB", float("nan"), float("inf")])
+def test_a_limit_that_is_no_number_of_bytes_is_one_sentence(size):
+    with pytest.raises(loader.ArgumentError, match="cannot be limited to"):
+        loader.cache.limit(size)
+
+
+def test_a_limit_may_be_written_with_an_exponent(three):
+    loader.cache.limit(2.5e3)
+    assert names() == ["b.tar", "c.tar"]
+
+
+def test_clearing_leaves_what_is_being_made(three):
+    with store.lock("x"), store.scratch("x") as made:
+        made.mkdir()
+        loader.cache.clear()
+        assert made.is_dir()
+    assert not made.exists()
 
 
 def test_clearing_removes_all_but_what_another_writes(three):

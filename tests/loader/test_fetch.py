@@ -125,6 +125,13 @@ def test_what_waits_in_the_cache_longer_than_the_object_is_thrown_away(pushed, r
     assert loader.ensure("small", repo=pushed).read_bytes() == whole
 
 
+def test_what_was_cut_off_in_the_cache_is_fetched_anew(pushed):
+    path = loader.ensure("small", repo=pushed)
+    os.truncate(path, 8192)
+    assert loader.ensure("small", repo=pushed).stat().st_size == 686_080
+    assert len(list(loader.load("small", repo=pushed)[1]["train"])) == 5300
+
+
 def test_offline_says_what_is_missing_and_asks_no_server(pushed):
     assert "offline nothing is fetched" in failure(pushed, DATASETS_OFFLINE="1")
     with pytest.raises(loader.FetchError, match="offline nothing is fetched"):

@@ -1,6 +1,7 @@
 """Which data: another revision, another version, another repository, a plain TFDS folder."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -152,13 +153,45 @@ class TestUrl:
         git(history, "tag", "newest", "v1")
         assert loader.load("small", repo=url, rev="newest")[0].version == "1.0.0"
 
+    def test_the_default_branch_may_get_another_name(self, url, history):
+        loader.load("small", repo=url)
+        old = git(history, "branch", "--show-current")
+        git(history, "switch", "--quiet", "-c", "newest")
+        git(history, "branch", "-D", old)
+        git(history, "commit", "--quiet", "--allow-empty", "-m", "newest")
+        assert loader.load("small", repo=url)[0].version == "2.0.0"
+        (copy,) = (loader.cache.folder() / "repositories").iterdir()
+        assert git(copy, "rev-parse", "HEAD") == git(history, "rev-parse", "HEAD")
+
+    def test_a_password_in_a_url_is_neither_kept_nor_shown(self):
+        with pytest.raises(loader.FetchError) as raised:
+            loader.load("small", repo="http://me:sec@ret@127.0.0.1:9/x.git")
+        assert "ret" not in str(raised.value)
+        kept = [path for path in loader.cache.folder().rglob("*") if path.is_file() and b"sec@ret" in path.read_bytes()]
+        assert kept == []
+
+    def test_what_a_repository_says_of_aws_runs_no_program(self, url, history, tmp_path):
+        program = tmp_path / "program.ini"
+        program.write_text(f"[default]\ncredential_process = touch {tmp_path}/run\n")
+        config = history / ".dvc/config"
+        config.write_text(re.sub("( *endpointurl)", rf"    configpath = {program}\n\1", config.read_text()))
+        git(history, "commit", "--quiet", "--all", "-m", "armed")
+        (history / ".dvc/config.local").unlink()
+        del os.environ["AWS_CONFIG_FILE"]
+        os.environ["HOME"] = str(tmp_path)
+        shutil.rmtree(history / ".dvc/cache")
+        for repo in (url, history):
+            loader.cache.clear()
+            loader.load("small", repo=repo, rev="v1")
+        assert not (tmp_path / "run").exists()
+
     def test_the_variable_takes_a_url_too(self, url, tmp_path, monkeypatch):
         monkeypatch.setenv("DATASETS_REPO", url)
         monkeypatch.chdir(tmp_path)
         assert loader.load("small")[0].version == "2.0.0"
 
     def test_a_url_where_there_is_none_is_one_sentence(self, tmp_path):
-        with pytest.raises(loader.FetchError, match=r"git cannot clone file://.*nothing"):
+        with pytest.raises(loader.FetchError, match=r"git cannot fetch file://.*nothing"):
             loader.load("small", repo=f"file://{tmp_path}/nothing")
         assert not any((loader.cache.folder() / "repositories").iterdir())
 

@@ -52,6 +52,12 @@ def test_lists_and_arrays_choose(train, kind):
     assert texts(train[kind([5, 6])][::-1]) == ["train 6", "train 5"]
 
 
+@pytest.mark.parametrize("dtype", [np.int8, np.uint8, np.int16, np.uint64])
+def test_integers_of_any_width_choose(train, dtype):
+    assert texts(train[np.array([1, 2], dtype)]) == ["train 1", "train 2"]
+    assert texts(train[5000:][np.array([1, 2], dtype)][np.array([1], dtype)]) == ["train 5002"]
+
+
 def test_an_empty_list_chooses_nothing(train):
     assert list(train[[]]) == []
 
