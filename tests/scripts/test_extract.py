@@ -257,7 +257,7 @@ def test_a_truncated_artifact_is_refused(small, tmp_path, kept):
     tar = small / "artifacts/small.tar"
     size = tar.stat().st_size
     os.truncate(tar, kept if isinstance(kept, int) else int(size * kept))
-    with pytest.raises(loader.LoaderError, match=r"remove it, .*: rm .*small\.tar"):
+    with pytest.raises(loader.LoaderError, match=r"(remove it, .*: |or )rm .*small\.tar"):
         extract("small", root=small, to=tmp_path / "to")
     assert files(tmp_path / "to") == {}
 
