@@ -39,28 +39,46 @@ class ArtifactEntry:
 
 @dataclass(frozen=True)
 class Manifest:
-    """A parsed manifest: where it is from, the dataset's name and version, its tars, the whole document as `raw`."""
+    """A parsed manifest.
+
+    Attributes
+    ----------
+    label
+        Where it is from, for messages.
+    name, version
+        The dataset.
+    artifacts
+        Its tars.
+    default_config
+        The builder config that TFDS takes where none is named, None for a dataset without configs.
+    raw
+        The whole document.
+    """
 
     label: str
     name: str
     version: str
     artifacts: tuple[ArtifactEntry, ...]
+    default_config: str | None
     raw: dict[str, Any]
 
     def artifact(self, config: str | None = None) -> ArtifactEntry:
-        """Return the entry of `config`; without one, that of the default (first) config.
+        """Return the entry of `config`; without one, that of the default config, or of the only one there is.
 
         Raises
         ------
         NotFoundError
-            The dataset has no such config.
+            The dataset has no such config here, or its default one is not among several.
         """
-        if config is None:
+        if config is None and len(self.artifacts) == 1:
             return self.artifacts[0]
+        wanted = self.default_config if config is None else config
         for entry in self.artifacts:
-            if entry.config == config:
+            if entry.config == wanted:
                 return entry
         configs = ", ".join(entry.config for entry in self.artifacts if entry.config) or "none"
+        if config is None:
+            raise NotFoundError(f"{self.name} is recorded without its default config {wanted!r}; name one: {configs}")
         raise NotFoundError(f"{self.name} has no config {config!r}; its configs: {configs}")
 
 
@@ -99,7 +117,8 @@ def parse_manifest(data: bytes, *, name: str, label: str, mend: str) -> Manifest
         entries = tuple(_entry(filename, entry) for filename, entry in raw["artifacts"].items())
         if not entries:
             raise ValueError("it lists no artifact")
-        return Manifest(label, name, str(raw["version"]), entries, raw)
+        default = raw.get("default_config")
+        return Manifest(label, name, str(raw["version"]), entries, None if default is None else str(default), raw)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError) as error:
         reason = f"{error} is missing" if isinstance(error, KeyError) else error
         raise ManifestError(f"{name}: {label} is not a usable manifest ({reason}); {mend}") from error

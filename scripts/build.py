@@ -8,14 +8,14 @@ from typing import Annotated
 
 import typer
 
-from scripts.builder import prepare
+from scripts._build.manifest import describe, write_manifest
+from scripts._build.package import pack
+from scripts._build.prepare import prepare
 from scripts.definition import ROOT, read_definition
-from scripts.manifest import describe, write_manifest
-from scripts.package import pack
 from scripts.scratch import scratch_folder
 
 
-def build(name: str, *, root: Path = ROOT, output: Path | None = None) -> Path:
+def build(name: str, *, root: Path = ROOT, output: Path | None = None) -> list[Path]:
     """Build a dataset from its sources.
 
     Parameters
@@ -25,12 +25,12 @@ def build(name: str, *, root: Path = ROOT, output: Path | None = None) -> Path:
     root
         The repository.
     output
-        The folder to put `<name>.tar` and `<name>.json` in; `artifacts/` by default.
+        The folder to put the artifacts and `<name>.json` in; `artifacts/` by default.
 
     Returns
     -------
-    Path
-        The artifact.
+    list of Path
+        The artifact of each config, or the only one.
 
     Raises
     ------
@@ -40,17 +40,23 @@ def build(name: str, *, root: Path = ROOT, output: Path | None = None) -> Path:
     """
     definition = read_definition(name, root=root)
     definition.check_toolchain()
-    tar = (output or definition.tar.parent) / definition.tar.name
+    folder = output or definition.manifest.parent
     with scratch_folder(root, f"build-{name}") as scratch:
-        _say(f"{name}: building {definition.version}")
-        prepared = prepare(definition, scratch=scratch)
-        _say(f"{name}: packing {tar}")
-        packed = pack(prepared, tar, scratch=scratch)
+        built = []
+        for config, tar in definition.tars.items():
+            title = f"{name}/{config}" if config else name
+            _say(f"{title}: building {definition.version}")
+            space = scratch / (config or name)
+            space.mkdir()
+            prepared = prepare(definition, scratch=space, config=config)
+            _say(f"{title}: packing {folder / tar.name}")
+            packed = pack(prepared, folder / tar.name, scratch=space)
+            examples = ", ".join(f"{split.name} {split.num_examples:,}" for split in packed.info.splits.values())
+            _say(f"{title}: packed, {packed.entry.size:,} bytes, {examples}")
+            built.append((prepared, packed))
         # last, because a manifest is what makes an artifact count
-        write_manifest(tar.with_suffix(".json"), describe(definition, prepared, packed))
-    examples = ", ".join(f"{split.name} {split.num_examples:,}" for split in packed.info.splits.values())
-    _say(f"{name}: done, {packed.entry.size:,} bytes, {examples}")
-    return tar
+        write_manifest(folder / definition.manifest.name, describe(definition, built))
+    return [folder / tar.name for tar in definition.tars.values()]
 
 
 def command(name: Annotated[str, typer.Argument(help="The dataset, as params.yaml names it.")]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -14,6 +15,7 @@ from scripts.errors import ScriptError
 ROOT = Path(__file__).resolve().parent.parent
 TOOLCHAIN = "toolchain"
 VISIBILITIES = ("public", "private")
+_CONFIG = re.compile(r"\w[\w.-]{0,99}")
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,12 @@ class Definition:
         "public" or "private": the remote its artifact belongs to.
     license
         The licence of the data.
+    configs
+        The builder configs to build, each into a tar of its own; none for one tar of the builder's default.
+    arguments
+        Keyword arguments for the builder's class.
+    parents
+        The datasets that the builder reads, with the file names of their artifacts: the stage's dependencies.
     toolchain
         The package versions that decide bytes.
     """
@@ -44,6 +52,9 @@ class Definition:
     version: str
     visibility: str
     license: str
+    configs: tuple[str, ...]
+    arguments: dict[str, Any]
+    parents: dict[str, tuple[str, ...]]
     toolchain: dict[str, str]
 
     @property
@@ -59,9 +70,12 @@ class Definition:
         return next((self.root / "datasets").glob(f"*/{self.name}"), None)
 
     @property
-    def tar(self) -> Path:
-        """Where the artifact belongs."""
-        return self.root / ARTIFACTS / f"{self.name}.tar"
+    def tars(self) -> dict[str | None, Path]:
+        """Where the artifact of each config belongs; without configs, that of None."""
+        folder = self.root / ARTIFACTS
+        if not self.configs:
+            return {None: folder / f"{self.name}.tar"}
+        return {config: folder / f"{self.name}-{config}.tar" for config in self.configs}
 
     @property
     def manifest(self) -> Path:
@@ -117,8 +131,21 @@ def read_definition(name: str, *, root: Path = ROOT) -> Definition:
     toolchain = params.get(TOOLCHAIN)
     if not isinstance(toolchain, dict):
         raise ScriptError(f"params.yaml: the block {TOOLCHAIN!r} is missing")
-    definition = Definition(root, name, toolchain={k: str(v) for k, v in toolchain.items()}, **fields)
-    _check_remote(definition)
+    stages = read_yaml(root / "dvc.yaml")
+    stage = _stage(stages, name, root / "dvc.yaml")
+    if not stage:
+        raise ScriptError(f"dvc.yaml has no stage {name!r}, params.yaml has")
+    definition = Definition(
+        root,
+        name,
+        **fields,
+        configs=_configs(name, block.get("configs")),
+        arguments=_arguments(name, block.get("arguments")),
+        parents=_parents(stage, {other: _stage(stages, other, root / "dvc.yaml") for other in datasets}),
+        toolchain={package: str(version) for package, version in toolchain.items()},
+    )
+    _check_remote(definition, stage)
+    _check_parents(definition, params)
     return definition
 
 
@@ -161,32 +188,88 @@ def read_stage(path: Path, name: str) -> dict[str, Any]:
     ScriptError
         The file is missing or not of that form.
     """
-    stages = read_yaml(path).get("stages") or {}
+    return _stage(read_yaml(path), name, path)
+
+
+def _stage(document: dict[str, Any], name: str, path: Path) -> dict[str, Any]:
+    stages = document.get("stages") or {}
     stage = stages.get(name) or {} if isinstance(stages, dict) else None
-    if not isinstance(stage, dict) or not isinstance(stage.get("outs") or [], list):
+    if not isinstance(stage, dict) or not all(isinstance(stage.get(key) or [], list) for key in ("deps", "outs")):
         raise ScriptError(
             f"{name}: {path} is not of the form that DVC writes: stages, by name, each with a list of outs"
         )
     return stage
 
 
-def _check_remote(definition: Definition) -> None:
-    """The outputs' remote in dvc.yaml is what DVC obeys, so it must be the visibility's."""
-    stage = read_stage(definition.root / "dvc.yaml", definition.name)
-    if not stage:
-        raise ScriptError(f"dvc.yaml has no stage {definition.name!r}, params.yaml has")
-    tar = f"{ARTIFACTS}/{definition.tar.name}"
-    remotes = {}
+def _configs(name: str, configs: Any) -> tuple[str, ...]:
+    if configs is None:
+        return ()
+    if not isinstance(configs, list) or not configs:
+        raise ScriptError(f"params.yaml: the configs of {name!r} are {configs!r}, they must be a list of names")
+    for config in configs:
+        if not isinstance(config, str) or not _CONFIG.fullmatch(config):
+            raise ScriptError(
+                f"params.yaml: {name!r} has the config {config!r}; a config becomes part of a file name, "
+                f"so it must be a text of letters, digits, '_', '-' and '.'"
+            )
+    if len(set(configs)) != len(configs):
+        raise ScriptError(f"params.yaml: {name!r} names a config twice: {', '.join(configs)}")
+    return tuple(configs)
+
+
+def _arguments(name: str, arguments: Any) -> dict[str, Any]:
+    if arguments is None:
+        return {}
+    if not isinstance(arguments, dict) or not all(isinstance(key, str) for key in arguments):
+        raise ScriptError(f"params.yaml: the arguments of {name!r} must be a mapping of names to values")
+    if taken := arguments.keys() & {"data_dir", "config", "version", "file_format"}:
+        raise ScriptError(f"params.yaml: {name!r} cannot give its builder {', '.join(sorted(taken))} as an argument")
+    return dict(arguments)
+
+
+def _parents(stage: dict[str, Any], stages: dict[str, dict[str, Any]]) -> dict[str, tuple[str, ...]]:
+    parents: dict[str, tuple[str, ...]] = {}
+    owners = {path: name for name, other in stages.items() for path in _outs(other)}
+    for dep in stage.get("deps") or ():
+        if dep in owners:
+            parents[owners[dep]] = (*parents.get(owners[dep], ()), dep.removeprefix(f"{ARTIFACTS}/"))
+    return parents
+
+
+def _outs(stage: dict[str, Any]) -> dict[str, Any]:
+    """A stage's outputs, each with its remote."""
+    outs = {}
     for out in stage.get("outs") or ():
         for path, options in out.items() if isinstance(out, dict) else [(out, None)]:
-            remotes[path] = options.get("remote") if isinstance(options, dict) else None
-    for path, remote in remotes.items():
+            outs[path] = options.get("remote") if isinstance(options, dict) else None
+    return outs
+
+
+def _check_remote(definition: Definition, stage: dict[str, Any]) -> None:
+    """The outputs' remote in dvc.yaml is what DVC obeys, so it must be the visibility's."""
+    outs = _outs(stage)
+    for path, remote in outs.items():
         if remote != definition.visibility:
             raise ScriptError(
                 f"dvc.yaml sends {path} to remote {remote!r}, but params.yaml calls {definition.name} "
                 f"{definition.visibility}; make the two agree"
             )
-    if tar not in remotes:
+    wanted = {f"{ARTIFACTS}/{tar.name}" for tar in definition.tars.values()}
+    if missing := sorted(wanted - outs.keys()):
         raise ScriptError(
-            f"dvc.yaml: the stage {definition.name!r} needs the output {tar} with remote: {definition.visibility}"
+            f"dvc.yaml: the stage {definition.name!r} needs the output {missing[0]} with remote: "
+            f"{definition.visibility}"
         )
+
+
+def _check_parents(definition: Definition, params: dict[str, Any]) -> None:
+    """What is made from private data is private."""
+    if definition.visibility != "public":
+        return
+    for parent in definition.parents:
+        block = params[parent]
+        if not isinstance(block, dict) or block.get("visibility") != "public":
+            raise ScriptError(
+                f"{definition.name} is public and made from {parent}, which is not; "
+                f"make {definition.name} private in params.yaml and dvc.yaml"
+            )

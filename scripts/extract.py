@@ -20,7 +20,9 @@ AT_FDCWD = -100
 RENAME_EXCHANGE = 2
 
 
-def extract(name: str, *, to: Path | None = None, overwrite: bool = False, root: Path = ROOT) -> Path:
+def extract(
+    name: str, *, config: str | None = None, to: Path | None = None, overwrite: bool = False, root: Path = ROOT
+) -> Path:
     """Extract a dataset's artifact.
 
     Only the files that the record index lists are written, each proved by its SHA-256; the tar's own entries are never
@@ -30,6 +32,8 @@ def extract(name: str, *, to: Path | None = None, overwrite: bool = False, root:
     ----------
     name
         The dataset.
+    config
+        Which of its builder configs, the default one by default.
     to
         The TFDS data_dir to extract into; `extracted/` in the repository by default.
     overwrite
@@ -50,7 +54,7 @@ def extract(name: str, *, to: Path | None = None, overwrite: bool = False, root:
         The artifact is not the recorded one.
     """
     to = (to or root / "extracted").resolve()
-    artifact = open_artifact(read_definition(name, root=root))
+    artifact = open_artifact(read_definition(name, root=root), config=config)
     check_tar(artifact)
     members = extractable(artifact)
     version = version_folder(artifact)
@@ -84,8 +88,9 @@ def command(
     to: Annotated[Path | None, typer.Option(help="The TFDS data_dir to extract into (extracted/ by default).")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a folder that is already there.")] = False,
 ) -> None:
-    """Extract a dataset's artifact into a folder that TFDS reads."""
-    print(f"{name}: {extract(name, to=to, overwrite=overwrite)}")
+    """Extract a dataset's artifacts into a folder that TFDS reads."""
+    for config in read_definition(name).tars:
+        print(f"{name}: {extract(name, config=config, to=to, overwrite=overwrite)}")
 
 
 def _exchange(made: Path, target: Path) -> None:

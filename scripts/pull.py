@@ -12,8 +12,8 @@ from scripts.definition import ROOT, read_definition
 from scripts.verify import open_artifact
 
 
-def pull(name: str, *, root: Path = ROOT) -> Path:
-    """Pull a dataset's artifact and check that it is the manifest's.
+def pull(name: str, *, root: Path = ROOT) -> list[Path]:
+    """Pull a dataset's artifacts and check that they are the manifest's.
 
     Raises
     ------
@@ -23,14 +23,16 @@ def pull(name: str, *, root: Path = ROOT) -> Path:
     definition = read_definition(name, root=root)
     from scripts.dvc_pull import dvc_pull
 
-    try:
-        dvc_pull(root, definition.tar)
-    except FetchError as error:
-        raise FetchError(f"{name}: {error}") from error
-    open_artifact(definition).header  # noqa: B018  (its size and its record index against the manifest)
-    return definition.tar
+    for config, tar in definition.tars.items():
+        try:
+            dvc_pull(root, tar)
+        except FetchError as error:
+            raise FetchError(f"{name}: {error}") from error
+        open_artifact(definition, config=config).header  # noqa: B018  (its size and its index against the manifest)
+    return list(definition.tars.values())
 
 
 def command(name: Annotated[str, typer.Argument(help="The dataset.")]) -> None:
     """Pull a dataset's artifact from its remote."""
-    print(f"{name}: {pull(name)}")
+    for tar in pull(name):
+        print(f"{name}: {tar}")

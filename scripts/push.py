@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,9 +12,12 @@ from scripts.errors import ScriptError
 from scripts.files import hash_file
 from scripts.remote import check_apart
 
+if TYPE_CHECKING:
+    from scripts.dvc_remote import RemoteObject
 
-def push(name: str, *, public: bool, root: Path = ROOT) -> str:
-    """Push a dataset's artifact and look for it on the remote.
+
+def push(name: str, *, public: bool, root: Path = ROOT) -> list[str]:
+    """Push a dataset's artifacts and look for them on the remote.
 
     Parameters
     ----------
@@ -27,8 +30,8 @@ def push(name: str, *, public: bool, root: Path = ROOT) -> str:
 
     Returns
     -------
-    str
-        The URL of the object.
+    list of str
+        The URL of each object.
 
     Raises
     ------
@@ -45,16 +48,20 @@ def push(name: str, *, public: bool, root: Path = ROOT) -> str:
     repo = open_repo(root)
     remotes = repo.config["remote"]
     check_apart({remote: remotes.get(remote, {}).get("url", "") for remote in VISIBILITIES})
-    found = locate(repo, definition.tar)
+    return [_push_one(definition, tar, locate(repo, tar)) for tar in definition.tars.values()]
+
+
+def _push_one(definition: Definition, tar: Path, found: RemoteObject) -> str:
+    name = definition.name
     if found.remote != definition.visibility:
         raise ScriptError(
             f"{name} is {definition.visibility}, dvc.yaml sends it to {found.remote!r}; make the two agree"
         )
-    _check_recorded(definition, found.md5)
+    _check_recorded(name, tar, found.md5)
     if not found.is_sound():
         # not through DVC, which sends what is in its cache, and believes what is on the remote by its name: what was
         # just proved is what goes, to where DVC looks for it
-        found.put(definition.tar)
+        found.put(tar)
         if not found.is_sound():
             raise ScriptError(f"{name}: after the push {found.url} is not what was sent; push again")
     return found.url
@@ -65,7 +72,8 @@ def command(
     public: Annotated[bool, typer.Option("--public", help="Yes, publish this public dataset.")] = False,
 ) -> None:
     """Push a dataset to the remote of its visibility and check that it arrived."""
-    print(f"{name}: on the remote at {push(name, public=public)}")
+    for url in push(name, public=public):
+        print(f"{name}: on the remote at {url}")
 
 
 def _check_consent(definition: Definition, public: bool) -> None:
@@ -78,8 +86,7 @@ def _check_consent(definition: Definition, public: bool) -> None:
         raise ScriptError(f"{name} is private and is never pushed to the public remote; use: make push DATASET={name}")
 
 
-def _check_recorded(definition: Definition, md5: str) -> None:
-    name, tar = definition.name, definition.tar
+def _check_recorded(name: str, tar: Path, md5: str) -> None:
     try:
         found = hash_file(tar, "md5")
     except FileNotFoundError as error:

@@ -23,8 +23,8 @@ from scripts.files import CHUNK_BYTES, hash_file
 from scripts.scratch import SCRATCH
 
 
-def open_artifact(definition: Definition, folder: Path | None = None) -> LocalArtifact:
-    """Open a dataset's artifact in `folder` (`artifacts/` by default) with the manifest beside it.
+def open_artifact(definition: Definition, *, config: str | None = None, folder: Path | None = None) -> LocalArtifact:
+    """Open the artifact of a config in `folder` (`artifacts/` by default) with the manifest beside it.
 
     Raises
     ------
@@ -33,9 +33,9 @@ def open_artifact(definition: Definition, folder: Path | None = None) -> LocalAr
     ManifestError
         The manifest is.
     """
-    folder = folder or definition.tar.parent
+    folder = folder or definition.manifest.parent
     manifest = read_manifest(folder / definition.manifest.name)
-    entry = manifest.artifact()
+    entry = manifest.artifact(config)
     path = folder / entry.filename
     if manifest.version != definition.version:
         raise ScriptError(
@@ -64,12 +64,15 @@ def verify(name: str, *, rebuild: bool = False, root: Path = ROOT) -> list[str]:
         The first thing that is wrong.
     """
     definition = read_definition(name, root=root)
-    artifact = open_artifact(definition)
-    checked = [_check_lock(definition, artifact), check_tar(artifact), _check_members(artifact)]
-    info = read_description(artifact.read_file)
-    checked.append(_check_records(artifact, info))
+    artifacts = [open_artifact(definition, config=config) for config in definition.tars]
+    checked = []
+    for artifact in artifacts:
+        lines = [_check_lock(definition, artifact), check_tar(artifact), _check_members(artifact)]
+        lines.append(_check_records(artifact, read_description(artifact.read_file)))
+        config = artifact.entry.config if definition.configs else None
+        checked += [f"{config}: {line}" if config else line for line in lines]
     if rebuild:
-        checked.append(_check_rebuild(definition, artifact))
+        checked.append(_check_rebuild(definition, artifacts))
     return checked
 
 
@@ -84,7 +87,7 @@ def command(
 
 def _check_lock(definition: Definition, artifact: LocalArtifact) -> str:
     """Size and hashes, in one pass over the file."""
-    recorded = _locked(definition, definition.tar)
+    recorded = _locked(definition, artifact.path)
     manifest_md5 = _locked(definition, definition.manifest).get("md5")
     if hash_file(definition.manifest, "md5") != manifest_md5:
         raise IntegrityError(
@@ -192,15 +195,17 @@ def _check_records(artifact: LocalArtifact, info: Description) -> str:
     return f"all {total:,} records have their digest and their TFRecord checksums, in the numbers recorded"
 
 
-def _check_rebuild(definition: Definition, artifact: LocalArtifact) -> str:
+def _check_rebuild(definition: Definition, artifacts: list[LocalArtifact]) -> str:
     from scripts.build import build
 
     scratch = definition.root / SCRATCH
     scratch.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=scratch, prefix=f"{definition.name}-rebuild-") as folder:
         build(definition.name, root=definition.root, output=Path(folder))
-        fresh = open_artifact(definition, Path(folder))
-        differences = compare(artifact, fresh)
+        differences = []
+        for config, artifact in zip(definition.tars, artifacts, strict=True):
+            fresh = open_artifact(definition, config=config, folder=Path(folder))
+            differences += compare(artifact, fresh)
         if not differences and fresh.manifest.raw != artifact.manifest.raw:
             differences = [f"{definition.manifest.name} differs"]
     if differences:

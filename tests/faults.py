@@ -8,8 +8,9 @@ import signal
 import sys
 from unittest import mock
 
-from scripts import build, files, package
-from scripts.builder import _DeterministicWriter
+from scripts import build, files
+from scripts._build import package
+from scripts._build.prepare import _DeterministicWriter
 from scripts.sources import Sources
 
 KILL = {

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from loader._index import BLOCK_BYTES, ROW, Header, Member, digest, parse
 from loader._tfrecord import masked_crc
-from scripts.package import _padded, _tar_header
+from scripts._build.package import _padded, _tar_header
 from tests.small import record_small
 
 NO_SHA256 = "0" * 64

@@ -13,10 +13,10 @@ import numpy as np
 from loader._features.example import Example
 from loader._fetch.places import object_path
 from loader._tfrecord import masked_crc
-from scripts.builder import KEY_BYTES, Prepared
+from scripts._build.manifest import describe, write_manifest
+from scripts._build.package import Packed, pack
+from scripts._build.prepare import KEY_BYTES, Prepared
 from scripts.definition import read_definition
-from scripts.manifest import describe, write_manifest
-from scripts.package import Packed, pack
 
 CONFIG = Path(__file__).resolve().parents[1] / ".dvc/config"
 NAME, VERSION = "small", "1.0.0"
@@ -115,7 +115,7 @@ def prepare_small(scratch: Path) -> Prepared:
     (folder / "dataset_info.json").write_text(json.dumps(info))
     (folder / "features.json").write_text(json.dumps(FEATURES))
     (folder / "label.labels.txt").write_text("zero\none\ntwo\n")
-    return Prepared(scratch / "data", folder, keys, None, ())
+    return Prepared(scratch / "data", folder, keys, None, None, ())
 
 
 def pack_small(target: Path, scratch: Path) -> tuple[Prepared, Packed]:
@@ -133,7 +133,9 @@ def make_small(root: Path) -> Path:
     (root / "params.yaml").write_text(PARAMS_YAML)
     tar = root / "artifacts" / "small.tar"
     prepared, packed = pack_small(tar, root / ".scratch-small")
-    write_manifest(root / "artifacts" / "small.json", describe(read_definition("small", root=root), prepared, packed))
+    write_manifest(
+        root / "artifacts" / "small.json", describe(read_definition("small", root=root), [(prepared, packed)])
+    )
     record_small(root)
     return root
 

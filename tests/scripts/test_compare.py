@@ -9,9 +9,9 @@ import pytest
 from loader._artifact import LocalArtifact
 from loader._features.example import Example
 from loader._manifest import Manifest
-from scripts.builder import KEY_BYTES, Prepared
+from scripts._build.package import pack
+from scripts._build.prepare import KEY_BYTES, Prepared
 from scripts.compare import MOST_RECORDS, compare
-from scripts.package import pack
 from tests.small import FEATURES, NAME, VERSION, example, write_tfrecord
 
 
@@ -62,9 +62,9 @@ class Maker:
         for name, content in (files or {}).items():
             (folder / name).write_text(content)
         tar = scratch / "small.tar"
-        packed = pack(Prepared(scratch / "data", folder, scratch / "keys", None, ()), tar, scratch=scratch)
+        packed = pack(Prepared(scratch / "data", folder, scratch / "keys", None, None, ()), tar, scratch=scratch)
         assert packed.entry.sha256 == hashlib.sha256(tar.read_bytes()).hexdigest()
-        return LocalArtifact(tar, Manifest("small.json", NAME, VERSION, (packed.entry,), {}), packed.entry)
+        return LocalArtifact(tar, Manifest("small.json", NAME, VERSION, (packed.entry,), None, {}), packed.entry)
 
 
 def records_of(**counts):

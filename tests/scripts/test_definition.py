@@ -39,7 +39,9 @@ def test_a_definition_is_what_its_block_says(root):
     assert (found.visibility, found.license, found.toolchain) == ("public", "CC0", {})
     assert found.is_ours
     assert found.folder == root / "datasets/standard/small"
-    assert (found.tar, found.manifest) == (root / "artifacts/small.tar", root / "artifacts/small.json")
+    assert found.tars == {None: root / "artifacts/small.tar"}
+    assert found.manifest == root / "artifacts/small.json"
+    assert (found.configs, found.arguments, found.parents) == ((), {}, {})
 
 
 def test_a_builder_of_tfds_has_a_folder_where_there_is_one(root):

@@ -12,9 +12,9 @@ import pytest
 
 from loader import _index
 from loader._index import HEADER_NAME, ROW, ROWS_NAME
-from scripts import package
+from scripts._build import package
+from scripts._build.package import pack
 from scripts.errors import ScriptError
-from scripts.package import pack
 from tests.small import SPLITS, pack_small, prepare_small, record
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -161,12 +161,12 @@ def test_a_lost_record_is_noticed(tmp_path):
 MEASURE = """
 import resource, sys
 from pathlib import Path
-from scripts.builder import Prepared
-from scripts.package import pack
+from scripts._build.prepare import Prepared
+from scripts._build.package import pack
 folder = Path(sys.argv[1])
 soft = resource.getrlimit(resource.RLIMIT_DATA)
 resource.setrlimit(resource.RLIMIT_DATA, (200 << 20, soft[1]))
-prepared = Prepared(folder / "data", folder / "data/small/1.0.0", folder / "keys", None, ())
+prepared = Prepared(folder / "data", folder / "data/small/1.0.0", folder / "keys", None, None, ())
 pack(prepared, folder / "x.tar", scratch=folder)
 """
 

@@ -44,7 +44,7 @@ def test_a_public_dataset_wants_consent(repository, remote):
 
 
 def test_it_arrives_whole(repository, remote):
-    url = push("small", public=True, root=repository)
+    (url,) = push("small", public=True, root=repository)
     (key,) = remote.keys("public")
     assert url == f"s3://{key}"
     assert remote.read(key) == (repository / "artifacts/small.tar").read_bytes()
@@ -158,7 +158,7 @@ def test_what_was_pushed_is_pulled_and_proved(repository, remote):
     tar = repository / "artifacts/small.tar"
     before = tar.read_bytes()
     subprocess.run(["rm", "-rf", tar, repository / ".dvc/cache"], check=True)
-    assert pull("small", root=repository) == tar
+    assert pull("small", root=repository) == [tar]
     assert tar.read_bytes() == before
 
 

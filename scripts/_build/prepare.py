@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import sys
 import tempfile
-import traceback
 import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from loader._features.example import Example
+from loader._fetch.places import OFFLINE_VARIABLE
+from loader._fetch.repository import REPOSITORY_VARIABLE
+from scripts._build.builder import make_builder, where
 from scripts.definition import Definition
 from scripts.errors import ScriptError
 from scripts.sources import Source, Sources
-
-if TYPE_CHECKING:
-    import tensorflow_datasets as tfds
 
 KEY_BYTES = 16
 
@@ -37,8 +35,8 @@ class Prepared:
         The version's folder inside it.
     keys
         A folder with a file for every shard, called as the shard: the 16-byte keys of its records, in order.
-    config
-        The builder config, None for a dataset without configs.
+    config, default_config
+        The builder config, and the one that TFDS takes where none is named; None for a dataset without configs.
     sources
         The source files that the builder asked for.
     """
@@ -47,11 +45,21 @@ class Prepared:
     folder: Path
     keys: Path
     config: str | None
+    default_config: str | None
     sources: tuple[Source, ...]
 
 
-def prepare(definition: Definition, *, scratch: Path) -> Prepared:
+def prepare(definition: Definition, *, scratch: Path, config: str | None = None) -> Prepared:
     """Run the dataset's builder into `scratch`.
+
+    Parameters
+    ----------
+    definition
+        The dataset.
+    scratch
+        An empty folder.
+    config
+        One of its builder configs, the default one by default.
 
     Raises
     ------
@@ -61,13 +69,36 @@ def prepare(definition: Definition, *, scratch: Path) -> Prepared:
     _quiet_tensorflow()
     data_dir, keys = scratch / "data", scratch / "keys"
     keys.mkdir()
-    builder = _make_builder(definition, data_dir)
-    sources = Sources(definition)
-    _inject(builder, _DeterministicWriter(keys), sources)
-    _run(builder, definition, scratch)
-    config = builder.builder_config.name if builder.builder_config else None
-    used = tuple(sorted(sources.used.values(), key=lambda source: source.url))
-    return Prepared(data_dir, Path(builder.data_dir), keys, config, used)
+    with _reading_from(definition.root):
+        builder = make_builder(definition, data_dir=data_dir, config=config)
+        sources = Sources(definition)
+        _inject(builder, _DeterministicWriter(keys), sources)
+        _run(builder, definition, scratch)
+    default = builder.get_default_builder_config()
+    return Prepared(
+        data_dir,
+        Path(builder.data_dir),
+        keys,
+        builder.builder_config.name if builder.builder_config else None,
+        default.name if default else None,
+        tuple(sources.used.values()),
+    )
+
+
+@contextmanager
+def _reading_from(root: Path) -> Iterator[None]:
+    """Let `loader.load`, by which a builder reads its parents, find the artifacts of this repository and no others."""
+    wanted = {REPOSITORY_VARIABLE: str(root), OFFLINE_VARIABLE: "1"}
+    before = {name: os.environ.get(name) for name in wanted}
+    os.environ.update(wanted)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 class _DeterministicWriter:
@@ -130,63 +161,6 @@ def _held_stderr() -> Iterator[None]:
             os.dup2(stderr.fileno(), 2)
 
 
-def _make_builder(definition: Definition, data_dir: Path) -> tfds.core.DatasetBuilder:
-    import tensorflow_datasets as tfds
-
-    try:
-        if definition.is_ours:
-            builder_class: Any = _import_builder(definition)
-        else:
-            builder_class = tfds.builder_cls(definition.builder)
-        builder = builder_class(data_dir=os.fspath(data_dir), version=definition.version, file_format="tfrecord")
-    except tfds.core.registered.DatasetNotFoundError as error:
-        raise ScriptError(
-            f"params.yaml: TFDS has no builder {definition.builder!r} (one of ours is named by its folder)"
-        ) from error
-    except ScriptError:
-        raise
-    except (Exception, SystemExit) as error:
-        raise ScriptError(f"{definition.name}: its builder cannot be made: {_where(error, definition)}") from error
-    if builder.name != definition.name:
-        raise ScriptError(f"{definition.name}: its builder is called {builder.name!r}; the two names must be the same")
-    if str(builder.version) != definition.version:
-        raise ScriptError(
-            f"{definition.name}: params.yaml says version {definition.version}, its builder gives {builder.version}"
-        )
-    return builder
-
-
-def _import_builder(definition: Definition) -> Any:
-    """Import `<folder>/<name>.py` by its path.
-
-    Not through `import datasets...`: another package of that name may be installed. The module's name reaches
-    `dataset_info.json`, so it must not depend on where the repository lies.
-    """
-    import tensorflow_datasets as tfds
-
-    folder = definition.root / definition.builder
-    path = folder / f"{definition.name}.py"
-    if not path.is_file():
-        raise ScriptError(
-            f"{definition.name}: params.yaml names the builder {definition.builder}, but {path} is missing"
-        )
-    module_name = f"{definition.builder.strip('/').replace('/', '.')}.{definition.name}"
-    spec = importlib.util.spec_from_file_location(module_name, path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[module_name] = module
-    with tfds.core.registered.skip_registration():
-        spec.loader.exec_module(module)
-    classes: list[Any] = [value for value in vars(module).values() if isinstance(value, type)]
-    for builder_class in classes:
-        if issubclass(builder_class, tfds.core.DatasetBuilder) and builder_class.name == definition.name:
-            # TFDS would look for both in whatever package `datasets` is installed, such as Hugging Face's
-            builder_class.pkg_dir_path = tfds.core.Path(folder)
-            builder_class.code_path = tfds.core.Path(path)
-            return builder_class
-    raise ScriptError(f"{definition.name}: {path} defines no TFDS builder of that name")
-
-
 def _inject(builder: Any, writer: _DeterministicWriter, sources: Sources) -> None:
     """Give this builder our writer and our way to its sources, in the places where TFDS asks for them."""
     make_manager = builder._make_download_manager
@@ -231,15 +205,4 @@ def _run(builder: Any, definition: Definition, scratch: Path) -> None:
     except ScriptError:
         raise
     except (Exception, SystemExit) as error:
-        raise ScriptError(f"{definition.name}: its builder failed: {_where(error, definition)}") from error
-
-
-def _where(error: BaseException, definition: Definition) -> str:
-    """The error in one line, with the deepest place in the dataset's own code that it came through."""
-    message = " ".join(f"{type(error).__name__}: {error}".split())
-    folder = definition.folder
-    if folder is not None:
-        for frame in reversed(traceback.extract_tb(error.__traceback__)):
-            if Path(frame.filename).is_relative_to(folder):
-                return f"{Path(frame.filename).relative_to(definition.root)}:{frame.lineno}: {message}"
-    return message
+        raise ScriptError(f"{definition.name}: its builder failed: {where(error, definition)}") from error

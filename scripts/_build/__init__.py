@@ -1,0 +1,1 @@
+"""How an artifact is built: the TFDS builder, running it, packing what it wrote, the manifest."""

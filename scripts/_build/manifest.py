@@ -1,0 +1,76 @@
+"""Writing the manifest: what a dataset is, without the data (`loader._manifest` reads it)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from loader._fetch.revision import ARTIFACTS
+from loader._index import FORMAT
+from loader._manifest import read_manifest
+from scripts._build.package import Packed
+from scripts._build.prepare import Prepared
+from scripts.definition import Definition
+from scripts.files import replacing
+
+
+def describe(definition: Definition, built: Sequence[tuple[Prepared, Packed]]) -> dict[str, Any]:
+    """Return the manifest of a dataset, as JSON values.
+
+    Parameters
+    ----------
+    definition
+        The dataset.
+    built
+        What the builder left, and the tar made of it, for every config.
+    """
+    prepared, packed = built[0]
+    info = packed.info
+    sources = {source.url: vars(source) for each, _ in built for source in each.sources}
+    return {
+        "format": FORMAT,
+        "name": info.name,
+        "version": info.version,
+        "visibility": definition.visibility,
+        "license": definition.license,
+        "description": info.description.strip(),
+        "citation": info.citation.strip(),
+        "homepage": info.homepage,
+        "arguments": definition.arguments,
+        "default_config": prepared.default_config,
+        "sources": [sources[url] for url in sorted(sources)],
+        "parents": {parent: _parent(definition, parent, filenames) for parent, filenames in definition.parents.items()},
+        "toolchain": definition.toolchain,
+        "artifacts": {packed.entry.filename: _artifact(prepared, packed) for prepared, packed in built},
+    }
+
+
+def _parent(definition: Definition, name: str, filenames: tuple[str, ...]) -> dict[str, Any]:
+    manifest = read_manifest(definition.root / ARTIFACTS / f"{name}.json")
+    sha256 = {entry.filename: entry.sha256 for entry in manifest.artifacts}
+    return {"version": manifest.version, "artifacts": {filename: sha256[filename] for filename in sorted(filenames)}}
+
+
+def _artifact(prepared: Prepared, packed: Packed) -> dict[str, Any]:
+    entry = packed.entry
+    metadata = prepared.folder / "metadata.json"
+    return {
+        "config": entry.config,
+        "size": entry.size,
+        "sha256": entry.sha256,
+        "index": {"offset": entry.index_offset, "size": entry.index_size, "sha256": entry.index_sha256},
+        "splits": {
+            split.name: {"examples": split.num_examples, "bytes": split.num_bytes, "shards": split.num_shards}
+            for split in packed.info.splits.values()
+        },
+        "features": json.loads((prepared.folder / "features.json").read_bytes()),
+        "metadata": json.loads(metadata.read_bytes()) if metadata.is_file() else None,
+    }
+
+
+def write_manifest(path: Path, manifest: dict[str, Any]) -> None:
+    """Write a manifest, all or nothing."""
+    with replacing(path) as file:
+        file.write(json.dumps(manifest, indent=2, ensure_ascii=False).encode("utf-8") + b"\n")
