@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from loader._features.example import Example
+from scripts._sources.sources import Source, Sources
 from scripts.definition import Definition
 from scripts.errors import ScriptError
-from scripts.sources import Source, Sources
 
 if TYPE_CHECKING:
     import tensorflow_datasets as tfds

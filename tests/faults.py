@@ -9,8 +9,8 @@ import sys
 from unittest import mock
 
 from scripts import build, files, package
+from scripts._sources.sources import Sources
 from scripts.builder import _DeterministicWriter
-from scripts.sources import Sources
 
 KILL = {
     "sources": (Sources, "find"),
