@@ -11,7 +11,7 @@ from unittest import mock
 from scripts import build, files
 from scripts._build import package
 from scripts._build.prepare import _DeterministicWriter
-from scripts.sources import Sources
+from scripts._sources.sources import Sources
 
 KILL = {
     "sources": (Sources, "find"),

@@ -16,9 +16,9 @@ from loader._features.example import Example
 from loader._fetch.places import OFFLINE_VARIABLE
 from loader._fetch.repository import REPOSITORY_VARIABLE
 from scripts._build.builder import make_builder, where
+from scripts._sources.sources import Source, Sources
 from scripts.definition import Definition
 from scripts.errors import ScriptError
-from scripts.sources import Source, Sources
 
 KEY_BYTES = 16
 

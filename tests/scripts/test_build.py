@@ -269,8 +269,8 @@ def test_the_digit_samples_are_those_of_the_wav_files(built):
     import numpy as np
 
     import loader
+    from scripts._sources.sources import Source, Sources
     from scripts.definition import read_definition
-    from scripts.sources import Source, Sources
 
     root = built("digit").root
     info, ds = loader.load("digit", repo=root)

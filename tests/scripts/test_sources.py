@@ -11,10 +11,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from scripts import sources as module
+from scripts._sources import sources as module
+from scripts._sources.sources import Source, Sources
 from scripts.definition import read_definition
 from scripts.errors import ScriptError
-from scripts.sources import Source, Sources
 
 DATA = bytes(range(256)) * 5000  # more than one chunk
 WRONG = bytes([DATA[0] ^ 1]) + DATA[1:]

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, urlsplit, urlunsplit
 
+from scripts._sources.registry import Registry
 from scripts.definition import Definition
 from scripts.errors import DoorClosedError, ScriptError
 from scripts.files import CHUNK_BYTES, hash_file
-from scripts.registry import Registry
 
 MIRROR_VARIABLE = "DATASETS_MIRROR"
 TIMEOUT_SECONDS = (10, 60)  # to connect, and between two chunks

@@ -1,0 +1,1 @@
+"""Source files: fetched, proved, registered and kept."""
