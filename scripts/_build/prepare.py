@@ -16,6 +16,7 @@ from loader._features.example import Example
 from loader._fetch.places import OFFLINE_VARIABLE
 from loader._fetch.repository import REPOSITORY_VARIABLE
 from scripts._build.builder import make_builder, where
+from scripts._build.encode import Encoder, encoding_in
 from scripts._sources.sources import Source, Sources
 from scripts.definition import Definition
 from scripts.errors import ScriptError
@@ -201,7 +202,8 @@ def _run(builder: Any, definition: Definition, scratch: Path) -> None:
         try_download_gcs=False,
     )
     try:
-        builder.download_and_prepare(download_dir=scratch / "downloads", download_config=config)
+        with encoding_in(Encoder()):
+            builder.download_and_prepare(download_dir=scratch / "downloads", download_config=config)
     except ScriptError:
         raise
     except (Exception, SystemExit) as error:

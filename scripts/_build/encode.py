@@ -1,0 +1,295 @@
+"""Encoding examples in worker processes, beside the generator that yields them; the bytes are those of a serial build."""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import io
+import os
+import pickle
+import signal
+import sys
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from multiprocessing import get_context
+from typing import Any
+
+import numpy as np
+
+from scripts.errors import ScriptError
+
+Key = int | str | bytes
+Encode = Callable[[Any], bytes]
+
+CHUNK_BYTES = 1 << 20
+CHUNK_EXAMPLES = 256
+CHUNKS_PER_WORKER = 3  # under way: what bounds the memory, at CHUNK_BYTES or one example each
+PR_SET_PDEATHSIG = 1
+
+_encode: Encode  # in a worker: how to encode an example, inherited when it is forked
+
+
+class Encoder:
+    """Worker processes that turn examples into serialized `tf.train.Example`s, and a thread that writes finished splits.
+
+    The workers are forked when the first example comes, since a builder may complete its features until then. Forking
+    is only sound while TensorFlow has not started its threads: where a builder has used it by then, and where there is
+    one processor or no Linux, this process encodes.
+
+    Parameters
+    ----------
+    workers
+        How many; as many as there are processors by default.
+    """
+
+    def __init__(self, *, workers: int | None = None) -> None:
+        self._workers = workers or os.cpu_count() or 1
+        self._pool: ProcessPoolExecutor | None = None
+        self._finisher = ThreadPoolExecutor(1)
+        self._finishing: Future[Any] | None = None
+
+    def __enter__(self) -> Encoder:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._finisher.shutdown()
+        if self._pool is not None:
+            self._pool.shutdown(cancel_futures=True)
+
+    def encoded(
+        self, examples: Iterable[tuple[Key, Any]], features: Any, encode: Encode
+    ) -> Iterator[tuple[Key, bytes]]:
+        """Yield the key and the bytes of each example, in order.
+
+        Parameters
+        ----------
+        examples
+            Key and example.
+        features
+            The dataset's `FeaturesDict`.
+        encode
+            From an example to its bytes.
+
+        Raises
+        ------
+        ScriptError
+            A worker was killed.
+        """
+        if self._pool is None and self._workers > 1 and _can_fork():
+            gc.freeze()  # what is here by now stays; no collection need look at it, here or in a worker
+            self._pool = ProcessPoolExecutor(self._workers, get_context("fork"), _start_worker, (encode, os.getpid()))
+        if self._pool is None:
+            for key, example in examples:
+                yield key, _encode_here(key, example, encode)
+            return
+        under_way: deque[_Chunk] = deque()
+        try:
+            for chunk in _chunks(examples, _file_features(features), encode):
+                chunk.submit(self._pool)
+                under_way.append(chunk)
+                if len(under_way) >= self._workers * CHUNKS_PER_WORKER:
+                    yield from under_way.popleft().results(encode)
+            while under_way:
+                yield from under_way.popleft().results(encode)
+        except BrokenProcessPool as error:
+            raise ScriptError("a worker process that encodes examples was killed; is there enough memory?") from error
+
+    def finish(self, write: Callable[[], Any]) -> Future[Any]:
+        """Write a split while the next one is generated; no more than one at a time, for memory's sake."""
+        if self._finishing is not None:
+            self._finishing.result()
+        self._finishing = self._finisher.submit(write)
+        return self._finishing
+
+
+class _Chunk:
+    """Some examples on their way: each pickled, or already encoded where it must not travel."""
+
+    def __init__(self) -> None:
+        self._keys: list[Key] = []
+        self._pickled: list[bytes | None] = []
+        self._encoded: list[bytes | None] = []
+        self._size = 0
+        self._future: Future[list[bytes | None]] | None = None
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    @property
+    def is_full(self) -> bool:
+        return self._size >= CHUNK_BYTES or len(self) >= CHUNK_EXAMPLES
+
+    def add(self, key: Key, pickled: bytes | None, encoded: bytes | None) -> None:
+        self._keys.append(key)
+        self._pickled.append(pickled)
+        self._encoded.append(encoded)
+        self._size += len(pickled or encoded or b"")
+
+    def submit(self, pool: ProcessPoolExecutor) -> None:
+        if any(self._pickled):
+            self._future = pool.submit(_encode_chunk, self._pickled)
+
+    def results(self, encode: Encode) -> Iterator[tuple[Key, bytes]]:
+        from_workers = self._future.result() if self._future is not None else self._encoded
+        for key, pickled, encoded, from_worker in zip(
+            self._keys, self._pickled, self._encoded, from_workers, strict=True
+        ):
+            data = encoded or from_worker
+            if data is None:  # a worker failed: here the same error can tell its whole story
+                assert pickled is not None
+                data = _encode_here(key, pickle.loads(pickled), encode)
+            yield key, data
+
+
+def _chunks(examples: Iterable[tuple[Key, Any]], file_features: list[str], encode: Encode) -> Iterator[_Chunk]:
+    chunk = _Chunk()
+    for key, example in examples:
+        # at once, since what was yielded may change when its generator goes on: a buffer used again, a file closed
+        pickled = _pickled(example, file_features)
+        chunk.add(key, pickled, _encode_here(key, example, encode) if pickled is None else None)
+        if chunk.is_full:
+            yield chunk
+            chunk = _Chunk()
+    if len(chunk):
+        yield chunk
+
+
+def _pickled(example: Any, file_features: list[str]) -> bytes | None:
+    """The example as bytes, None where it cannot leave this process or may name a file that changes."""
+    if not isinstance(example, dict) or not all(_is_data(example.get(name)) for name in file_features):
+        return None
+    try:
+        return pickle.dumps(example, protocol=pickle.HIGHEST_PROTOCOL)
+    except Exception:  # whatever a class's own way of pickling raises
+        return None
+
+
+def _is_data(value: Any) -> bool:
+    if isinstance(value, list | tuple):
+        return all(map(_is_data, value))
+    return value is None or isinstance(value, np.ndarray | bytes | io.BytesIO)
+
+
+def _file_features(features: Any) -> list[str]:
+    """The features whose values may be paths of files: all but those known to take data alone."""
+    import tensorflow_datasets as tfds
+
+    data_alone = (tfds.features.ClassLabel, tfds.features.Text, tfds.features.Scalar, tfds.features.BBoxFeature)
+
+    def takes_data_alone(feature: Any) -> bool:
+        if isinstance(feature, tfds.features.Sequence):
+            return takes_data_alone(feature.feature)
+        if isinstance(feature, tfds.features.FeaturesDict):
+            return all(map(takes_data_alone, feature.values()))
+        return isinstance(feature, data_alone) or type(feature) is tfds.features.Tensor
+
+    return [name for name, feature in features.items() if not takes_data_alone(feature)]
+
+
+def _can_fork() -> bool:
+    from tensorflow.python.eager import context
+
+    return sys.platform == "linux" and context.context_safe() is None
+
+
+def _start_worker(encode: Encode, parent: int) -> None:
+    global _encode
+    _encode = encode
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the main process hears of it too, and ends the workers
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)  # nothing else tells a worker that it is alone
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+def _encode_chunk(pickled: list[bytes | None]) -> list[bytes | None]:
+    return [None if each is None else _encode_there(each) for each in pickled]
+
+
+def _encode_there(pickled: bytes) -> bytes | None:
+    try:
+        return _encode(pickle.loads(pickled))
+    except Exception:
+        return None
+
+
+def _encode_here(key: Key, example: Any, encode: Encode) -> bytes:
+    from tensorflow_datasets.core import utils
+
+    try:
+        return encode(example)
+    except Exception as error:
+        utils.reraise(error, prefix=f"the example with key {key!r} cannot be encoded: ")
+        raise
+
+
+@contextmanager
+def encoding_in(encoder: Encoder) -> Iterator[None]:
+    """Let TFDS pass what a generator yields through the encoder; all else of building a split stays its own."""
+    from tensorflow_datasets.core import example_serializer, split_builder, splits, writer
+    from tensorflow_datasets.core.features import image_feature
+
+    class Encoded(example_serializer.Serializer):  # type: ignore[misc]
+        """Stands in for TFDS's serializer where an example comes as its bytes."""
+
+        def serialize_example(self, example: bytes) -> bytes:
+            return example
+
+    class SplitBuilder(split_builder.SplitBuilder):  # type: ignore[misc]
+        def _build_from_generator(
+            self, split_name: str, generator: Any, filename_template: Any, disable_shuffling: bool
+        ) -> Any:
+            features = self._features
+            serializer = example_serializer.ExampleSerializer(features.get_serialized_info())
+
+            def encode(example: Any) -> bytes:
+                done = serializer.get_tf_example(features.encode_example(example))
+                return bytes(done.SerializeToString(deterministic=True))
+
+            split = writer.Writer(
+                serializer=Encoded(serializer.example_specs),
+                filename_template=filename_template,
+                hash_salt=split_name,
+                disable_shuffling=disable_shuffling,
+                shard_config=self._shard_config,
+                example_writer=self._example_writer,
+                ignore_duplicates=self._ignore_duplicates,
+            )
+            examples = encoder.encoded(_with_progress(generator, split_name), features, encode)
+            for number, (key, data) in enumerate(examples):
+                split.write(number if disable_shuffling and not isinstance(key, int) else key, data)
+            written = encoder.finish(split.finalize)
+
+            def info() -> Any:
+                lengths, size = written.result()
+                return splits.SplitInfo(
+                    name=split_name, shard_lengths=lengths, num_bytes=size, filename_template=filename_template
+                )
+
+            return split_builder._SplitInfoFuture(info)
+
+    theirs, encode_png = split_builder.SplitBuilder, image_feature._ENCODE_FN["png"]
+    split_builder.SplitBuilder, image_feature._ENCODE_FN["png"] = SplitBuilder, lambda: _encode_png
+    try:
+        with encoder:
+            yield
+    finally:
+        split_builder.SplitBuilder, image_feature._ENCODE_FN["png"] = theirs, encode_png
+
+
+def _with_progress(generator: Iterable[tuple[Key, Any]], split: str) -> Iterable[tuple[Key, Any]]:
+    from tensorflow_datasets.core import utils
+
+    description = f"Generating {split} examples..."
+    counted: Iterable[tuple[Key, Any]] = utils.tqdm(generator, desc=description, unit=" examples", leave=False)
+    return counted
+
+
+def _encode_png(image: np.ndarray) -> Any:
+    """What `tf.image.encode_png` does with one image, without the third of its time that goes into Python."""
+    import tensorflow as tf
+
+    return tf.raw_ops.EncodePng(image=image, compression=-1)
