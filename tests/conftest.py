@@ -118,16 +118,16 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Clone]:
 
     def build(name: str) -> Clone:
         base.mkdir(exist_ok=True)
-        parents = [build(parent).root for parent in read_definition(name).parents]
+        parents = {parent: build(parent).root for parent in read_definition(name).parents}
         root = base / name
         done, failed = base / f"{name}.done", base / f"{name}.failed"
         with FileLock(base / f"{name}.lock"):
             if not done.exists() and not failed.exists():
                 clone = make_clone(root)
-                for parent in parents:  # built once for all that is derived from it: dvc repro finds it in the cache
-                    shutil.copytree(
-                        parent / ".dvc/cache", root / ".dvc/cache", copy_function=os.link, dirs_exist_ok=True
-                    )
+                for parent, its_root in parents.items():  # built once for all that is derived from it
+                    cache = its_root / ".dvc/cache"
+                    shutil.copytree(cache, root / ".dvc/cache", copy_function=os.link, dirs_exist_ok=True)
+                    clone.run("dvc", "checkout", parent, check=False)
                 finished = clone.run("dvc", "repro", name, check=False)
                 (done if finished.returncode == 0 else failed).write_text(finished.stdout + finished.stderr)
         if failed.exists():

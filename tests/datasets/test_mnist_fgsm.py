@@ -4,6 +4,7 @@ import hashlib
 import json
 import pickle
 import random
+import re
 import sys
 
 import numpy as np
@@ -11,8 +12,9 @@ import pytest
 
 import loader
 from scripts._build.builder import find_builder
-from scripts.definition import read_definition
+from scripts.definition import ROOT, read_definition
 
+README = ROOT / "datasets/adversarial/mnist_fgsm/README.md"
 EPSILON = 26
 PIXELS, CLASSES = 784, 10
 
@@ -128,6 +130,12 @@ def test_what_is_recorded_is_so(built, module):
         assert np.array_equal(recorded, module.predict(images, weights))
         scores = score(rows, images[0].tolist())
         assert scores[int(recorded[0])] == max(scores)
+
+    table = dict(re.findall(r"epsilon (\d+)\**,?.* \| ([\d,]+) \|", README.read_text()))
+    assert len(table) == 5
+    for epsilon, count in table.items():
+        images = module.perturb(clean, batch["label"], weights, epsilon=int(epsilon))
+        assert f"{(module.predict(images, weights) == batch['label']).sum():,}" == count
 
     manifest = json.loads((root / "artifacts/mnist_fgsm.json").read_text())
     correct = {name: int((batch[name] == batch["label"]).sum()) for name in ("prediction", "adversarial_prediction")}
