@@ -16,6 +16,7 @@ from filelock import FileLock
 
 from loader._fetch.places import object_path
 from scripts import s3
+from scripts.definition import read_definition
 from scripts.remote import S3_PROFILE, point_local
 from tests.small import make_small
 
@@ -117,11 +118,17 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Clone]:
 
     def build(name: str) -> Clone:
         base.mkdir(exist_ok=True)
+        parents = {parent: build(parent).root for parent in read_definition(name).parents}
         root = base / name
         done, failed = base / f"{name}.done", base / f"{name}.failed"
         with FileLock(base / f"{name}.lock"):
             if not done.exists() and not failed.exists():
-                finished = make_clone(root).run("dvc", "repro", name, check=False)
+                clone = make_clone(root)
+                for parent, its_root in parents.items():  # built once for all that is derived from it
+                    cache = its_root / ".dvc/cache"
+                    shutil.copytree(cache, root / ".dvc/cache", copy_function=os.link, dirs_exist_ok=True)
+                    clone.run("dvc", "checkout", parent, check=False)
+                finished = clone.run("dvc", "repro", name, check=False)
                 (done if finished.returncode == 0 else failed).write_text(finished.stdout + finished.stderr)
         if failed.exists():
             if "no door has the source file" in failed.read_text():

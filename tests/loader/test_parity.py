@@ -10,7 +10,12 @@ import loader
 
 @pytest.mark.filterwarnings("ignore")  # TensorFlow's own
 @pytest.mark.parametrize(
-    ("name", "version"), [("digit", "1.0.8"), pytest.param("mnist", "3.0.1", marks=pytest.mark.slow)]
+    ("name", "version"),
+    [
+        ("digit", "1.0.8"),
+        pytest.param("mnist", "3.0.1", marks=pytest.mark.slow),
+        pytest.param("mnist_fgsm", "1.0.0", marks=pytest.mark.slow),
+    ],
 )
 def test_every_example_is_that_of_tfds(built, tmp_path, name, version):
     import tensorflow_datasets as tfds

@@ -244,7 +244,7 @@ def test_an_unknown_dataset_and_another_toolchain_are_refused_before_anything_is
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["mnist", "digit"])
+@pytest.mark.parametrize("name", ["mnist", "digit", "mnist_fgsm", "digit_speakers"])
 def test_the_recorded_md5_is_that_of_a_fresh_build(built, name):
     clone = built(name)
     assert clone.run("git", "status", "--porcelain").stdout == ""
