@@ -28,8 +28,8 @@ $(READY): requirements.lock
 	@$(VENV)/bin/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
-build: .dataset $(READY) ## build a dataset: DATASET=mnist [OVERWRITE=1]
-	@dvc repro $(if $(filter 1,$(OVERWRITE)),--force --single-item )$(DATASET)
+build: .dataset $(READY) ## build datasets: DATASET=mnist or DATASET="mnist digit" [OVERWRITE=1]
+	@$(RUN) repro $(DATASET) $(if $(filter 1,$(OVERWRITE)),--overwrite)
 
 verify: .dataset $(READY) ## check an artifact against all records: DATASET=mnist [REBUILD=1]
 	@$(RUN) verify '$(DATASET)' $(if $(filter 1,$(REBUILD)),--rebuild)

@@ -1,0 +1,83 @@
+"""`python -m scripts repro NAME...`: `dvc repro` of several datasets, side by side where none needs the other."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from scripts.definition import ROOT, read_definition
+from scripts.errors import ScriptError
+
+
+def repro(names: Sequence[str], *, overwrite: bool = False, root: Path = ROOT) -> None:
+    """Bring datasets up to date with DVC.
+
+    Datasets that share an ancestor are left to one DVC process, which builds them in order; the others get a process
+    each, as many at once as there are processors. These wait for each other's locks.
+
+    Parameters
+    ----------
+    names
+        The datasets.
+    overwrite
+        Whether they are built although nothing changed.
+    root
+        The repository.
+
+    Raises
+    ------
+    ScriptError
+        There is no such dataset, or DVC failed; what it said has been printed.
+    """
+    groups = _groups(names, root)
+    command = ["dvc", "--wait-for-lock", "repro", *(["--force", "--single-item"] if overwrite else [])]
+    if len(groups) == 1:
+        codes = [subprocess.run([*command, *groups[0]], cwd=root).returncode]
+    else:
+        with ThreadPoolExecutor(os.cpu_count()) as threads:
+            codes = list(threads.map(lambda group: _run_beside([*command, *group], root), groups))
+    failed = [name for group, code in zip(groups, codes, strict=True) if code for name in group]
+    if failed:
+        raise ScriptError(f"not built: {', '.join(failed)}; the reason is above")
+
+
+def command(
+    names: Annotated[list[str], typer.Argument(help="The datasets.")],
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Build although nothing changed.")] = False,
+) -> None:
+    """Build datasets with `dvc repro`, side by side where none needs the other."""
+    repro(names, overwrite=overwrite)
+
+
+def _groups(names: Sequence[str], root: Path) -> list[list[str]]:
+    """The datasets in their order, those that share an ancestor together."""
+    groups: list[tuple[list[str], set[str]]] = []
+    for name in dict.fromkeys(names):
+        members, needed = [name], _ancestry(name, root)
+        for group in [group for group in groups if group[1] & needed]:
+            groups.remove(group)
+            members, needed = group[0] + members, group[1] | needed
+        groups.append((members, needed))
+    return [members for members, _ in groups]
+
+
+def _ancestry(name: str, root: Path) -> set[str]:
+    return {name}.union(*(_ancestry(parent, root) for parent in read_definition(name, root=root).parents))
+
+
+def _run_beside(command: list[str], root: Path) -> int:
+    """Run a command beside others, printing what it says line by line; no progress bars, which would mix."""
+    with subprocess.Popen(
+        command, cwd=root, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as process:
+        assert process.stdout is not None
+        for line in process.stdout:
+            sys.stderr.write(line)
+    return process.returncode
