@@ -70,16 +70,27 @@ STAGE = """
 """
 
 
-def add_tiny(root: Path, *, visibility: str = "public", builder: str = BUILDER, source: bytes | None = SOURCE) -> None:
+def add_tiny(
+    root: Path,
+    *,
+    name: str = "tiny",
+    visibility: str = "public",
+    builder: str = BUILDER,
+    source: bytes | None = SOURCE,
+) -> None:
     """Define the dataset in the clone at `root`; its source goes to sources/tiny/ unless it is None."""
-    folder = root / "datasets/standard/tiny"
+    folder = root / "datasets/standard" / name
     folder.mkdir(parents=True)
-    (folder / "tiny.py").write_text(builder)
+    (folder / f"{name}.py").write_text(_renamed(builder, name))
     digest = hashlib.sha256(SOURCE).hexdigest()
-    (folder / "checksums.tsv").write_text(f"http://127.0.0.1:9/tiny.json\t{len(SOURCE)}\t{digest}\ttiny.json\n")
+    (folder / "checksums.tsv").write_text(f"http://127.0.0.1:9/{name}.json\t{len(SOURCE)}\t{digest}\t{name}.json\n")
     for file, text in (("params.yaml", PARAMS), ("dvc.yaml", STAGE)):
         with (root / file).open("a") as out:
-            out.write(text.replace("VISIBILITY", visibility))
+            out.write(_renamed(text, name).replace("VISIBILITY", visibility))
     if source is not None:
-        (root / "sources/tiny").mkdir(parents=True)
-        (root / "sources/tiny/tiny.json").write_bytes(source)
+        (root / "sources" / name).mkdir(parents=True)
+        (root / "sources" / name / f"{name}.json").write_bytes(source)
+
+
+def _renamed(text: str, name: str) -> str:
+    return text.replace("tiny", name).replace("Tiny", name.title())

@@ -137,7 +137,7 @@ class _Chunk:
         for key, pickled, encoded, from_worker in zip(
             self._keys, self._pickled, self._encoded, from_workers, strict=True
         ):
-            data = encoded or from_worker
+            data = from_worker if encoded is None else encoded
             if data is None:  # a worker failed: here the same error can tell its whole story
                 assert pickled is not None
                 data = _encode_here(key, pickle.loads(pickled), encode)

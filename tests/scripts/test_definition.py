@@ -272,3 +272,69 @@ def test_a_stage_is_made_as_its_block_says(name):
         assert definition.parents or (definition.folder / "checksums.tsv").is_file()
     assert (definition.folder / "README.md").is_file()
     definition.check_toolchain()
+
+
+@pytest.mark.parametrize(
+    ("configs", "match"),
+    [
+        ("a", "the configs of 'small' are 'a', they must be a list of names"),
+        ("[]", "must be a list of names"),
+        ("[1]", "'small' has the config 1; a config becomes part of a file name"),
+        ("[a/b]", "'small' has the config 'a/b'"),
+        ("[a, a]", "'small' names a config twice"),
+        ("[a]", r"the stage 'small' needs the output artifacts/small-a\.tar with remote: public"),
+    ],
+)
+def test_configs_are_a_list_of_names_with_an_output_each(root, configs, match):
+    change(root / "params.yaml", "license: CC0\n", f"license: CC0\n  configs: {configs}\n")
+    refused(root, match)
+
+
+def test_configs_have_a_tar_each(root):
+    change(root / "params.yaml", "license: CC0\n", "license: CC0\n  configs: [b, a]\n")
+    change(
+        root / "dvc.yaml",
+        "- artifacts/small.tar: {remote: public}",
+        "- artifacts/small-a.tar: {remote: public}\n      - artifacts/small-b.tar: {remote: public}",
+    )
+    found = read_definition("small", root=root)
+    assert found.tars == {"b": root / "artifacts/small-b.tar", "a": root / "artifacts/small-a.tar"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "match"),
+    [
+        ("3", "must be a mapping of names"),
+        ("{1: 2}", "must be a mapping"),
+        ("{data_dir: x}", "cannot give its builder"),
+    ],
+)
+def test_arguments_are_a_mapping(root, arguments, match):
+    change(root / "params.yaml", "license: CC0\n", f"license: CC0\n  arguments: {arguments}\n")
+    refused(root, match)
+
+
+def derive(root, visibility):
+    """Add a dataset that is made from `small`."""
+    with (root / "params.yaml").open("a") as file:
+        file.write(
+            f"made: {{builder: datasets/standard/made, version: 1.0.0, visibility: {visibility}, license: CC0}}\n"
+        )
+    with (root / "dvc.yaml").open("a") as file:
+        file.write(
+            f"  made:\n    deps: [datasets/standard/made, artifacts/small.tar]\n"
+            f"    outs:\n      - artifacts/made.tar: {{remote: {visibility}}}\n"
+        )
+
+
+def test_the_artifacts_among_a_stages_dependencies_are_its_parents(root):
+    derive(root, "public")
+    assert read_definition("made", root=root).parents == {"small": ("small.tar",)}
+
+
+def test_what_is_made_from_private_data_is_private(root):
+    derive(root, "public")
+    for name in ("params.yaml", "dvc.yaml"):
+        path = root / name
+        path.write_text(path.read_text().replace("public", "private", 1))
+    refused(root, "made is public and made from small, which is not; make made private in params.yaml", "made")

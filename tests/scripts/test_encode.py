@@ -1,0 +1,213 @@
+"""Encoding in workers: whatever a generator yields, and however, the bytes are those of a build in one process."""
+
+import hashlib
+import io
+import os
+import signal
+import sys
+import time
+
+import numpy as np
+import psutil
+import pytest
+
+from scripts._build.encode import CHUNK_EXAMPLES, Encoder, _chunks
+from scripts.errors import ScriptError
+from tests.tiny import add_tiny
+
+# yields what may only be encoded before the generator goes on, beside what may travel
+HARD = """
+import io
+import threading
+from pathlib import Path
+
+import numpy as np
+import tensorflow_datasets as tfds
+
+
+class Hard:
+    def __init__(self, value):
+        self.value, self.lock = value, threading.Lock()  # a lock cannot be pickled
+
+    def __array__(self, dtype=None, copy=None):
+        return np.asarray(self.value, dtype=dtype)
+
+
+class Tiny(tfds.core.GeneratorBasedBuilder):
+    VERSION = tfds.core.Version("1.0.0")
+
+    def _info(self):
+        return tfds.core.DatasetInfo(
+            builder=self,
+            features=tfds.features.FeaturesDict(
+                {
+                    "image": tfds.features.Image(shape=(4, 4, 1)),
+                    "again": tfds.features.Tensor(shape=(3,), dtype=np.int64),
+                    "file": tfds.features.Image(shape=(4, 4, 1)),
+                    "frames": tfds.features.Sequence(tfds.features.Image(shape=(4, 4, 1))),
+                    "label": tfds.features.ClassLabel(num_classes=3),
+                    "number": np.float32,
+                }
+            ),
+        )
+
+    def _split_generators(self, dl_manager):
+        self.info.features["label"].names = ["a", "b", "c"]
+        return {"train": self._generate_examples(900, dl_manager), "test": self._generate_examples(40, dl_manager)}
+
+    def _generate_examples(self, count, dl_manager):
+        again = np.zeros(3, dtype=np.int64)
+        path = Path(dl_manager.download_dir) / "one.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        for number in range(count):
+            image = np.full((4, 4, 1), number % 251, dtype=np.uint8)
+            again[:] = number
+            path.write_bytes(b"PNG %d" % number)
+            kinds = (image, str(path), path, io.BytesIO(b"PNG"), path.open("rb"))
+            value = kinds[number % len(kinds)]
+            yield f"key {number}", {
+                "image": image,
+                "again": again,
+                "file": value,
+                "frames": [image, image] if number % 2 else [],
+                "label": "abc"[number % 3],
+                "number": Hard(number / 7) if number % 11 == 0 else number / 7,
+            }
+            kinds[-1].close()
+            path.unlink()
+"""
+
+
+def md5(path):
+    return hashlib.md5(path.read_bytes(), usedforsecurity=False).hexdigest()
+
+
+def build(clone, *, workers, check=True):
+    """Build with so many workers."""
+    code = (
+        "import functools, sys; from scripts._build import prepare; from scripts._build.encode import Encoder\n"
+        f"prepare.Encoder = functools.partial(Encoder, workers={workers})\n"
+        "from scripts.__main__ import main; sys.argv[1:] = ['build', 'tiny']; main()"
+    )
+    return clone.python(code, check=check)
+
+
+def test_the_bytes_are_those_of_one_process(clone):
+    add_tiny(clone.root, builder=HARD)
+    found = set()
+    for workers in (1, 2, 5):
+        build(clone, workers=workers)
+        found.add(md5(clone.root / "artifacts/tiny.tar"))
+    assert len(found) == 1
+    load = "loader.load('tiny', split='train', features=['again'])"
+    read = f"import loader; print(sorted(int(e['again'][0]) for e in {load}[1]) == list(range(900)))"
+    assert clone.python(read).strip() == "True"
+
+
+def test_what_cannot_be_encoded_is_named_by_its_key(clone):
+    add_tiny(clone.root, builder=HARD.replace('"abc"[number % 3]', '"abd"[number % 3]'))
+    text = build(clone, workers=2, check=False)
+    assert "error: tiny: its builder failed: " in text
+    assert "the example with key 'key 2' cannot be encoded" in text
+    assert "Traceback" not in text
+    assert not (clone.root / "artifacts/tiny.tar").exists()
+
+
+def test_a_builder_that_has_begun_to_use_tensorflow_is_encoded_here(clone):
+    add_tiny(clone.root, builder=HARD)
+    build(clone, workers=2)
+    before = md5(clone.root / "artifacts/tiny.tar")
+    path = clone.root / "datasets/standard/tiny/tiny.py"
+    used = "        import tensorflow as tf\n        tf.constant(1) + 1\n        self.info.features"
+    path.write_text(path.read_text().replace("        self.info.features", used, 1))
+    build(clone, workers=2)
+    assert md5(clone.root / "artifacts/tiny.tar") == before
+
+
+def features():
+    import tensorflow_datasets as tfds
+
+    return tfds.features.FeaturesDict({"image": tfds.features.Image(), "text": tfds.features.Text()})
+
+
+def encode(example):
+    """Stands for TFDS's way, which is slow to import."""
+    return f"{os.getpid()} {example['text']}".encode()
+
+
+def places(examples):
+    """Where each example was encoded."""
+    with Encoder(workers=2) as encoder:
+        return [data.split()[0].decode() for _, data in encoder.encoded(examples, features(), encode)]
+
+
+@pytest.mark.parametrize(
+    ("image", "travels"),
+    [
+        (np.zeros((2, 2, 1)), True),
+        (b"png", True),
+        (io.BytesIO(b"png"), True),
+        (None, True),
+        ([b"png"], True),
+        ("path.png", False),
+        (sys.stdin, False),
+        ([b"png", "path.png"], False),
+    ],
+)
+def test_only_data_leaves_the_process(image, travels):
+    (place,) = places([("key", {"image": image, "text": "t"})])
+    assert (place != str(os.getpid())) == travels
+
+
+def test_the_order_is_the_generators():
+    examples = [(number, {"image": b"", "text": f"{number}"}) for number in range(5 * CHUNK_EXAMPLES + 1)]
+    with Encoder(workers=3) as encoder:
+        done = list(encoder.encoded(examples, features(), encode))
+    assert [(key, data.split()[1].decode()) for key, data in done] == [(n, f"{n}") for n, _ in examples]
+
+
+def test_no_more_is_under_way_than_what_bounds_the_memory():
+    ahead = 0
+    most = 0
+
+    def examples():
+        nonlocal ahead, most
+        for number in range(20_000):
+            ahead += 1
+            most = max(most, ahead)
+            yield number, {"image": b"", "text": "t"}
+
+    with Encoder(workers=2) as encoder:
+        for _ in encoder.encoded(examples(), features(), encode):
+            ahead -= 1
+    assert most <= 7 * CHUNK_EXAMPLES
+
+
+def test_large_examples_make_small_chunks():
+    large = [(number, {"image": bytes(600_000), "text": "t"}) for number in range(10)]
+    assert [len(chunk) for chunk in _chunks(large, [], encode)] == [2] * 5
+
+
+def test_a_worker_that_is_killed_is_said():
+    def kill(example):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    with (
+        Encoder(workers=2) as encoder,
+        pytest.raises(ScriptError, match="a worker process that encodes examples was killed"),
+    ):
+        list(encoder.encoded([(0, {"image": b"", "text": "t"})], features(), kill))
+
+
+def test_workers_end_when_their_build_is_killed(clone):
+    endless = HARD.replace("range(count)", "__import__('itertools').count()")
+    add_tiny(clone.root, builder=endless)
+    process = psutil.Popen([sys.executable, "-m", "scripts", "build", "tiny"], cwd=clone.root)
+    deadline = time.monotonic() + 60
+    while len(workers := process.children()) < 2:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    process.kill()
+    process.wait()
+    _, alive = psutil.wait_procs(workers, timeout=10)
+    assert not alive

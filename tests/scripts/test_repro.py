@@ -1,0 +1,63 @@
+"""Building several datasets: side by side, in order where one needs the other, whatever DVC holds locked."""
+
+import threading
+import time
+
+import pytest
+from dvc.lock import Lock
+
+from scripts.errors import ScriptError
+from scripts.repro import _groups, repro
+from tests.tiny import add_tiny
+
+
+@pytest.fixture
+def two(clone):
+    add_tiny(clone.root)
+    add_tiny(clone.root, name="twin")
+    return clone
+
+
+def test_two_are_built_at_once_and_both_are_recorded(two):
+    text = two.run("make", "build", "DATASET=tiny twin").stderr
+    for name in ("tiny", "twin"):
+        assert f"Running stage '{name}':" in text
+        assert (two.root / f"artifacts/{name}.tar").is_file()
+        assert f"artifacts/{name}.tar" in (two.root / "dvc.lock").read_text()
+    # both had begun before either was done
+    assert max(text.index(f"{name}: building") for name in ("tiny", "twin")) < text.index(": packed")
+    assert two.run("dvc", "status", "tiny", "twin").stdout.strip() == "Data and pipelines are up to date."
+
+
+def test_a_build_waits_for_another_command_of_dvc(two):
+    two.run("dvc", "status")  # makes the folder that the lock is in
+    lock = Lock(str(two.root / ".dvc/tmp/lock"))
+    lock.lock()
+    release = threading.Timer(8, lock.unlock)
+    release.start()
+    begun = time.monotonic()
+    two.run("make", "build", "DATASET=tiny")
+    assert time.monotonic() - begun > 8
+    release.join()
+    assert (two.root / "artifacts/tiny.json").is_file()
+
+
+def test_one_that_fails_does_not_keep_the_other_from_being_built(two):
+    (two.root / "sources/twin/twin.json").unlink()
+    done = two.run("make", "build", "DATASET=tiny twin", check=False)
+    assert done.returncode
+    assert "no door has the source file twin.json" in done.stderr
+    assert "error: not built: twin; the reason is above" in done.stderr
+    assert (two.root / "artifacts/tiny.json").is_file()
+    assert not (two.root / "artifacts/twin.json").exists()
+
+
+def test_those_that_need_one_another_are_one_group(clone):
+    assert _groups(["mnist", "digit", "mnist_fgsm", "mnist"], clone.root) == [["digit"], ["mnist", "mnist_fgsm"]]
+    assert _groups(["digit_speakers", "mnist"], clone.root) == [["digit_speakers"], ["mnist"]]
+
+
+def test_a_wrong_name_stops_before_anything_is_built(clone):
+    with pytest.raises(ScriptError, match="there is no dataset 'mnst'"):
+        repro(["mnist", "mnst"], root=clone.root)
+    assert not (clone.root / "artifacts/mnist.tar").exists()
