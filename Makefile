@@ -35,13 +35,13 @@ verify: .dataset $(READY) ## check an artifact against all records: DATASET=mnis
 	@$(RUN) verify '$(DATASET)' $(if $(filter 1,$(REBUILD)),--rebuild)
 
 extract: .dataset $(READY) ## unpack an artifact for TFDS: DATASET=mnist [TO=folder] [OVERWRITE=1]
-	@$(RUN) extract '$(DATASET)' $(if $(TO),--to '$(TO)') $(if $(filter 1,$(OVERWRITE)),--overwrite)
+	@$(RUN) extract $(DATASET) $(if $(TO),--to '$(TO)') $(if $(filter 1,$(OVERWRITE)),--overwrite)
 
 push: .dataset $(READY) ## push an artifact to its remote: DATASET=mnist PUBLIC=1
-	@$(RUN) push '$(DATASET)' $(if $(and $(filter 1,$(PUBLIC)),$(filter command,$(origin PUBLIC))),--public)
+	@$(RUN) push $(DATASET) $(if $(and $(filter 1,$(PUBLIC)),$(filter command,$(origin PUBLIC))),--public)
 
 pull: .dataset $(READY) ## pull an artifact from its remote: DATASET=mnist
-	@$(RUN) pull '$(DATASET)'
+	@$(RUN) pull $(DATASET)
 
 s3: $(READY) ## start a real S3 server on this machine and point this clone at it: [DIR=folder]
 	@$(RUN) s3 $(if $(DIR),--directory '$(DIR)')

@@ -31,13 +31,14 @@ def show(
         for split_name, split in ds.items():
             typer.echo(f"  {split_name:<12} {len(split):>12,} examples {info.splits[split_name].num_bytes:>16,} bytes")
         typer.echo("features")
+        width = max(map(len, info.features), default=0)
         for feature_name, feature in info.features.items():
-            typer.echo(f"  {feature_name:<12} {feature}")
+            typer.echo(f"  {feature_name:<{width}} {feature}")
         for split_name, split in ds.items():
             if len(split):
                 typer.echo(f"first example of {split_name}")
                 for feature_name, value in split[0].items():
-                    typer.echo(f"  {feature_name:<12} {_brief(value)}")
+                    typer.echo(f"  {feature_name:<{width}} {_brief(value)}")
                 break
     except loader.LoaderError as error:
         typer.echo(f"error: {error}", err=True)

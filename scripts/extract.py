@@ -84,13 +84,14 @@ def extract(
 
 
 def command(
-    name: Annotated[str, typer.Argument(help="The dataset.")],
+    names: Annotated[list[str], typer.Argument(help="The datasets.")],
     to: Annotated[Path | None, typer.Option(help="The TFDS data_dir to extract into (extracted/ by default).")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a folder that is already there.")] = False,
 ) -> None:
-    """Extract a dataset's artifacts into a folder that TFDS reads."""
-    for config in read_definition(name).tars:
-        print(f"{name}: {extract(name, config=config, to=to, overwrite=overwrite)}")
+    """Extract datasets' artifacts into a folder that TFDS reads."""
+    for name in names:
+        for config in read_definition(name).tars:
+            print(f"{name}: {extract(name, config=config, to=to, overwrite=overwrite)}")
 
 
 def _exchange(made: Path, target: Path) -> None:

@@ -32,7 +32,8 @@ def pull(name: str, *, root: Path = ROOT) -> list[Path]:
     return list(definition.tars.values())
 
 
-def command(name: Annotated[str, typer.Argument(help="The dataset.")]) -> None:
-    """Pull a dataset's artifact from its remote."""
-    for tar in pull(name):
-        print(f"{name}: {tar}")
+def command(names: Annotated[list[str], typer.Argument(help="The datasets.")]) -> None:
+    """Pull datasets' artifacts from their remotes."""
+    for name in names:
+        for tar in pull(name):
+            print(f"{name}: {tar}")

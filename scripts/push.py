@@ -68,12 +68,13 @@ def _push_one(definition: Definition, tar: Path, found: RemoteObject) -> str:
 
 
 def command(
-    name: Annotated[str, typer.Argument(help="The dataset.")],
-    public: Annotated[bool, typer.Option("--public", help="Yes, publish this public dataset.")] = False,
+    names: Annotated[list[str], typer.Argument(help="The datasets.")],
+    public: Annotated[bool, typer.Option("--public", help="Yes, publish these public datasets.")] = False,
 ) -> None:
-    """Push a dataset to the remote of its visibility and check that it arrived."""
-    for url in push(name, public=public):
-        print(f"{name}: on the remote at {url}")
+    """Push datasets to the remotes of their visibility and check that they arrived."""
+    for name in names:
+        for url in push(name, public=public):
+            print(f"{name}: on the remote at {url}")
 
 
 def _check_consent(definition: Definition, public: bool) -> None:
