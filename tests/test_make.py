@@ -96,19 +96,8 @@ def test_remote_writes_the_config_and_wants_both_buckets(clone):
 
 
 def test_every_command_helps_at_once_and_without_tensorflow(clone):
-    for command in (
-        [],
-        ["new"],
-        ["add"],
-        ["remove"],
-        ["build"],
-        ["verify"],
-        ["extract"],
-        ["push"],
-        ["pull"],
-        ["remote"],
-        ["s3"],
-    ):
+    commands = ("new", "add", "remove", "build", "verify", "extract", "push", "pull", "remote", "s3")
+    for command in ([], *([name] for name in commands)):
         assert "Usage: python -m scripts" in clone.scripts(*command, "--help")
     code = (
         "import sys, scripts.__main__\n"

@@ -89,6 +89,13 @@ def test_it_builds_as_it_stands(clone):
     assert all(line[1] == " " for line in status(clone.root))
 
 
+def test_the_name_comes_from_the_command_line(clone):
+    ended = clone.run("make", "new", check=False, env={"NAME": "the_machine"})
+    assert ended.returncode
+    assert "name it: make new NAME=my_dataset KIND=standard" in ended.stderr
+    assert status(clone.root) == []
+
+
 def test_its_data_may_come_from_elsewhere_as_it_says(clone):
     clone.scripts("new", "third")
     builder = clone.root / BUILDER
