@@ -8,11 +8,13 @@ FRAMEWORKS := $(VENV)/.frameworks
 TORCH := torch==2.13.0+cpu
 RUN := $(VENV)/bin/python -m scripts
 LOCKED := --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --upgrade
+# what the command line says of a variable that may well be in the environment for something else
+given = $(if $(filter command,$(origin $1)),$($1))
 # DVC runs a stage's `python`, which must be this environment's
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup build verify extract push pull s3 s3-stop remote test lint frameworks benchmark lock
+.PHONY: help setup new add remove build verify extract push pull s3 s3-stop remote test lint frameworks benchmark lock
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,6 +29,16 @@ $(READY): requirements.lock
 	@$(VENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	@$(VENV)/bin/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
+
+new: $(READY) ## make a dataset that builds as it stands: NAME=my_dataset [KIND=standard|adversarial] [PARENT=mnist]
+	@$(if $(call given,NAME),,$(error name it: make new NAME=my_dataset KIND=standard))
+	@$(RUN) new '$(NAME)' $(if $(call given,KIND),--kind '$(KIND)') $(if $(call given,PARENT),--parent '$(PARENT)')
+
+add: .dataset $(READY) ## register a dataset that TFDS has a builder for: DATASET=cifar10 [VERSION=3.0.2] [CONFIG=a,b]
+	@$(RUN) add '$(DATASET)' $(if $(call given,VERSION),--version '$(VERSION)') $(if $(call given,CONFIG),--config '$(CONFIG)')
+
+remove: .dataset $(READY) ## take a dataset out of this repository: DATASET=cifar10
+	@$(RUN) remove '$(DATASET)'
 
 build: .dataset $(READY) ## build datasets: DATASET=mnist or DATASET="mnist digit" [OVERWRITE=1]
 	@$(RUN) repro $(DATASET) $(if $(filter 1,$(OVERWRITE)),--overwrite)

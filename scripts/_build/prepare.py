@@ -132,7 +132,7 @@ class _DeterministicWriter:
 def _quiet_tensorflow() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ["CUDA_VISIBLE_DEVICES"] = "-1"  # no byte may depend on a GPU's presence
-    with _held_stderr():
+    with held_stderr():
         import absl.logging
         import tensorflow  # noqa: F401
         import tensorflow_datasets as tfds
@@ -144,7 +144,7 @@ def _quiet_tensorflow() -> None:
 
 
 @contextmanager
-def _held_stderr() -> Iterator[None]:
+def held_stderr() -> Iterator[None]:
     """Hold back what is written to stderr, below Python too; let it out only if the body fails.
 
     TensorFlow's libraries greet with a dozen lines before any log level reaches them.

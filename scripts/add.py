@@ -1,0 +1,98 @@
+"""`python -m scripts add NAME`: one of TFDS's own datasets as one of this repository."""
+
+from __future__ import annotations
+
+import difflib
+import textwrap
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from scripts._define.readme import make_row
+from scripts._define.stages import LOCK_NAME, VISIBILITY, Entry, enter, taken
+from scripts._define.tfds_builders import BuilderFacts, read_builder, read_builder_names
+from scripts.definition import ROOT, read_names
+from scripts.errors import ScriptError
+from scripts.scratch import scratch_folder
+
+CATALOG = "https://www.tensorflow.org/datasets/catalog"
+_WIDTH = 100  # of a description
+
+
+def add(name: str, *, version: str | None = None, configs: tuple[str, ...] = (), root: Path = ROOT) -> BuilderFacts:
+    """Register a dataset that TFDS has a builder for.
+
+    Parameters
+    ----------
+    name
+        The builder, which is also what the dataset is called.
+    version
+        The version of the data; the builder's own by default.
+    configs
+        The builder configs to build, each into a tar of its own; one tar of the builder's default config by default.
+    root
+        The repository.
+
+    Returns
+    -------
+    BuilderFacts
+        What the builder says of itself.
+
+    Raises
+    ------
+    ScriptError
+        TFDS has no such builder, version or config, or the name is taken. Nothing is changed then.
+    """
+    builders, ours = read_builder_names(), read_names(root=root)
+    if name not in builders:
+        if name in ours:
+            raise taken(name)
+        close = [
+            f"{match} ({'here' if match in ours else 'TFDS'})"
+            for match in difflib.get_close_matches(name, sorted({*builders, *ours}))
+        ]
+        hint = f"did you mean {' or '.join(close)}?" if close else f"TFDS's are listed at {CATALOG}/overview"
+        raise ScriptError(f"neither TFDS nor this repository has a dataset {name!r}; {hint}")
+    facts = read_builder(name, version=version, configs=configs)
+    see = f", see {facts.homepage}" if facts.homepage else ""
+    params: dict[str, Any] = {
+        "builder": name,
+        "version": facts.version,
+        "visibility": VISIBILITY,
+        "license": facts.license or f"unknown{see}",
+        **({"configs": list(configs)} if configs else {}),
+    }
+    sentence = facts.description.partition(". ")[0].rstrip(".") or name
+    description = f"{textwrap.shorten(sentence, _WIDTH, placeholder=' ...')} (TFDS's own builder)"
+    row = make_row(name, f"{CATALOG}/{name}", description, textwrap.shorten(params["license"], _WIDTH))
+    entry = Entry(name, params, description, row)
+    with scratch_folder(root, LOCK_NAME):
+        enter(entry, root=root)
+    return facts
+
+
+def command(
+    name: Annotated[str, typer.Argument(help="The dataset, as TFDS calls it.")],
+    version: Annotated[str | None, typer.Option(help="The version of the data; the builder's own by default.")] = None,
+    config: Annotated[
+        str, typer.Option(help="The builder configs to build, as a,b; one tar of the default one by default.")
+    ] = "",
+) -> None:
+    """Register one of TFDS's own datasets: its stage, its parameters."""
+    configs = tuple(dict.fromkeys(part.strip() for part in config.split(",") if part.strip()))
+    facts = add(name, version=version, configs=configs)
+    print(f"added {name} {facts.version}: the stage in dvc.yaml, the block in params.yaml and the row in README.md")
+    if facts.configs and not configs:
+        print(
+            f"it will be built in its default config, {facts.configs[0]}, one of {len(facts.configs):,}; "
+            f"for others name them: CONFIG=a,b"
+        )
+    licensed = "" if facts.license else "fill in license in params.yaml, which TFDS does not know; "
+    print(
+        f"it is {VISIBILITY}: to publish it, say public in params.yaml (visibility) and in dvc.yaml (remote)\n"
+        f"next:\n"
+        f"  1. {licensed}make build DATASET={name}\n"
+        f"  2. git add artifacts/{name}.json dvc.yaml dvc.lock params.yaml README.md; git commit\n"
+        f"  3. make push DATASET={name}"
+    )

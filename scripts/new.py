@@ -1,0 +1,141 @@
+"""`python -m scripts new NAME`: a dataset of our own that builds as it stands."""
+
+from __future__ import annotations
+
+import keyword
+import re
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from scripts._define.parent import read_parent
+from scripts._define.readme import make_row
+from scripts._define.scaffold import EPSILON, VERSION, Scaffold, adversarial, standard
+from scripts._define.stages import LOCK_NAME, VISIBILITY, Entry, enter, taken
+from scripts._define.tfds_builders import read_builder_names
+from scripts.definition import ROOT, TOOLCHAIN, read_names
+from scripts.errors import ScriptError
+from scripts.scratch import scratch_folder
+
+Kind = Literal["standard", "adversarial"]
+UNKNOWN_LICENSE = "unknown"
+PARENT = "mnist"
+_NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
+_LONGEST_NAME = 64  # it becomes part of file names
+_SUFFIX = "_dataset_builder"  # TFDS takes it off a module's name to call the builder
+
+
+def new(name: str, *, kind: Kind = "standard", parent: str = PARENT, root: Path = ROOT) -> Path:
+    """Make a dataset: its folder with a builder that works, its stage, its parameters and its row in README.md.
+
+    Made again, it is completed where a run was killed, and left alone where it is complete.
+
+    Parameters
+    ----------
+    name
+        The dataset, in snake_case.
+    kind
+        "standard", whose tiny data lie in its folder, or "adversarial", derived from another dataset.
+    parent
+        The dataset that an adversarial one is derived from.
+    root
+        The repository.
+
+    Returns
+    -------
+    Path
+        The dataset's folder.
+
+    Raises
+    ------
+    ScriptError
+        The name is bad or taken, or the parent is not to be derived from. Nothing is changed then.
+    """
+    _check_name(name)
+    with scratch_folder(root, LOCK_NAME) as scratch:
+        folder = root / "datasets" / kind / name
+        for other in (root / "datasets").glob(f"*/{name}"):
+            if other != folder:
+                raise ScriptError(
+                    f"the name {name} is taken: there is a folder {other.relative_to(root)}; take another name"
+                )
+        builder = folder.relative_to(root).as_posix()
+        params = {"builder": builder, "version": VERSION, "visibility": VISIBILITY, "license": UNKNOWN_LICENSE}
+        parents: tuple[str, ...] = ()
+        if kind == "standard":
+            scaffold = standard(name)
+        else:
+            ancestor = read_parent(parent, root=root)
+            scaffold, parents = adversarial(name, ancestor), ancestor.artifacts
+            params |= {"license": ancestor.license, "arguments": {"epsilon": EPSILON}}  # type: ignore[dict-item]
+        _check_folder(folder, scaffold, name, root)
+        row = make_row(name, f"{builder}/README.md", scaffold.description, str(params["license"]))
+        entry = Entry(name, params, scaffold.description, row, parents)
+        enter(entry, root=root, first=lambda: _make_folder(folder, scaffold, scratch / name))
+    return folder
+
+
+def command(
+    name: Annotated[str, typer.Argument(help="The new dataset, in snake_case.")],
+    kind: Annotated[Kind, typer.Option(help="Of data of its own, or derived from another dataset.")] = "standard",
+    parent: Annotated[str, typer.Option(help="What an adversarial dataset is derived from.")] = PARENT,
+) -> None:
+    """Make a dataset that builds as it stands: its folder, its stage, its parameters."""
+    folder = new(name, kind=kind, parent=parent).relative_to(ROOT)
+    print(
+        f"made {folder}, the stage in dvc.yaml, the block in params.yaml and the row in README.md\n"
+        f"it is {VISIBILITY}: to publish it, say public in params.yaml (visibility) and in dvc.yaml (remote)\n"
+        f"next:\n"
+        f"  1. make build DATASET={name}    builds it as it stands\n"
+        f"  2. edit {folder}/{name}.py and README.md, and version and license in params.yaml, and build it again\n"
+        f"  3. git add {folder} artifacts/{name}.json dvc.yaml dvc.lock params.yaml README.md; "
+        f"git commit; make push DATASET={name}"
+    )
+
+
+def _check_name(name: str) -> None:
+    if not _NAME.fullmatch(name) or len(name) > _LONGEST_NAME or name.endswith(_SUFFIX):
+        raise ScriptError(
+            f"{name!r} is no name for a dataset: it must be in snake_case, small letters and digits in words joined "
+            f"by one '_', begin with a letter, have at most {_LONGEST_NAME} characters and not end in {_SUFFIX}"
+        )
+    if keyword.iskeyword(name) or keyword.issoftkeyword(name) or name == TOOLCHAIN:
+        raise ScriptError(
+            f"the name {name} is taken: it is a word of {'params.yaml' if name == TOOLCHAIN else 'Python'}"
+        )
+    if name in read_builder_names():
+        raise ScriptError(
+            f"the name {name} is taken: TFDS has a builder of that name; add it with: make add DATASET={name}, "
+            f"or take another name"
+        )
+
+
+def _check_folder(folder: Path, scaffold: Scaffold, name: str, root: Path) -> None:
+    """A folder that is there already is what this command made, or somebody's work."""
+    if not folder.exists():
+        return
+    there = {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+    if there == scaffold.files:
+        return
+    if name in read_names(root=root):
+        raise taken(name)
+    raise ScriptError(
+        f"{folder} is there already, is not what would be made, and params.yaml does not know it; take another "
+        f"name, or delete the folder with: rm -r {folder}"
+    )
+
+
+def _make_folder(folder: Path, scaffold: Scaffold, scratch: Path) -> None:
+    """Write the folder beside its place and move it there whole."""
+    if folder.exists():
+        return
+    for path, data in scaffold.files.items():
+        (scratch / path).parent.mkdir(parents=True, exist_ok=True)
+        (scratch / path).write_bytes(data)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    scratch.rename(folder)

@@ -1,0 +1,95 @@
+"""`python -m scripts remove NAME`: a dataset out of this repository."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from loader._fetch.revision import ARTIFACTS
+from scripts._define.stages import LOCK_NAME, STAGES, UNDER, take_out
+from scripts._define.tfds_builders import nearest
+from scripts.definition import ROOT, read_names, read_stage, read_yaml
+from scripts.errors import ScriptError
+from scripts.scratch import scratch_folder
+
+
+@dataclass(frozen=True)
+class Removal:
+    """What was taken out, and what of the dataset is still there, as paths relative to the root."""
+
+    removed: tuple[str, ...]
+    left: tuple[str, ...]
+
+
+def remove(name: str, *, root: Path = ROOT) -> Removal:
+    """Take a dataset out of params.yaml, dvc.yaml, dvc.lock and README.md, with its manifest.
+
+    Its folder goes too if git has it as it is; otherwise it stays. Artifacts and sources stay where they are, on this
+    machine and on the remotes.
+
+    Raises
+    ------
+    ScriptError
+        There is no such dataset, or another is derived from it. Nothing is changed then.
+    """
+    with scratch_folder(root, LOCK_NAME) as scratch:
+        _check(name, root)
+        removed = []
+        for number, folder in enumerate(sorted((root / "datasets").glob(f"*/{name}"))):
+            if _is_in_git(folder, root):
+                folder.rename(scratch / str(number))  # whole or not at all
+                removed.append(folder)
+        manifest = root / ARTIFACTS / f"{name}.json"
+        if manifest.exists():
+            manifest.unlink()
+            removed.append(manifest)
+        changed = take_out(name, root=root)
+    artifacts = (f"{ARTIFACTS}/{name}.tar", f"{ARTIFACTS}/{name}-*.tar")
+    others = (f"datasets/*/{name}", f"sources/{name}", f"sources/{name}.dvc", f"extracted/{name}")
+    left = [path for pattern in (*artifacts, *others) for path in sorted(root.glob(pattern))]
+    return Removal(
+        (*changed, *(path.relative_to(root).as_posix() for path in removed)),
+        tuple(path.relative_to(root).as_posix() for path in left),
+    )
+
+
+def command(name: Annotated[str, typer.Argument(help="The dataset, as params.yaml names it.")]) -> None:
+    """Take a dataset out of this repository; its artifacts and sources stay."""
+    removal = remove(name)
+    print(f"removed {name} from {', '.join(removal.removed)}")
+    if removal.left:
+        print(f"left, delete them if nobody needs them: {' '.join(removal.left)}")
+    print("what was pushed is on the remotes still; what was committed is in git's history")
+
+
+def _check(name: str, root: Path) -> None:
+    read_stage(root / STAGES, name)  # that the file has stages, or none
+    stages = read_yaml(root / STAGES).get(UNDER) or {}
+    names = {*read_names(root=root), *stages}
+    if name not in names:
+        raise ScriptError(f"there is no dataset {name!r} in params.yaml or dvc.yaml; {nearest(name, sorted(names))}")
+    artifact = re.compile(rf"{ARTIFACTS}/{re.escape(name)}(-.+)?\.tar")
+    for other, stage in stages.items():
+        deps = stage.get("deps") if isinstance(stage, dict) else None
+        if any(artifact.fullmatch(str(dep)) for dep in deps or ()):
+            raise ScriptError(f"{other} is derived from {name}; take that out first with: make remove DATASET={other}")
+
+
+def _is_in_git(folder: Path, root: Path) -> bool:
+    """Whether git has committed all that is in the folder, caches of Python aside."""
+    try:
+        listed = _git(root, "ls-files", "--", folder)
+        status = _git(root, "status", "--porcelain", "--ignored", "--untracked-files=all", "--", folder)
+    except (OSError, subprocess.CalledProcessError):
+        return False
+    return bool(listed) and all("__pycache__/" in line for line in status)
+
+
+def _git(root: Path, *arguments: str | Path) -> list[str]:
+    done = subprocess.run(["git", *arguments], cwd=root, check=True, capture_output=True, text=True)
+    return done.stdout.splitlines()

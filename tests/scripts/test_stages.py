@@ -1,0 +1,205 @@
+"""Entries come and go; every other byte of the files stays."""
+
+from functools import partial
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings, strategies
+
+from scripts._define.entries import add_entry, remove_entry
+from scripts._define.stages import Entry, enter, take_out
+from scripts.definition import read_definition, read_stage, read_yaml
+from scripts.errors import ScriptError
+from tests.killed import files_of, run_killed
+from tests.scripts.house import DVC_LOCK, DVC_YAML, PARAMS_YAML, README, make_house
+
+ROOT = Path(__file__).resolve().parents[2]
+PATH = Path("some.yaml")
+PARAMS = {"builder": "datasets/standard/third", "version": "1.0.0", "visibility": "private", "license": "MIT"}
+ROW = "| [`third`](datasets/standard/third/README.md) | the third | MIT |\n"
+THIRD = Entry("third", PARAMS, "The third: one, # two", ROW, ("artifacts/first.tar",))
+
+
+@pytest.fixture
+def root(tmp_path):
+    return make_house(tmp_path / "house")
+
+
+def test_an_entry_comes_last_and_goes_without_a_trace(root):
+    before = files_of(root)
+    enter(THIRD, root=root)
+    after = files_of(root)
+    assert {file for file in after if after[file] != before.get(file)} == {"dvc.yaml", "params.yaml", "README.md"}
+    for file in ("dvc.yaml", "params.yaml", "README.md"):
+        kept = iter(after[file].splitlines())
+        assert all(line in kept for line in before[file].splitlines())  # every line of before, in its order
+    take_out("third", root=root)
+    assert files_of(root) == before
+
+
+def test_what_was_entered_reads_as_a_definition(root):
+    enter(THIRD, root=root)
+    found = read_definition("third", root=root)
+    assert (found.builder, found.version, found.visibility, found.license) == tuple(PARAMS.values())
+    assert found.parents == {"first": ("first.tar",)}
+    stage = read_stage(root / "dvc.yaml", "third")
+    assert stage["deps"] == ["datasets/standard/third", "artifacts/first.tar"]
+    assert stage["desc"] == "The third: one, # two"
+    text = (root / "dvc.yaml").read_text()
+    assert text.index("a comment of nobody's") < text.index("third:") < text.index("# and what follows them")
+    assert (root / "params.yaml").read_text() == PARAMS_YAML + (
+        "\nthird:\n  builder: datasets/standard/third\n  version: 1.0.0\n  visibility: private\n  license: MIT\n"
+    )
+    assert (root / "README.md").read_text() == README.replace("| CC BY 4.0 |\n", f"| CC BY 4.0 |\n{ROW}")
+
+
+def test_configs_have_a_tar_each(root):
+    enter(Entry("third", {**PARAMS, "builder": "third", "configs": ["x", "y"]}, "Third", ROW), root=root)
+    found = read_definition("third", root=root)
+    assert found.configs == ("x", "y")
+    assert "deps" not in read_stage(root / "dvc.yaml", "third")
+
+
+@pytest.mark.parametrize("file", ["dvc.yaml", "params.yaml"])
+def test_a_stage_of_this_repository_is_laid_out_as_it_would_be_written(file):
+    text = (ROOT / file).read_text()
+    under = "stages" if file == "dvc.yaml" else None
+    entries = read_yaml(ROOT / file)
+    entry = entries["stages"]["mnist"] if under else entries["mnist"]
+    grown = add_entry(text, "another", entry, under=under, path=PATH)
+    indent = "  " if under else ""
+    start = text.index(f"\n{indent}mnist:\n") + 1
+    block = text[start : text.index("\n\n", start) + 1]
+    assert grown == f"{text}\n{block.replace('mnist:', 'another:', 1)}"
+
+
+def test_an_entry_goes_with_its_comments_and_no_other(root):
+    take_out("first", root=root)
+    start, stop = DVC_YAML.index("  # the first, and"), DVC_YAML.index("\n  second:")
+    assert (root / "dvc.yaml").read_text() == DVC_YAML[:start] + DVC_YAML[stop:]
+    start, stop = PARAMS_YAML.index("\n# The first."), PARAMS_YAML.index("\nsecond:")
+    assert (root / "params.yaml").read_text() == PARAMS_YAML[:start] + PARAMS_YAML[stop:]
+    assert (root / "README.md").read_text() == README.replace(
+        "| [`first`](datasets/standard/first/README.md) | the first | CC0 |\n", ""
+    )
+    assert (root / "dvc.lock").read_text() == "schema: '2.0'\nstages: {}\n"
+
+
+def test_the_last_entry_goes_too_and_another_comes(root):
+    take_out("second", root=root)
+    assert "# a comment of nobody's" in (root / "dvc.yaml").read_text()
+    assert "# a comment of second's" not in (root / "dvc.yaml").read_text()
+    assert (root / "params.yaml").read_text().endswith('"CC0"\n# The end.\n')
+    assert (root / "dvc.lock").read_text() == DVC_LOCK
+    take_out("first", root=root)
+    assert read_yaml(root / "dvc.yaml")["stages"] == {}
+    enter(THIRD, root=root)
+    assert list(read_yaml(root / "dvc.yaml")["stages"]) == ["third"]
+    assert read_definition("third", root=root).version == "1.0.0"
+
+
+@pytest.mark.parametrize("text", ["", "a: 1", "a: 1\n", "# only a comment\n", "a:\n  - |\n    block\n    # text\n\n"])
+def test_any_file_takes_an_entry(text):
+    grown = add_entry(text, "new", {"b": "x: y"}, path=PATH)
+    assert grown.startswith(text)
+    assert grown.endswith("new:\n  b: 'x: y'\n")
+    assert remove_entry(grown, "new", path=PATH).rstrip("\n") == text.rstrip("\n")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["stages: {a: {cmd: x}}\n", "{stages: {a: {cmd: x}}}\n", "---\nstages:\n  a: &a {cmd: x}\n  b: *a\n...\n"],
+    ids=["flow", "flow at the top", "document end"],
+)
+def test_what_cannot_be_edited_line_by_line_is_refused(text):
+    with pytest.raises(ScriptError, match=r"some\.yaml: 'a' cannot be taken out of it line by line; do it by hand"):
+        remove_entry(text, "a", under="stages", path=PATH)
+
+
+ENTRIES = [
+    "{0}: 1\n",
+    "{0}:\n  b: [1, 2]   # aligned\n  # inside\n  c: 'x: y'\n",
+    "{0}:\n- 1\n- {{b: 2}}\n",
+    "{0}: |\n  # text\n\n  more\n",
+    "{0}: >-\n  folded\n  twice\n",
+    "'{0}': {{b: 1,\n  c: 2}}\n",
+    "{0}:\n  b: 1\n  # below, deeper\n",
+    "{0}:\n",
+]
+BETWEEN = ["", "\n", "\n\n", "# a comment\n", "\n# a comment\n", "# a comment\n\n", "\n# of two\n#\n# parts\n\n"]
+
+
+PIECES = strategies.tuples(strategies.sampled_from(BETWEEN), strategies.sampled_from(ENTRIES))
+
+
+@settings(deadline=None, database=None, max_examples=60)
+@given(strategies.lists(PIECES, min_size=1, max_size=4))
+def test_whatever_the_file_looks_like_the_other_entries_keep_their_lines(pieces):
+    names = [f"k{number}" for number in range(len(pieces))]
+    blocks = [entry.format(name) for name, (_, entry) in zip(names, pieces, strict=True)]
+    text = "".join(between + block for (between, _), block in zip(pieces, blocks, strict=True))
+    nested = "x: 1\nstages:\n" + "".join(f"  {line}" if line.strip() else line for line in text.splitlines(True))
+    for whole, under in ((text, None), (nested, "stages")):
+        grown = add_entry(whole, "new", {"b": [{"c": "d"}]}, under=under, path=PATH)
+        assert remove_entry(grown, "new", under=under, path=PATH) == whole
+        for name in names:
+            rest = remove_entry(whole, name, under=under, path=PATH).replace("\n  ", "\n" if under else "\n  ")
+            for other, block in zip(names, blocks, strict=True):
+                assert (block in rest) == (other != name)
+
+
+def test_an_anchor_that_another_entry_needs_is_refused():
+    text = "stages:\n  a:\n    outs: &outs [x]\n  b:\n    outs: *outs\n"
+    with pytest.raises(ScriptError, match="'a' cannot be taken out"):
+        remove_entry(text, "a", under="stages", path=PATH)
+    assert add_entry(text, "c", {"cmd": "x"}, under="stages", path=PATH) == text + "\n  c:\n    cmd: x\n"
+    assert remove_entry(text, "b", under="stages", path=PATH) == text[: text.index("  b:")]
+
+
+def test_a_taken_name_changes_nothing(root):
+    before = files_of(root)
+    with pytest.raises(ScriptError, match="there is a dataset first already"):
+        enter(Entry("first", PARAMS, "", ROW), root=root)
+    stage = "  third:\n    cmd: mine\n"
+    (root / "dvc.yaml").write_text(DVC_YAML.replace("stages:\n", f"stages:\n{stage}"))
+    before["dvc.yaml"] = (root / "dvc.yaml").read_bytes()
+    with pytest.raises(ScriptError, match=r"dvc\.yaml has a stage third that params\.yaml does not know"):
+        enter(THIRD, root=root)
+    assert files_of(root) == before
+    take_out("third", root=root)  # as the message says
+    enter(THIRD, root=root)
+
+
+def test_a_file_that_is_broken_changes_none(root):
+    (root / "README.md").write_bytes(b"\xff")
+    before = files_of(root)
+    with pytest.raises(ScriptError, match=r"README\.md is not UTF-8 text \(invalid start byte at byte 0\)"):
+        enter(THIRD, root=root)
+    assert files_of(root) == before
+
+
+def test_a_repository_without_a_table_or_a_readme_does(root):
+    (root / "README.md").write_text("# nothing\n")
+    enter(THIRD, root=root)
+    assert (root / "README.md").read_text() == "# nothing\n"
+    (root / "README.md").unlink()
+    take_out("third", root=root)
+    assert (root / "dvc.yaml").read_text() == DVC_YAML
+
+
+def test_killed_anywhere_it_is_done_by_doing_it_again(tmp_path):
+    expected = make_house(tmp_path / "expected")
+    before = files_of(expected)
+    enter(THIRD, root=expected)
+    after = files_of(expected)
+    for step in range(100):
+        root = make_house(tmp_path / f"{step}")
+        entered = run_killed(partial(enter, THIRD, root=root), step, root=root)
+        enter(THIRD, root=root)
+        assert files_of(root) == after, f"killed before step {step}"
+        taken = run_killed(partial(take_out, "third", root=root), step, root=root)
+        take_out("third", root=root)
+        assert files_of(root) == before, f"killed before step {step}"
+        if entered and taken:
+            break
+    assert 6 <= step < 100  # three files, each opened and renamed
