@@ -12,7 +12,7 @@ import typer
 from scripts._define.readme import make_row
 from scripts._define.stages import LOCK_NAME, VISIBILITY, Entry, enter, taken
 from scripts._define.tfds_builders import BuilderFacts, read_builder, read_builder_names
-from scripts.definition import ROOT, read_names
+from scripts.definition import ROOT, UNKNOWN_LICENSE, read_names
 from scripts.errors import ScriptError
 from scripts.scratch import scratch_folder
 
@@ -60,7 +60,7 @@ def add(name: str, *, version: str | None = None, configs: tuple[str, ...] = (),
         "builder": name,
         "version": facts.version,
         "visibility": VISIBILITY,
-        "license": facts.license or f"unknown{see}",
+        "license": facts.license or f"{UNKNOWN_LICENSE}{see}",
         **({"configs": list(configs)} if configs else {}),
     }
     sentence = facts.description.partition(". ")[0].rstrip(".") or name

@@ -15,6 +15,7 @@ from scripts.errors import ScriptError
 ROOT = Path(__file__).resolve().parent.parent
 TOOLCHAIN = "toolchain"
 VISIBILITIES = ("public", "private")
+UNKNOWN_LICENSE = "unknown"  # how a license begins that somebody has yet to look up
 _CONFIG = re.compile(r"\w[\w.-]{0,99}")
 
 

@@ -14,12 +14,11 @@ from scripts._define.readme import make_row
 from scripts._define.scaffold import EPSILON, VERSION, Scaffold, adversarial, standard
 from scripts._define.stages import LOCK_NAME, VISIBILITY, Entry, enter, taken
 from scripts._define.tfds_builders import read_builder_names
-from scripts.definition import ROOT, TOOLCHAIN, read_names
+from scripts.definition import ROOT, TOOLCHAIN, UNKNOWN_LICENSE, read_names
 from scripts.errors import ScriptError
 from scripts.scratch import scratch_folder
 
 Kind = Literal["standard", "adversarial"]
-UNKNOWN_LICENSE = "unknown"
 PARENT = "mnist"
 _NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 _LONGEST_NAME = 64  # it becomes part of file names

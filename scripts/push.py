@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from scripts.definition import ROOT, VISIBILITIES, Definition, read_definition
+from scripts.definition import ROOT, UNKNOWN_LICENSE, VISIBILITIES, Definition, read_definition
 from scripts.errors import ScriptError
 from scripts.files import hash_file
 from scripts.remote import check_apart
@@ -36,7 +36,7 @@ def push(name: str, *, public: bool, root: Path = ROOT) -> list[str]:
     Raises
     ------
     ScriptError
-        Consent is missing or out of place, the artifact is missing or not the recorded one, or the object is not on
+        Consent is missing or out of place, the license is not known, the artifact is missing or not the recorded one, or the object is not on
         the remote afterwards.
     FetchError
         The remote refuses or cannot be reached.
@@ -82,6 +82,10 @@ def _check_consent(definition: Definition, public: bool) -> None:
     if definition.visibility == "public" and not public:
         raise ScriptError(
             f"{name} is public: pushing it shows it to everyone; say so with: make push DATASET={name} PUBLIC=1"
+        )
+    if public and definition.license.startswith(UNKNOWN_LICENSE):
+        raise ScriptError(
+            f"{name}: its license is {definition.license!r}; write in params.yaml under which it may be published"
         )
     if definition.visibility == "private" and public:
         raise ScriptError(f"{name} is private and is never pushed to the public remote; use: make push DATASET={name}")

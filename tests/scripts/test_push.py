@@ -51,6 +51,14 @@ def test_it_arrives_whole(repository, remote):
     assert remote.keys("private") == []
 
 
+def test_what_has_no_known_license_is_not_published(repository, remote):
+    params = repository / "params.yaml"
+    params.write_text(params.read_text().replace("license: CC0", "license: unknown, see https://example.org"))
+    with pytest.raises(ScriptError, match="write in params.yaml under which it may be published"):
+        push("small", public=True, root=repository)
+    assert remote.keys("public") == []
+
+
 def test_pushing_twice_is_no_error(repository):
     assert push("small", public=True, root=repository) == push("small", public=True, root=repository)
 
