@@ -36,8 +36,8 @@ def push(name: str, *, public: bool, root: Path = ROOT) -> list[str]:
     Raises
     ------
     ScriptError
-        Consent is missing or out of place, the license is not known, the artifact is missing or not the recorded one, or the object is not on
-        the remote afterwards.
+        Consent is missing or out of place, the license is not known, the artifact is missing or not the recorded one,
+        or the object is not on the remote afterwards.
     FetchError
         The remote refuses or cannot be reached.
     """
@@ -83,12 +83,12 @@ def _check_consent(definition: Definition, public: bool) -> None:
         raise ScriptError(
             f"{name} is public: pushing it shows it to everyone; say so with: make push DATASET={name} PUBLIC=1"
         )
+    if definition.visibility == "private" and public:
+        raise ScriptError(f"{name} is private and is never pushed to the public remote; use: make push DATASET={name}")
     if public and definition.license.startswith(UNKNOWN_LICENSE):
         raise ScriptError(
             f"{name}: its license is {definition.license!r}; write in params.yaml under which it may be published"
         )
-    if definition.visibility == "private" and public:
-        raise ScriptError(f"{name} is private and is never pushed to the public remote; use: make push DATASET={name}")
 
 
 def _check_recorded(name: str, tar: Path, md5: str) -> None:

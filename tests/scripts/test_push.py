@@ -54,7 +54,7 @@ def test_it_arrives_whole(repository, remote):
 def test_what_has_no_known_license_is_not_published(repository, remote):
     params = repository / "params.yaml"
     params.write_text(params.read_text().replace("license: CC0", "license: unknown, see https://example.org"))
-    with pytest.raises(ScriptError, match="write in params.yaml under which it may be published"):
+    with pytest.raises(ScriptError, match="under which it may be published"):
         push("small", public=True, root=repository)
     assert remote.keys("public") == []
 
