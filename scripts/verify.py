@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import tarfile
-import tempfile
 from pathlib import Path
 from typing import Annotated
 
@@ -20,7 +19,7 @@ from scripts.compare import compare
 from scripts.definition import ROOT, Definition, read_definition, read_stage
 from scripts.errors import ScriptError
 from scripts.files import CHUNK_BYTES, hash_file
-from scripts.scratch import SCRATCH
+from scripts.sandbox import rebuilt
 
 
 def open_artifact(definition: Definition, *, config: str | None = None, folder: Path | None = None) -> LocalArtifact:
@@ -196,21 +195,17 @@ def _check_records(artifact: LocalArtifact, info: Description) -> str:
 
 
 def _check_rebuild(definition: Definition, artifacts: list[LocalArtifact]) -> str:
-    from scripts.build import build
-
-    scratch = definition.root / SCRATCH
-    scratch.mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=scratch, prefix=f"{definition.name}-rebuild-") as folder:
-        build(definition.name, root=definition.root, output=Path(folder))
+    with rebuilt(definition, artifacts[0].manifest) as fresh:
         differences = []
         for config, artifact in zip(definition.tars, artifacts, strict=True):
-            fresh = open_artifact(definition, config=config, folder=Path(folder))
-            differences += compare(artifact, fresh)
-        if not differences and fresh.manifest.raw != artifact.manifest.raw:
+            again = open_artifact(definition, config=config, folder=fresh.folder)
+            differences += compare(artifact, again)
+        if not differences and again.manifest.raw != artifact.manifest.raw:
             differences = [f"{definition.manifest.name} differs"]
+        conditions = fresh.conditions()
     if differences:
         raise ScriptError(
-            f"{definition.name}: a build from its sources differs from the recorded artifact:\n  "
+            f"{definition.name}: a build from its sources ({conditions}) differs from the recorded artifact:\n  "
             + "\n  ".join(differences)
         )
-    return "a build from its sources gives the same bytes"
+    return f"a build from its sources gives the same bytes ({conditions})"

@@ -1,0 +1,278 @@
+"""Building a dataset where nothing of this machine can slip into its bytes.
+
+The build runs on a copy of what the definition is, and of nothing else: its blocks, its folder, the code that builds,
+the parents' artifacts, and the source files, which are found and proved beforehand. It runs without a network, and as
+far as this machine allows at another path, as another user, on a host of another name, with another umask, clock, time
+zone, locale, home and hash seed than the build that is recorded.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import random
+import re
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from loader._fetch.revision import ARTIFACTS
+from loader._manifest import Manifest
+from scripts.definition import ROOT, Definition, read_stage
+from scripts.errors import ScriptError
+from scripts.scratch import scratch_folder
+from scripts.sources import Source, Sources
+
+CODE = ("scripts", "loader")
+RECORDS = ("params.yaml", "dvc.yaml", "dvc.lock")
+NOT_DEFINITION = ("__pycache__", "*.pyc", "README.md")  # what .dvcignore keeps out of a stage's dependencies
+KEPT_VARIABLES = ("PATH", "LD_LIBRARY_PATH", "OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")  # how programs and libraries run
+NETWORK = "network"
+ALWAYS_VARIED = ("path", "umask", "locale", "time zone", "home", "hash seed")
+CLOCK_OFFSET = "-400d"  # in the past: a wait until a moment given by the clock ends too soon, and not in a year
+OTHER_USERS = (65534, 65533)
+TAIL_BYTES = 1 << 16
+NETWORK_ERRORS = re.compile(
+    r"Network is unreachable|Connection refused|name resolution|Name or service not known|NameResolutionError"
+    r"|resolve host|nodename nor servname",
+    re.IGNORECASE,
+)
+
+
+@dataclass(frozen=True)
+class Rebuilt:
+    """A finished build: the folder of its artifacts, and what of the machine was varied, or not and why not."""
+
+    folder: Path
+    varied: tuple[str, ...]
+    same: dict[str, str]
+
+    def conditions(self) -> str:
+        """Say in a line how the build differed from an ordinary one."""
+        others = ", ".join(what for what in self.varied if what != NETWORK)
+        line = f"in a sandbox {'without' if NETWORK in self.varied else 'with the'} network, another {others}"
+        return f"{line}; NOT varied on this machine: {_reasons(self.same)}" if self.same else line
+
+
+@contextmanager
+def rebuilt(definition: Definition, manifest: Manifest) -> Iterator[Rebuilt]:
+    """Build a dataset in a sandbox, and give what came out until the end of the body.
+
+    Parameters
+    ----------
+    definition
+        The dataset.
+    manifest
+        Of its recorded artifact: the sources to hand in.
+
+    Raises
+    ------
+    ScriptError
+        A source is to be had nowhere, another rebuild is under way, the disk is too small, or the build fails.
+    """
+    with scratch_folder(definition.root, f"rebuild-{definition.name}") as scratch:
+        root = scratch / "repository"
+        _copy_definition(definition, root)
+        _copy_inputs(definition, manifest, root)
+        varied, same = _run_build(definition, scratch, root)
+        yield Rebuilt(root / ARTIFACTS, varied, same)
+
+
+def _copy_definition(definition: Definition, root: Path) -> None:
+    ignore = shutil.ignore_patterns(*NOT_DEFINITION)
+    (root / ARTIFACTS).mkdir(parents=True)
+    for package in CODE:
+        shutil.copytree(ROOT / package, root / package, ignore=ignore, copy_function=shutil.copyfile)
+    for name in RECORDS:
+        if (definition.root / name).exists():
+            shutil.copyfile(definition.root / name, root / name)
+    if definition.folder is not None:
+        target = root / definition.folder.relative_to(definition.root)
+        shutil.copytree(definition.folder, target, ignore=ignore, copy_function=shutil.copyfile)
+
+
+def _copy_inputs(definition: Definition, manifest: Manifest, root: Path) -> None:
+    """Copy the proved sources and the parents' artifacts; the originals are out of the build's reach."""
+    sources = Sources(definition)
+    copies = {}
+    for raw in manifest.raw.get("sources", ()):
+        source = Source(**raw)
+        copies[root / "sources" / definition.name / source.filename] = sources.find(source)
+    for dep in read_stage(definition.root / "dvc.yaml", definition.name).get("deps") or ():
+        if str(dep).startswith(f"{ARTIFACTS}/"):
+            copies[root / str(dep)] = definition.root / str(dep)
+    for parent in manifest.raw.get("parents", {}):
+        copies[root / ARTIFACTS / f"{parent}.json"] = definition.root / ARTIFACTS / f"{parent}.json"
+    for path in copies.values():
+        if not path.exists():
+            raise ScriptError(f"{definition.name}: {path} is missing; get it with: make pull DATASET={path.stem}")
+    size, free = sum(path.stat().st_size for path in copies.values()), shutil.disk_usage(root).free
+    if size > free:
+        raise ScriptError(
+            f"{definition.name}: the sandbox needs {size:,} bytes for copies of the sources, {root} has {free:,} left"
+        )
+    for target, path in copies.items():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _clone_file(path, target)
+
+
+def _clone_file(source: Path, target: Path) -> None:
+    """Copy a file, sharing its blocks where the file system can."""
+    with source.open("rb") as reader, target.open("wb") as writer:
+        try:
+            while os.copy_file_range(reader.fileno(), writer.fileno(), 1 << 30):
+                pass
+        except (AttributeError, OSError):  # not on this system, or not between these file systems
+            reader.seek(0)
+            writer.seek(0)
+            shutil.copyfileobj(reader, writer)
+
+
+def _run_build(definition: Definition, scratch: Path, root: Path) -> tuple[tuple[str, ...], dict[str, str]]:
+    name = definition.name
+    environment, same = _environment(scratch)
+    reader, writer = os.pipe()
+    output, child_output = os.openpty() if sys.stderr.isatty() else os.pipe()
+    task = {
+        "command": [sys.executable, "-m", "scripts", "build", name],
+        "cwd": os.fspath(root),
+        "env": environment,
+        "umask": 0o022 if _umask() == 0o077 else 0o077,
+        "uid": next(uid for uid in OTHER_USERS if uid != os.geteuid()),
+        "hostname": "rebuild",
+        "owned": os.fspath(scratch),
+        "readable": [sys.executable, os.__file__],
+        "parent": os.getpid(),
+        "report": writer,
+    }
+    process = subprocess.Popen(
+        [sys.executable, "-I", str(Path(__file__).with_name("isolate.py")), json.dumps(task)],
+        stdin=subprocess.DEVNULL,
+        stdout=child_output,
+        stderr=child_output,
+        pass_fds=[writer],
+        start_new_session=True,  # Ctrl-C reaches this process alone, which then ends all of the others
+    )
+    try:
+        os.close(writer)
+        os.close(child_output)
+        with os.fdopen(reader) as report:
+            refused = json.loads(report.read() or "{}")
+        same = {**refused, **same}
+        possible = (NETWORK, *ALWAYS_VARIED, "user", "host name", "clock")
+        varied = tuple(what for what in possible if what not in same)
+        if same:
+            print(f"{name}: the sandbox cannot vary on this machine: {_reasons(same)}", file=sys.stderr)
+        with os.fdopen(output, "rb", buffering=0) as file:
+            tail = _relay(file, process)
+        if process.wait():
+            raise ScriptError(_failure(name, tail, network=NETWORK in same))
+    finally:
+        _end(process)
+    return varied, same
+
+
+def _environment(scratch: Path) -> tuple[dict[str, str], dict[str, str]]:
+    """Return the build's environment, and what could not be varied by it."""
+    for folder in ("home", "tmp"):
+        (scratch / folder).mkdir()
+    in_c = os.environ.get("LC_ALL") or os.environ.get("LANG") or "C"
+    environment = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ} | {
+        "HOME": os.fspath(scratch / "home"),
+        "TMPDIR": os.fspath(scratch / "tmp"),
+        "USER": "nobody",
+        "LOGNAME": "nobody",
+        "TZ": "<+1345>-13:45" if time.timezone != -(13 * 60 + 45) * 60 else "UTC",
+        "LC_ALL": "C.UTF-8" if in_c in ("C", "POSIX") else "C",
+        "PYTHONHASHSEED": str(random.randrange(1, 1 << 32)),
+        "GIT_CEILING_DIRECTORIES": os.fspath(scratch),  # the repository around it is not its own
+    }
+    clock = _clock(environment)
+    if clock is None:
+        return environment, {"clock": "no libfaketime here that works"}
+    return environment | clock, {}
+
+
+def _clock(environment: dict[str, str]) -> dict[str, str] | None:
+    """Return the variables that show programs another clock, None where there is no way to."""
+    spec = importlib.util.find_spec("libfaketime")
+    packaged = [Path(folder) for folder in (spec.submodule_search_locations or ())] if spec else []
+    places = [*(path for folder in packaged for path in folder.rglob("libfaketime.so.1"))]
+    places += Path("/usr/lib").glob("*/faketime/libfaketime.so.1")
+    for library in places:
+        variables = {
+            "LD_PRELOAD": os.fspath(library),
+            "FAKETIME": CLOCK_OFFSET,
+            "FAKETIME_DONT_FAKE_MONOTONIC": "1",  # or waits and time-outs go wrong
+            "NO_FAKE_STAT": "1",  # or no compiled module fits its source any more
+        }
+        asked = subprocess.run(
+            [sys.executable, "-I", "-S", "-c", "import time; print(time.time())"],
+            env=environment | variables,
+            capture_output=True,
+            text=True,
+        )
+        if re.fullmatch(r"[\d.]+\n", asked.stdout) and not asked.stderr and time.time() - float(asked.stdout) > 86400:
+            return variables
+    return None
+
+
+def _relay(output: BinaryIO, process: subprocess.Popen[bytes]) -> str:
+    """Pass on what the build says, and return the end of it."""
+    tail = b""
+    while True:
+        ended = process.poll() is not None  # asked first, so that what was said last is still read
+        if select.select([output], [], [], 0 if ended else 0.2)[0]:
+            try:
+                data = output.read(1 << 16)
+            except OSError:  # how a terminal without a process behind it ends
+                data = b""
+            if data:
+                sys.stderr.write(data.decode(errors="replace"))
+                sys.stderr.flush()
+                tail = (tail + data)[-TAIL_BYTES:]
+                continue
+            process.wait()
+            return tail.decode(errors="replace")
+        if ended:
+            return tail.decode(errors="replace")
+
+
+def _failure(name: str, tail: str, *, network: bool) -> str:
+    lines = tail.replace("\r\n", "\n").strip().splitlines() or ["it said nothing"]
+    starts = [number for number, line in enumerate(lines) if line.startswith("error: ")]
+    reason = "\n".join(lines[starts[-1] if starts else -1 :]).removeprefix("error: ").removeprefix(f"{name}: ")
+    message = f"{name}: the build in the sandbox failed: {reason}"
+    if not network and NETWORK_ERRORS.search(reason):
+        message += (
+            "\nthe sandbox has no network: a builder gets its files from dl_manager.download, "
+            "and each has its line in checksums.tsv"
+        )
+    return message
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """End every process of the build: by the kernel where it has its own namespace, by its session elsewhere."""
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+def _umask() -> int:
+    """Return this process's umask, which can only be read by setting it."""
+    current = os.umask(0o077)
+    os.umask(current)
+    return current
+
+
+def _reasons(same: dict[str, str]) -> str:
+    return ", ".join(f"{what} ({reason})" for what, reason in same.items())
