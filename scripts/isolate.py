@@ -11,6 +11,7 @@ root still gets the others, and becomes another user for real if that one may re
 from __future__ import annotations
 
 import ctypes
+import errno
 import json
 import os
 import signal
@@ -49,21 +50,18 @@ def _isolate(task: dict[str, Any]) -> dict[str, str]:
     if not sys.platform.startswith("linux"):
         return dict.fromkeys(("network", "user", "host name"), f"{sys.platform} has no namespaces")
     refused: dict[str, str] = {}
-    if reason := _tried(lambda: _enter_user(task["uid"])):
-        refused["user"] = reason
-    else:
+    if not (reason := _tried(lambda: _enter_user(task["uid"]))):
         _enter_user(task["uid"])
+    elif os.geteuid() == 0 and not (reason := _tried(lambda: _become(task))):
+        task["become"] = True
+    if reason:
+        refused["user"] = reason
+    # that of processes last, because the first process of this program after it is the one that the others end with
     for what, flag in (("network", CLONE_NEWNET), ("host name", CLONE_NEWUTS), ("", CLONE_NEWNS), ("", CLONE_NEWPID)):
         try:
             _call("unshare", flag)
         except OSError as error:
-            refused[what] = error.strerror or str(error)
-    if "user" in refused and os.geteuid() == 0:
-        if reason := _tried(lambda: _become(task)):
-            refused["user"] = f"{refused['user']}; user {task['uid']}: {reason}"
-        else:
-            del refused["user"]
-            task["become"] = True
+            refused[what] = _reason(error.errno)
     refused.pop("", None)  # other mounts and other processes change no byte; they only make the end of it cleaner
     return refused
 
@@ -168,7 +166,13 @@ def _tried(action: Callable[[], None]) -> str | None:
             os._exit(255)
         os._exit(0)
     code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-    return os.strerror(code) if code else None
+    return _reason(code) if code else None
+
+
+def _reason(code: int | None) -> str:
+    if code == errno.ENOSPC:
+        return "/proc/sys/user allows no more namespaces"
+    return os.strerror(code or 0)
 
 
 def _call(function: str, *arguments: Any) -> None:
