@@ -1,6 +1,6 @@
 """A program: run a command apart from this machine's network, user, host name and other processes.
 
-Started by `scripts.sandbox` in a process of its own, because namespaces are entered by whole processes and by
+Started by `scripts._verify.sandbox` in a process of its own, because namespaces are entered by whole processes and by
 single-threaded ones only. It reaches for nothing but the standard library.
 
 On Linux it needs no rights: a user namespace maps the caller to another user, who may then have the other namespaces.

@@ -27,10 +27,10 @@ from typing import BinaryIO
 
 from loader._fetch.revision import ARTIFACTS
 from loader._manifest import Manifest
-from scripts.definition import ROOT, Definition, read_stage
+from scripts.definition import ROOT, Definition
 from scripts.errors import ScriptError
 from scripts.scratch import scratch_folder
-from scripts.sources import Source, Sources
+from scripts._sources.sources import Source, Sources
 
 CODE = ("scripts", "loader")
 RECORDS = ("params.yaml", "dvc.yaml", "dvc.lock")
@@ -107,14 +107,12 @@ def _copy_inputs(definition: Definition, manifest: Manifest, root: Path) -> None
     for raw in manifest.raw.get("sources", ()):
         source = Source(**raw)
         copies[root / "sources" / definition.name / source.filename] = sources.find(source)
-    for dep in read_stage(definition.root / "dvc.yaml", definition.name).get("deps") or ():
-        if str(dep).startswith(f"{ARTIFACTS}/"):
-            copies[root / str(dep)] = definition.root / str(dep)
-    for parent in manifest.raw.get("parents", {}):
-        copies[root / ARTIFACTS / f"{parent}.json"] = definition.root / ARTIFACTS / f"{parent}.json"
+    for parent, tars in definition.parents.items():
+        for file in (f"{parent}.json", *tars):
+            copies[root / ARTIFACTS / file] = definition.root / ARTIFACTS / file
     for path in copies.values():
         if not path.exists():
-            raise ScriptError(f"{definition.name}: {path} is missing; get it with: make pull DATASET={path.stem}")
+            raise ScriptError(f"{definition.name}: {path} is missing; bring it with: dvc repro {definition.name}")
     size, free = sum(path.stat().st_size for path in copies.values()), shutil.disk_usage(root).free
     if size > free:
         raise ScriptError(

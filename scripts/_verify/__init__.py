@@ -1,0 +1,1 @@
+"""What `verify` is made of: building in a sandbox, and saying where two artifacts differ."""
