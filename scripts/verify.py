@@ -16,10 +16,10 @@ from loader._index import HEADER_NAME, ROW
 from loader._info import Description, read_description
 from loader._manifest import read_manifest
 from scripts._verify.compare import compare
+from scripts._verify.sandbox import rebuilt
 from scripts.definition import ROOT, Definition, read_definition, read_stage
 from scripts.errors import ScriptError
 from scripts.files import CHUNK_BYTES, hash_file
-from scripts._verify.sandbox import rebuilt
 
 
 def open_artifact(definition: Definition, *, config: str | None = None, folder: Path | None = None) -> LocalArtifact:

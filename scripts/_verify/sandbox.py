@@ -27,10 +27,10 @@ from typing import BinaryIO
 
 from loader._fetch.revision import ARTIFACTS
 from loader._manifest import Manifest
+from scripts._sources.sources import Source, Sources
 from scripts.definition import ROOT, Definition
 from scripts.errors import ScriptError
 from scripts.scratch import scratch_folder
-from scripts._sources.sources import Source, Sources
 
 CODE = ("scripts", "loader")
 RECORDS = ("params.yaml", "dvc.yaml", "dvc.lock")
