@@ -43,8 +43,8 @@ remove: .dataset $(READY) ## take a dataset out of this repository: DATASET=cifa
 build: .dataset $(READY) ## build datasets: DATASET=mnist or DATASET="mnist digit" [OVERWRITE=1]
 	@$(RUN) repro $(DATASET) $(if $(filter 1,$(OVERWRITE)),--overwrite)
 
-verify: .dataset $(READY) ## check an artifact against all records: DATASET=mnist [REBUILD=1]
-	@$(RUN) verify '$(DATASET)' $(if $(filter 1,$(REBUILD)),--rebuild)
+verify: $(if $(filter 1,$(ALL)),,.dataset) $(READY) ## check an artifact against all records: DATASET=mnist or ALL=1 [REBUILD=1]
+	@$(RUN) verify $(if $(filter 1,$(ALL)),--all,'$(DATASET)') $(if $(filter 1,$(REBUILD)),--rebuild)
 
 extract: .dataset $(READY) ## unpack an artifact for TFDS: DATASET=mnist [TO=folder] [OVERWRITE=1]
 	@$(RUN) extract $(DATASET) $(if $(TO),--to '$(TO)') $(if $(filter 1,$(OVERWRITE)),--overwrite)

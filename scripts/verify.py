@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 import tarfile
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from loader import _index, _tfrecord
+from loader import LoaderError, _index, _tfrecord
 from loader._artifact import LocalArtifact
 from loader._errors import IntegrityError
 from loader._index import HEADER_NAME, ROW
 from loader._info import Description, read_description
 from loader._manifest import read_manifest
-from scripts._verify.compare import compare
+from scripts._verify.compare import compare, compare_json
 from scripts._verify.sandbox import rebuilt
-from scripts.definition import ROOT, Definition, read_definition, read_stage
+from scripts.definition import ROOT, Definition, read_definition, read_names, read_stage
 from scripts.errors import ScriptError
 from scripts.files import CHUNK_BYTES, hash_file
 
@@ -75,13 +76,51 @@ def verify(name: str, *, rebuild: bool = False, root: Path = ROOT) -> list[str]:
     return checked
 
 
+def verify_all(*, rebuild: bool = False, root: Path = ROOT) -> None:
+    """Check every dataset, one after the other, whatever is wrong with one of them, and print what was found.
+
+    Raises
+    ------
+    ScriptError
+        Some are not as recorded; the message lists them.
+    """
+    names = read_names(root=root)
+    failed = {}
+    for name in names:
+        try:
+            _report(name, verify(name, rebuild=rebuild, root=root))
+        except (ScriptError, LoaderError, OSError) as error:
+            print(f"{name}: FAILED: {str(error).removeprefix(f'{name}: ')}", file=sys.stderr)
+            failed[name] = str(error).partition("\n")[0].removeprefix(f"{name}: ")
+    if failed:
+        raise ScriptError(
+            f"{len(failed)} of {len(names)} datasets failed:\n"
+            + "\n".join(f"  {name}: {reason}" for name, reason in failed.items())
+        )
+    print(f"all {len(names)} datasets: ok")
+
+
 def command(
-    name: Annotated[str, typer.Argument(help="The dataset.")],
+    name: Annotated[str | None, typer.Argument(help="The dataset.")] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Check every dataset, and tell of all at the end.")] = False,
     rebuild: Annotated[bool, typer.Option("--rebuild", help="Also build it from its sources and compare.")] = False,
 ) -> None:
-    """Check an artifact: size, md5, structure, record index, every record; with --rebuild, against a fresh build."""
-    for line in verify(name, rebuild=rebuild):
-        print(f"{name}: ok: {line}")
+    """Check an artifact: size, md5, structure, record index, every record; with --rebuild, against a fresh build.
+
+    The fresh build runs in a sandbox: without network but for the sources, at another path, as another user, with
+    another host name, umask, clock, time zone, locale, home and hash seed.
+    """
+    if everything == (name is not None):
+        raise ScriptError("name one dataset, or check every one with --all")
+    if name is None:
+        verify_all(rebuild=rebuild)
+    else:
+        _report(name, verify(name, rebuild=rebuild))
+
+
+def _report(name: str, checked: list[str]) -> None:
+    for line in checked:
+        print(f"{name}: ok: {line}", flush=True)
 
 
 def _check_lock(definition: Definition, artifact: LocalArtifact) -> str:
@@ -199,9 +238,10 @@ def _check_rebuild(definition: Definition, artifacts: list[LocalArtifact]) -> st
         differences = []
         for config, artifact in zip(definition.tars, artifacts, strict=True):
             again = open_artifact(definition, config=config, folder=fresh.folder)
-            differences += compare(artifact, again)
+            differences += [f"{config}: {line}" if config else line for line in compare(artifact, again)]
         if not differences and again.manifest.raw != artifact.manifest.raw:
-            differences = [f"{definition.manifest.name} differs"]
+            lines = compare_json(artifact.manifest.raw, again.manifest.raw)
+            differences = [f"{definition.manifest.name} differs", *(f"  {line}" for line in lines)]
         conditions = fresh.conditions()
     if differences:
         raise ScriptError(
