@@ -1,0 +1,38 @@
+"""Another version of a package that would give datasets other bytes is found here, in seconds, and not at their end."""
+
+import copy
+import json
+
+import pytest
+
+from tests.toolchain.measure import ENCODERS, RECORD, build, changes, explain
+
+
+@pytest.fixture(scope="module")
+def recorded():
+    return json.loads(RECORD.read_text())
+
+
+def test_this_environment_gives_the_recorded_bytes(clone, recorded):
+    found = build(clone)
+    assert not changes(recorded, found), explain(recorded, found)
+
+
+def test_every_encoder_that_is_named_is_measured(recorded):
+    assert all(any(name.startswith(start) for name in recorded["features"]) for start in ENCODERS)
+
+
+def test_an_encoder_that_changed_is_named_with_what_it_means(recorded):
+    found = copy.deepcopy(recorded)
+    found["features"]["png_3"]["bytes"] = "0" * 64
+    found["features"]["jpeg_1"] = {"bytes": "0" * 64, "values": "0" * 64}
+    found["files"]["shards"] = "0" * 64
+    found["made with"]["tensorflow"] = "9.9.9"
+    assert changes(recorded, found) == [
+        "feature jpeg_1, encoded by tensorflow's tf.io.encode_jpeg: other values",
+        "feature png_3, encoded by tensorflow's tf.io.encode_png: the same values in other bytes",
+        "shards, made by tensorflow's TFRecord writer, if no record is named besides",
+    ]
+    text = explain(recorded, found)
+    assert f"since they were recorded: tensorflow {recorded['made with']['tensorflow']} -> 9.9.9" in text
+    assert "params.yaml under toolchain" in text

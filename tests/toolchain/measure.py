@@ -1,0 +1,184 @@
+"""What the toolchain makes of a dataset in which every encoder is: a digest of each feature's bytes and values.
+
+The digests are kept in `digests.json`. Where another version of a package gives others, every dataset with such a
+feature will have other bytes, and that is better known before 100 GB are built anew. `python -m tests.toolchain` builds
+the dataset and keeps what it finds.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+import shutil
+import sys
+import zlib
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from scripts.definition import read_yaml
+from tests.conftest import Clone
+from tests.tiny import PARAMS, STAGE
+
+NAME = "canonical"
+BUILDER = Path(__file__).with_name("canonical.py")
+RECORD = Path(__file__).with_name("digests.json")
+# What encodes which feature, by the beginning of its name.
+ENCODERS = {
+    "png": "tensorflow's tf.io.encode_png",
+    "jpeg": "tensorflow's tf.io.encode_jpeg",
+    "video": "tensorflow's tf.io.encode_png, frame by frame",
+    "labeled_image": "tensorflow's tf.io.encode_png",
+    "audio_wav": "pydub, and tensorflow-datasets",
+    "tensor_zlib": "the zlib that Python is linked with",
+    "sequence_dict": "tensorflow-datasets, and tensorflow's tf.io.encode_png",
+    "numpy_random": "numpy's random numbers, for builders that draw some",
+    "python_random": "Python's random numbers, for builders that draw some",
+}
+ELSE = "tensorflow-datasets, through numpy and protobuf"
+FILES = {
+    "dataset_info.json": "tensorflow-datasets and protobuf's JSON",
+    "features.json": "tensorflow-datasets and protobuf's JSON",
+    "keys": "tensorflow-datasets' hash of the keys, which orders the records",
+    "records": "protobuf's serialization, if no feature is named besides",
+    "shards": "tensorflow's TFRecord writer, if no record is named besides",
+}
+
+
+def build(clone: Clone) -> dict[str, Any]:
+    """Build the dataset in a clone by the real commands, with whatever packages there are, and measure it."""
+    folder = clone.root / "datasets/standard" / NAME
+    folder.mkdir(parents=True)
+    shutil.copyfile(BUILDER, folder / f"{NAME}.py")
+    (folder / "checksums.tsv").write_text("")
+    for file, text in (("params.yaml", PARAMS), ("dvc.yaml", STAGE)):
+        with (clone.root / file).open("a") as out:
+            out.write(text.replace("VISIBILITY", "public").replace("tiny", NAME))
+    params = clone.root / "params.yaml"
+    text = params.read_text()
+    for package, version in read_yaml(params)["toolchain"].items():  # measured whatever it is
+        text = text.replace(f"  {package}: {version}\n", f"  {package}: {metadata.version(package)}\n")
+    params.write_text(text)
+    clone.scripts("build", NAME)
+    return measure(clone.root)
+
+
+def measure(root: Path) -> dict[str, Any]:
+    """Return the digests of the dataset that was built in a repository; no values of what only TFDS decodes."""
+    from loader._artifact import LocalArtifact
+    from loader._features.connectors import FeaturesDict, TfdsFeature
+    from loader._features.decode import make_decoder
+    from loader._features.example import Example
+    from loader._index import ROW
+    from loader._info import read_info
+    from loader._manifest import read_manifest
+
+    manifest = read_manifest(root / "artifacts" / f"{NAME}.json")
+    artifact = LocalArtifact(root / "artifacts" / f"{NAME}.tar", manifest, manifest.artifact())
+    info = read_info(artifact.read_file)
+    ours = {name: feature for name, feature in info.features.items() if not isinstance(feature, TfdsFeature)}
+    decode, read = make_decoder(FeaturesDict(ours)), artifact.records().reader()
+    records = [read(row) for row in artifact.rows("train")]
+    fields = [Example.FromString(record).features.feature for record in records]
+    values = [decode(record) for record in records]
+    features = {
+        name: {
+            "bytes": _digest(
+                [
+                    f"{field} {example[field].SerializeToString(deterministic=True).hex()}"
+                    for field in sorted(example)
+                    if field == name or field.startswith(f"{name}/")
+                ]
+                for example in fields
+            ),
+            "values": _digest(_plain(example[name]) for example in values) if name in ours else None,
+        }
+        for name in info.features
+    }
+    rows = artifact.header.rows
+    keys = [row[2].hex() for row in ROW.iter_unpack(artifact.read(rows.offset, rows.size))]
+    shards = [member.sha256 for member in artifact.header.members if ".tfrecord" in member.path]
+    return {
+        "made with": versions(),
+        "features": features,
+        "files": {
+            **{name: _digest([artifact.read_file(name).decode()]) for name in FILES if name.endswith(".json")},
+            "keys": _digest(keys),
+            "records": _digest(record.hex() for record in records),
+            "shards": _digest(shards),
+        },
+    }
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of what may have a say in the bytes."""
+    packages = ("etils", "numpy", "protobuf", "pydub", "tensorflow", "tensorflow-datasets")
+    return {
+        "python": platform.python_version(),
+        "zlib": zlib.ZLIB_RUNTIME_VERSION,
+        **{package: metadata.version(package) for package in packages},
+    }
+
+
+def changes(recorded: dict[str, Any], found: dict[str, Any]) -> list[str]:
+    """Return what changed, a line for each encoder; nothing where the bytes are those recorded."""
+    lines = []
+    for name in sorted({*recorded["features"], *found["features"]}):
+        before, after = recorded["features"].get(name), found["features"].get(name)
+        if before != after:
+            encoder = next((maker for start, maker in ENCODERS.items() if name.startswith(start)), ELSE)
+            lines.append(f"feature {name}, encoded by {encoder}: {_how(before, after)}")
+    for name, maker in FILES.items():
+        if recorded["files"].get(name) != found["files"].get(name):
+            lines.append(f"{name}, made by {maker}")
+    return lines
+
+
+def explain(recorded: dict[str, Any], found: dict[str, Any]) -> str:
+    """Return what changed and what it means, for whoever changed a version."""
+    before, after = recorded["made with"], found["made with"]
+    versions = [f"{name} {before.get(name)} -> {new}" for name, new in after.items() if before.get(name) != new]
+    since = ", ".join(versions) or "no version changed, so it is this machine or our own code"
+    lines = "\n".join(f"  {line}" for line in changes(recorded, found))
+    return f"""this environment gives datasets other bytes than those that are recorded.
+{lines}
+since they were recorded: {since}
+to stay with the recorded bytes, keep the old versions: a bound in pyproject.toml, then make lock.
+to move on: put the new versions into params.yaml under toolchain, which makes DVC build every dataset anew; give each
+dataset whose bytes change a new version; and keep the new digests with: python -m tests.toolchain"""
+
+
+def _how(before: dict[str, str | None] | None, after: dict[str, str | None] | None) -> str:
+    if before is None or after is None:
+        return "only on one side; tests/toolchain/canonical.py was changed"
+    if before["bytes"] == after["bytes"]:
+        return "the same bytes, which the loader decodes to other values"
+    return "the same values in other bytes" if before["values"] == after["values"] else "other values"
+
+
+def _plain(value: Any) -> Any:
+    """A decoded value as JSON: exact, and the same on every machine."""
+    if isinstance(value, dict):
+        return {key: _plain(value[key]) for key in sorted(value)}
+    if isinstance(value, np.ndarray) and value.dtype != object:
+        return [value.dtype.str, list(value.shape), value.tobytes().hex()]
+    if isinstance(value, np.generic):
+        return [value.dtype.str, value.tobytes().hex()]
+    if isinstance(value, bytes):
+        return value.hex()
+    if hasattr(value, "__iter__") and not isinstance(value, str):
+        return [_plain(each) for each in value]
+    return repr(value)
+
+
+def _digest(parts: Any) -> str:
+    return hashlib.sha256(json.dumps(list(parts)).encode()).hexdigest()
+
+
+def keep(found: dict[str, Any]) -> None:
+    """Make what was found what is recorded."""
+    RECORD.write_text(json.dumps(found, indent=1) + "\n")
+    print(f"kept in {RECORD}", file=sys.stderr)
