@@ -97,7 +97,7 @@ def verify_all(*, rebuild: bool = False, root: Path = ROOT) -> None:
             f"{len(failed)} of {len(names)} datasets failed:\n"
             + "\n".join(f"  {name}: {reason}" for name, reason in failed.items())
         )
-    print(f"all {len(names)} datasets: ok")
+    print(f"{len(names)} of {len(names)} datasets: ok")
 
 
 def command(

@@ -1,0 +1,272 @@
+"""A build in the sandbox: what leaks from the machine into the bytes shows, and nothing of it stays behind."""
+
+import hashlib
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections import namedtuple
+from importlib.util import find_spec
+
+import psutil
+import pytest
+
+from loader._artifact import LocalArtifact
+from loader._manifest import Manifest, read_manifest
+from scripts._verify import sandbox
+from scripts._verify.compare import compare
+from scripts._verify.sandbox import rebuilt
+from scripts.definition import read_definition
+from scripts.errors import ScriptError
+from tests.conftest import clean_environment
+from tests.tiny import BUILDER, SOURCE, add_tiny
+
+LEAKS = {
+    "clock": "int(time.time()) // 86400",
+    "user": "os.getuid()",
+    "path": "os.getcwd()",
+    "locale": "locale.setlocale(locale.LC_CTYPE)",
+    "time zone": "time.localtime(0)[:5]",
+    "home": "pathlib.Path.home()",
+    "hash seed": "hash('text')",
+    "umask": "mode()",
+    "host name": "socket.gethostname()",
+    "steady": "1 + 1",
+}
+LEAKY = (
+    BUILDER.replace('"number": np.float32', '"leaks": {name: tfds.features.Text() for name in LEAKS}')
+    .replace('"number": number / 3', '"leaks": {name: str(eval(code)) for name, code in LEAKS.items()}')
+    .replace("import json\n", "import json, locale, os, pathlib, socket, tempfile, time\n", 1)
+    .replace(
+        "class Tiny",
+        f"LEAKS = {LEAKS!r}\n\n\n"
+        "def mode():\n"
+        "    path = pathlib.Path(tempfile.mkdtemp()) / 'file'\n"
+        "    path.touch()\n"
+        "    return oct(path.stat().st_mode)\n\n\nclass Tiny",
+    )
+)
+RECORDED_SOURCE = {
+    "url": "http://127.0.0.1:9/tiny.json",
+    "filename": "tiny.json",
+    "size": len(SOURCE),
+    "sha256": hashlib.sha256(SOURCE).hexdigest(),
+}
+MANIFEST = Manifest("tiny.json", "tiny", "1.0.0", None, (), {"sources": [RECORDED_SOURCE]})
+
+
+def may_unshare():
+    return (
+        shutil.which("unshare") and not subprocess.run(["unshare", "-Unrupf", "true"], capture_output=True).returncode
+    )
+
+
+isolates = pytest.mark.skipif(not may_unshare(), reason="this machine refuses namespaces")
+
+
+def scratch(clone):
+    return sorted(path.name for path in (clone.root / ".scratch").iterdir())
+
+
+def definition(clone):
+    return read_definition("tiny", root=clone.root)
+
+
+def artifact(folder):
+    manifest = read_manifest(folder / "tiny.json")
+    return LocalArtifact(folder / "tiny.tar", manifest, manifest.artifact())
+
+
+@pytest.fixture
+def tiny(clone):
+    add_tiny(clone.root)
+    return clone
+
+
+def test_each_thing_of_the_machine_that_reaches_the_bytes_is_named_by_its_feature(clone):
+    add_tiny(clone.root, builder=LEAKY)
+    clone.scripts("build", "tiny", env={"USER": "somebody", "TZ": "UTC", "LC_ALL": "C.UTF-8"})
+    recorded = artifact(clone.root / "artifacts")
+    with rebuilt(definition(clone), recorded.manifest) as fresh:
+        lines = compare(recorded, artifact(fresh.folder))
+    said = "\n".join(lines)
+    named = {name for name in LEAKS if f"leaks/{name} (" in said}
+    assert named == set(fresh.varied) & set(LEAKS), said
+    assert named | set(fresh.same) >= set(LEAKS) - {"steady"}
+    assert "split train: 200 of 200 records differ" in said
+    assert "leaks/steady" not in said
+    assert "image" not in said
+    assert scratch(clone) == ["build-tiny.lock", "rebuild-tiny.lock"]
+
+
+@isolates
+def test_a_builder_that_reaches_for_the_network_fails_with_a_sentence_that_says_so(clone):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        call = f"socket.create_connection(('127.0.0.1', {server.getsockname()[1]}))"
+        builder = BUILDER.replace("import json", "import json, socket", 1)
+        add_tiny(clone.root, builder=builder.replace("words = json", f"{call}\n        words = json"))
+        with pytest.raises(ScriptError) as raised, rebuilt(definition(clone), MANIFEST):
+            pass
+    message = str(raised.value)
+    assert message.startswith(
+        "tiny: the build in the sandbox failed: its builder failed: datasets/standard/tiny/tiny.py:"
+    )
+    assert "the sandbox has no network: a builder gets its files from dl_manager.download" in message
+
+
+@isolates
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+def test_a_verify_that_is_killed_takes_its_build_along_and_disturbs_no_other(clone, number, capfd):
+    started = clone.root / "started"
+    wait = f"open({os.fspath(started)!r}, 'w').close(); time.sleep(600)\n        words = json"
+    builder = BUILDER.replace("import json", "import json, time", 1)
+    add_tiny(clone.root, builder=builder.replace("words = json", wait))
+    code = (
+        "from pathlib import Path\n"
+        "from tests.scripts.test_sandbox import MANIFEST, rebuilt, read_definition\n"
+        "with rebuilt(read_definition('tiny', root=Path.cwd()), MANIFEST):\n"
+        "    pass"
+    )
+    verify = subprocess.Popen(
+        [sys.executable, "-c", code], cwd=clone.root, env=clean_environment(), stderr=subprocess.DEVNULL
+    )
+    for _ in range(300):
+        if started.exists() or verify.poll() is not None:
+            break
+        time.sleep(0.1)
+    assert started.exists()
+    children = psutil.Process(verify.pid).children(recursive=True)
+    assert len(children) >= 3  # what isolates, what reaps, what builds
+    verify.send_signal(number)
+    assert verify.wait(10)
+    assert psutil.wait_procs(children, timeout=10)[1] == []
+    if number == signal.SIGINT:
+        assert scratch(clone) == ["rebuild-tiny.lock"]
+        return
+    (clone.root / "datasets/standard/tiny/tiny.py").write_text(BUILDER)
+    with rebuilt(definition(clone), MANIFEST) as fresh:
+        assert artifact(fresh.folder).header.splits == {"train": 200, "test": 30}
+        # a machine that allows all of it
+        assert fresh.same == ({} if find_spec("libfaketime") else {"clock": "no libfaketime here that works"})
+        assert fresh.conditions().startswith("in a sandbox without network, another path, umask, ")
+    assert "tiny: building 1.0.0" in capfd.readouterr().err
+    assert scratch(clone) == ["rebuild-tiny.lock"]
+
+
+@isolates
+def test_where_namespaces_are_refused_the_build_runs_all_the_same_and_says_so(tiny):
+    code = (
+        "from tests.scripts.test_sandbox import MANIFEST, rebuilt, read_definition\n"
+        "from pathlib import Path\nwith rebuilt(read_definition('tiny', root=Path.cwd()), MANIFEST) as fresh:\n"
+        "    print(fresh.conditions())"
+    )
+    forbid = "for kind in user net uts pid mnt; do echo 0 > /proc/sys/user/max_${kind}_namespaces; done"
+    done = tiny.run("unshare", "-Ur", "sh", "-c", f'{forbid}; exec "$0" -c "$1"', sys.executable, code)
+    assert "in a sandbox with the network, another path, umask, locale, time zone, home, hash seed" in done.stdout
+    assert "NOT varied on this machine: user (" in done.stdout
+    for what in ("network", "host name"):
+        assert f"{what} (/proc/sys/user allows no more namespaces)" in done.stdout
+    assert "tiny: the sandbox cannot vary on this machine: user (" in done.stderr
+
+
+class PreparedError(Exception):
+    """Raised where the build would begin."""
+
+
+@pytest.fixture
+def unbuilt(tiny, monkeypatch):
+    """A clone, and a function that prepares a sandbox and returns the files that are in it."""
+
+    def stop(definition, scratch, root):
+        files = (path for path in root.rglob("*") if path.is_file())
+        raise PreparedError({path.relative_to(root).as_posix(): path.read_bytes() for path in files})
+
+    monkeypatch.setattr(sandbox, "_run_build", stop)
+
+    def prepare(manifest=MANIFEST):
+        with pytest.raises(PreparedError) as raised, rebuilt(definition(tiny), manifest):
+            pass
+        return raised.value.args[0]
+
+    prepare.root = tiny.root
+    return prepare
+
+
+def test_the_sandbox_holds_the_definition_and_the_proved_sources_and_nothing_else(unbuilt):
+    folder = unbuilt.root / "datasets/standard/tiny"
+    (folder / "README.md").write_text("What does not change the dataset must not change it here.")
+    (unbuilt.root / "secret.txt").write_text("")
+    (unbuilt.root / "sources/tiny/other.json").write_text("")
+    found = unbuilt()
+    code = {path for path in found if path.startswith(("scripts/", "loader/"))}
+    assert {"scripts/build.py", "loader/__init__.py"} <= code
+    assert found.keys() - code == {
+        "params.yaml",
+        "dvc.yaml",
+        "dvc.lock",
+        "datasets/standard/tiny/tiny.py",
+        "datasets/standard/tiny/checksums.tsv",
+        "sources/tiny/tiny.json",
+    }
+    assert found["sources/tiny/tiny.json"] == SOURCE
+
+
+def test_a_source_that_is_nowhere_is_an_error_before_anything_is_built(unbuilt, monkeypatch):
+    monkeypatch.setenv("DATASETS_MIRROR", "")
+    (unbuilt.root / "sources/tiny/tiny.json").write_bytes(SOURCE[:-1])
+    with (
+        pytest.raises(ScriptError, match=r"no door has the source file tiny\.json"),
+        rebuilt(read_definition("tiny", root=unbuilt.root), MANIFEST),
+    ):
+        pass
+
+
+def test_a_disk_that_is_too_small_is_an_error_before_anything_is_copied(unbuilt, monkeypatch):
+    usage = namedtuple("usage", "free")
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: usage(len(SOURCE) - 1))
+    with (
+        pytest.raises(ScriptError, match=rf"tiny: the sandbox needs {len(SOURCE)} bytes for copies of the sources"),
+        rebuilt(read_definition("tiny", root=unbuilt.root), MANIFEST),
+    ):
+        pass
+
+
+def test_a_derived_dataset_takes_its_parents_along(unbuilt):
+    dvc_yaml = unbuilt.root / "dvc.yaml"
+    dep = "      - datasets/standard/tiny\n"
+    dvc_yaml.write_text(dvc_yaml.read_text().replace(dep, f"{dep}      - artifacts/mnist.tar\n"))
+    with (
+        pytest.raises(ScriptError, match=r"tiny: .*/artifacts/mnist\.tar is missing; bring it with: dvc repro tiny"),
+        rebuilt(read_definition("tiny", root=unbuilt.root), MANIFEST),
+    ):
+        pass
+    (unbuilt.root / "artifacts/mnist.tar").write_bytes(b"a tar")
+    found = unbuilt()
+    assert found["artifacts/mnist.tar"] == b"a tar"
+    assert json.loads(found["artifacts/mnist.json"])["name"] == "mnist"
+
+
+@pytest.mark.parametrize(
+    ("output", "message"),
+    [
+        ("", "tiny: the build in the sandbox failed: it said nothing"),
+        ("tiny: building\r\nerror: tiny: its builder failed: x\r\n", "failed: its builder failed: x"),
+        (
+            "error: first\nerror: tiny: no door has the file:\n  door: closed\n",
+            "failed: no door has the file:\n  door: closed",
+        ),
+        ("Killed\n", "failed: Killed"),
+    ],
+)
+def test_of_what_a_build_says_the_last_error_is_what_failed(output, message):
+    assert sandbox._failure("tiny", output, network=False).endswith(message)
+
+
+@pytest.mark.parametrize("network", [True, False])
+def test_no_network_is_blamed_where_there_was_one(network):
+    message = sandbox._failure("tiny", "error: OSError: [Errno 101] Network is unreachable", network=network)
+    assert ("the sandbox has no network" in message) is not network
