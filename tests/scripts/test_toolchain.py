@@ -18,6 +18,22 @@ def test_this_environment_gives_the_recorded_bytes(clone, recorded):
     assert not changes(recorded, found), explain(recorded, found)
 
 
+def test_another_encoder_is_found_and_named(clone, recorded, tmp_path, monkeypatch):
+    """Python linked with another zlib, or one that compresses less."""
+    code = "import functools, zlib\nzlib.compress = functools.partial(zlib.compress, level=1)\n"
+    (tmp_path / "sitecustomize.py").write_text(code)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    found = build(clone)
+    assert changes(recorded, found) == [
+        "feature tensor_zlib, encoded by the zlib that Python is linked with: the same values in other bytes",
+        "dataset_info.json, made by tensorflow-datasets and protobuf's JSON",  # it counts bytes
+        "records, made by protobuf's serialization, if no feature is named besides",
+        "shards, made by tensorflow's TFRecord writer, if no record is named besides",
+    ]
+    text = explain(recorded, found)
+    assert "no version changed, so it is this machine or our own code" in text
+
+
 def test_every_encoder_that_is_named_is_measured(recorded):
     assert all(any(name.startswith(start) for name in recorded["features"]) for start in ENCODERS)
 
