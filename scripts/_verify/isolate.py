@@ -1,4 +1,4 @@
-"""A program: run a command apart from this machine's network, user, host name and other processes.
+"""A program: run a command apart from this machine's network, files, user, host name and other processes.
 
 Started by `scripts._verify.sandbox` in a process of its own, because namespaces are entered by whole processes and by
 single-threaded ones only. It reaches for nothing but the standard library.
@@ -31,7 +31,7 @@ CLONE_NEWNS, CLONE_NEWUTS, CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET = (
     0x40000000,
 )
 PR_SET_PDEATHSIG = 1
-MS_REC, MS_PRIVATE = 0x4000, 0x40000
+MS_BIND, MS_REC, MS_PRIVATE = 0x1000, 0x4000, 0x40000
 SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP = 0x8913, 0x8914, 0x1
 
 
@@ -40,6 +40,7 @@ def main() -> None:
     task = json.loads(sys.argv[1])
     _die_with_parent(task["parent"])
     refused = _isolate(task)
+    _die_with_parent(task["parent"])  # once more: a process that becomes another user forgets it
     with os.fdopen(task["report"], "w") as report:
         json.dump(refused, report)
     _exit_as(_fork(lambda: _init(task, refused)))
@@ -48,22 +49,39 @@ def main() -> None:
 def _isolate(task: dict[str, Any]) -> dict[str, str]:
     """Enter the namespaces; what is refused comes back with the reason."""
     if not sys.platform.startswith("linux"):
-        return dict.fromkeys(("network", "user", "host name"), f"{sys.platform} has no namespaces")
+        return dict.fromkeys(("network", "files", "user", "host name"), f"{sys.platform} has no namespaces")
     refused: dict[str, str] = {}
-    if not (reason := _tried(lambda: _enter_user(task["uid"]))):
-        _enter_user(task["uid"])
-    elif os.geteuid() == 0 and not (reason := _tried(lambda: _become(task))):
-        task["become"] = True
-    if reason:
+    if reason := _tried(lambda: _enter_user(task["uid"])):
         refused["user"] = reason
-    # that of processes last, because the first process of this program after it is the one that the others end with
-    for what, flag in (("network", CLONE_NEWNET), ("host name", CLONE_NEWUTS), ("", CLONE_NEWNS), ("", CLONE_NEWPID)):
-        try:
-            _call("unshare", flag)
-        except OSError as error:
-            refused[what] = _reason(error.errno)
-    refused.pop("", None)  # other mounts and other processes change no byte; they only make the end of it cleaner
+    else:
+        _enter_user(task["uid"])
+    for what, flag in (("network", CLONE_NEWNET), ("host name", CLONE_NEWUTS), ("files", CLONE_NEWNS)):
+        if reason := _refusal(flag):
+            refused[what] = reason
+    if "files" not in refused:
+        task["mounts"] = True  # its own: mounting anywhere else would change this machine
+        if reason := _tried(lambda: _hide_anew(task)):
+            refused["files"] = reason
+        else:
+            _hide(task["hidden"], task["kept"])
+    if "user" in refused and os.geteuid() == 0:
+        if reason := _tried(lambda: _become(task)):
+            refused["user"] = f"{refused['user']}; as user {task['uid']}: {reason}"
+        else:
+            del refused["user"]
+            task["become"] = True
+    # last, because the first process after it is the one that the others end with; without it they end nearly as well
+    _refusal(CLONE_NEWPID)
     return refused
+
+
+def _refusal(flag: int) -> str | None:
+    """Enter a namespace, and return why it was refused, None where it was not."""
+    try:
+        _call("unshare", flag)
+    except OSError as error:
+        return _reason(error.errno)
+    return None
 
 
 def _init(task: dict[str, Any], refused: dict[str, str]) -> None:
@@ -74,14 +92,15 @@ def _init(task: dict[str, Any], refused: dict[str, str]) -> None:
             _raise_loopback()
         if "host name" not in refused:
             socket.sethostname(task["hostname"])
-        _mount_proc()
+        if task.get("mounts"):
+            _mount_proc()
     _exit_as(_fork(lambda: _run(task)))
 
 
 def _run(task: dict[str, Any]) -> None:
-    _die_with_parent()
     if task.get("become"):
         _become(task)
+    _die_with_parent()  # not before, another user's process would forget it
     os.umask(task["umask"])
     os.chdir(task["cwd"])
     os.execve(task["command"][0], task["command"], task["env"])
@@ -94,6 +113,33 @@ def _enter_user(uid: int) -> None:
     Path("/proc/self/setgroups").write_text("deny")
     Path("/proc/self/uid_map").write_text(f"{uid} {outside_uid} 1")
     Path("/proc/self/gid_map").write_text(f"{uid} {outside_gid} 1")
+
+
+def _hide_anew(task: dict[str, Any]) -> None:
+    """Hide what is to be hidden where nobody else sees it, and look whether the command is still there."""
+    _call("unshare", CLONE_NEWNS)
+    _hide(task["hidden"], task["kept"])
+    for path in (task["command"][0], task["cwd"]):
+        Path(path).stat()
+
+
+def _hide(hidden: list[str], kept: list[str]) -> None:
+    """Lay empty folders over those that are `hidden`, but for what is to be `kept` in them."""
+    os.umask(0o022)
+    _call("mount", b"none", b"/", None, MS_REC | MS_PRIVATE, None)
+    opened = {path: os.open(path, os.O_PATH) for path in kept}
+    for path in hidden:
+        _call("mount", b"none", os.fsencode(path), b"tmpfs", 0, b"mode=755")
+    for path, descriptor in opened.items():
+        if not any(Path(path).is_relative_to(folder) for folder in hidden):
+            continue
+        if Path(f"/proc/self/fd/{descriptor}").is_dir():
+            Path(path).mkdir(parents=True, exist_ok=True)
+        else:
+            Path(path).parent.mkdir(parents=True, exist_ok=True)
+            Path(path).touch()
+        _call("mount", os.fsencode(f"/proc/self/fd/{descriptor}"), os.fsencode(path), None, MS_BIND | MS_REC, None)
+        os.close(descriptor)
 
 
 def _become(task: dict[str, Any]) -> None:
@@ -123,7 +169,7 @@ def _raise_loopback() -> None:
 def _mount_proc() -> None:
     """Show the processes in here under /proc, not those outside; containers often refuse, and it is no loss."""
     try:
-        _call("mount", b"none", b"/", None, MS_REC | MS_PRIVATE, None)
+        _call("mount", b"none", b"/", None, MS_REC | MS_PRIVATE, None)  # of use for nobody outside
         _call("mount", b"proc", b"/proc", b"proc", 0, None)
     except OSError:
         pass

@@ -1,9 +1,9 @@
 """Building a dataset where nothing of this machine can slip into its bytes.
 
 The build runs on a copy of what the definition is, and of nothing else: its blocks, its folder, the code that builds,
-the parents' artifacts, and the source files, which are found and proved beforehand. It runs without a network, and as
-far as this machine allows at another path, as another user, on a host of another name, with another umask, clock, time
-zone, locale, home and hash seed than the build that is recorded.
+the parents' artifacts, and the source files, which are found and proved beforehand. As far as this machine allows,
+it has no network, sees nothing else of the repository and of the home, and runs at another path, as another user, on a
+host of another name, with another umask, clock, time zone, locale, home and hash seed than the build that is recorded.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import pwd
 import random
 import re
 import select
@@ -36,7 +37,7 @@ CODE = ("scripts", "loader")
 RECORDS = ("params.yaml", "dvc.yaml", "dvc.lock")
 NOT_DEFINITION = ("__pycache__", "*.pyc", "README.md")  # what .dvcignore keeps out of a stage's dependencies
 KEPT_VARIABLES = ("PATH", "LD_LIBRARY_PATH", "OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")  # how programs and libraries run
-NETWORK = "network"
+HIDDEN = {"network": "network", "files": "the other files of repository and home"}
 ALWAYS_VARIED = ("path", "umask", "locale", "time zone", "home", "hash seed")
 CLOCK_OFFSET = "-400d"  # in the past: a wait until a moment given by the clock ends too soon, and not in a year
 OTHER_USERS = (65534, 65533)
@@ -58,8 +59,9 @@ class Rebuilt:
 
     def conditions(self) -> str:
         """Say in a line how the build differed from an ordinary one."""
-        others = ", ".join(what for what in self.varied if what != NETWORK)
-        line = f"in a sandbox {'without' if NETWORK in self.varied else 'with the'} network, another {others}"
+        without = "".join(f" without {what}," for name, what in HIDDEN.items() if name in self.varied)
+        others = ", ".join(what for what in self.varied if what not in HIDDEN)
+        line = f"in a sandbox{without} with another {others}"
         return f"{line}; NOT varied on this machine: {_reasons(self.same)}" if self.same else line
 
 
@@ -138,6 +140,7 @@ def _clone_file(source: Path, target: Path) -> None:
 def _run_build(definition: Definition, scratch: Path, root: Path) -> tuple[tuple[str, ...], dict[str, str]]:
     name = definition.name
     environment, same = _environment(scratch)
+    preloaded = [environment["LD_PRELOAD"]] if "LD_PRELOAD" in environment else []
     reader, writer = os.pipe()
     output, child_output = os.openpty() if sys.stderr.isatty() else os.pipe()
     task = {
@@ -147,6 +150,8 @@ def _run_build(definition: Definition, scratch: Path, root: Path) -> tuple[tuple
         "umask": 0o022 if _umask() == 0o077 else 0o077,
         "uid": next(uid for uid in OTHER_USERS if uid != os.geteuid()),
         "hostname": "rebuild",
+        "hidden": _hidden(definition.root),
+        "kept": list(dict.fromkeys([os.fspath(scratch), sys.prefix, sys.base_prefix, *preloaded])),
         "owned": os.fspath(scratch),
         "readable": [sys.executable, os.__file__],
         "parent": os.getpid(),
@@ -166,17 +171,27 @@ def _run_build(definition: Definition, scratch: Path, root: Path) -> tuple[tuple
         with os.fdopen(reader) as report:
             refused = json.loads(report.read() or "{}")
         same = {**refused, **same}
-        possible = (NETWORK, *ALWAYS_VARIED, "user", "host name", "clock")
+        possible = (*HIDDEN, *ALWAYS_VARIED, "user", "host name", "clock")
         varied = tuple(what for what in possible if what not in same)
         if same:
             print(f"{name}: the sandbox cannot vary on this machine: {_reasons(same)}", file=sys.stderr)
         with os.fdopen(output, "rb", buffering=0) as file:
             tail = _relay(file, process)
         if process.wait():
-            raise ScriptError(_failure(name, tail, network=NETWORK in same))
+            raise ScriptError(_failure(name, tail, network="network" in same))
     finally:
         _end(process)
     return varied, same
+
+
+def _hidden(root: Path) -> list[str]:
+    """The folders whose other files the build must not see: what it needs of them would not be in the definition."""
+    folders = [root]
+    with suppress(KeyError):  # a user without a name
+        folders.append(Path(pwd.getpwuid(os.geteuid()).pw_dir).resolve())
+    folders = [folder for folder in folders if folder.is_dir() and folder != folder.parent]
+    inner = {folder for folder in folders for other in folders if other in folder.parents}
+    return [os.fspath(folder) for folder in dict.fromkeys(folders) if folder not in inner]
 
 
 def _environment(scratch: Path) -> tuple[dict[str, str], dict[str, str]]:

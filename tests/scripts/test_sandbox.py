@@ -35,6 +35,7 @@ LEAKS = {
     "hash seed": "hash('text')",
     "umask": "mode()",
     "host name": "socket.gethostname()",
+    "files": "os.listdir(REPOSITORY)",
     "steady": "1 + 1",
 }
 LEAKY = (
@@ -43,7 +44,7 @@ LEAKY = (
     .replace("import json\n", "import json, locale, os, pathlib, socket, tempfile, time\n", 1)
     .replace(
         "class Tiny",
-        f"LEAKS = {LEAKS!r}\n\n\n"
+        f"REPOSITORY = 'PLACE'\nLEAKS = {LEAKS!r}\n\n\n"
         "def mode():\n"
         "    path = pathlib.Path(tempfile.mkdtemp()) / 'file'\n"
         "    path.touch()\n"
@@ -88,7 +89,7 @@ def tiny(clone):
 
 
 def test_each_thing_of_the_machine_that_reaches_the_bytes_is_named_by_its_feature(clone):
-    add_tiny(clone.root, builder=LEAKY)
+    add_tiny(clone.root, builder=LEAKY.replace("PLACE", os.fspath(clone.root)))
     clone.scripts("build", "tiny", env={"USER": "somebody", "TZ": "UTC", "LC_ALL": "C.UTF-8"})
     recorded = artifact(clone.root / "artifacts")
     with rebuilt(definition(clone), recorded.manifest) as fresh:
@@ -120,8 +121,8 @@ def test_a_builder_that_reaches_for_the_network_fails_with_a_sentence_that_says_
 
 @isolates
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
-def test_a_verify_that_is_killed_takes_its_build_along_and_disturbs_no_other(clone, number, capfd):
-    started = clone.root / "started"
+def test_a_verify_that_is_killed_takes_its_build_along_and_disturbs_no_other(clone, number, capfd, tmp_path):
+    started = tmp_path / "started"
     wait = f"open({os.fspath(started)!r}, 'w').close(); time.sleep(600)\n        words = json"
     builder = BUILDER.replace("import json", "import json, time", 1)
     add_tiny(clone.root, builder=builder.replace("words = json", wait))
@@ -152,7 +153,7 @@ def test_a_verify_that_is_killed_takes_its_build_along_and_disturbs_no_other(clo
         assert artifact(fresh.folder).header.splits == {"train": 200, "test": 30}
         # a machine that allows all of it
         assert fresh.same == ({} if find_spec("libfaketime") else {"clock": "no libfaketime here that works"})
-        assert fresh.conditions().startswith("in a sandbox without network, another path, umask, ")
+        assert fresh.conditions().startswith("in a sandbox without network, without the other files of")
     assert "tiny: building 1.0.0" in capfd.readouterr().err
     assert scratch(clone) == ["rebuild-tiny.lock"]
 
@@ -166,9 +167,9 @@ def test_where_namespaces_are_refused_the_build_runs_all_the_same_and_says_so(ti
     )
     forbid = "for kind in user net uts pid mnt; do echo 0 > /proc/sys/user/max_${kind}_namespaces; done"
     done = tiny.run("unshare", "-Ur", "sh", "-c", f'{forbid}; exec "$0" -c "$1"', sys.executable, code)
-    assert "in a sandbox with the network, another path, umask, locale, time zone, home, hash seed" in done.stdout
+    assert "in a sandbox with another path, umask, locale, time zone, home, hash seed" in done.stdout
     assert "NOT varied on this machine: user (" in done.stdout
-    for what in ("network", "host name"):
+    for what in ("network", "files", "host name"):
         assert f"{what} (/proc/sys/user allows no more namespaces)" in done.stdout
     assert "tiny: the sandbox cannot vary on this machine: user (" in done.stderr
 
