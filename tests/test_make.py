@@ -36,6 +36,10 @@ def test_the_whole_path(tiny):
     assert "didn't change" in make(tiny, "build", "DATASET=tiny")
     assert "Running stage 'tiny'" in make(tiny, "build", "DATASET=tiny", "OVERWRITE=1")
     assert "a build from its sources gives the same bytes" in make(tiny, "verify", "DATASET=tiny", "REBUILD=1")
+    everything = make(tiny, "verify", "ALL=1", check=False)  # of the others, the clone has no artifacts
+    assert "tiny: ok: dvc.lock and manifest record" in everything
+    assert "mnist: FAILED: " in everything
+    assert re.search(r"error: (\d+) of (\d+) datasets failed:\n", everything)
     assert "PUBLIC=1" in make(tiny, "push", "DATASET=tiny", check=False)
     assert "PUBLIC=1" in make(tiny, "push", "DATASET=tiny", "PUBLIC=0", check=False)
     inherited = tiny.run("make", "push", "DATASET=tiny", check=False, env={"PUBLIC": "1"})
@@ -57,9 +61,10 @@ def test_a_changed_definition_changes_the_artifact_and_a_verify_says_what(tiny):
     builder = tiny.root / "datasets/standard/tiny/tiny.py"
     builder.write_text(builder.read_text().replace("number % 2", "(number + (number == 7)) % 2"))
     text = make(tiny, "verify", "DATASET=tiny", "REBUILD=1", check=False)
-    assert "error: tiny: a build from its sources differs from the recorded artifact" in text
-    assert "split train: 1 of 200 records differ" in text
-    assert "differs in label np.int64(1) and np.int64(0)" in text
+    assert "error: tiny: a build from its sources (in a sandbox " in text
+    assert ") differs from the recorded artifact:\n" in text
+    assert "split train: 1 of 200 records differ, in label (1)" in text
+    assert ": label 1 and 0\n" in text
     assert "Running stage 'tiny'" in make(tiny, "build", "DATASET=tiny")
     make(tiny, "verify", "DATASET=tiny", "REBUILD=1")
 
