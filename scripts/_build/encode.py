@@ -292,4 +292,5 @@ def _encode_png(image: np.ndarray) -> Any:
     """What `tf.image.encode_png` does with one image, without the third of its time that goes into Python."""
     import tensorflow as tf
 
-    return tf.raw_ops.EncodePng(image=image, compression=-1)
+    # as a tensor, since of an array the raw operation takes the lower 8 bits of 16
+    return tf.raw_ops.EncodePng(image=tf.constant(image), compression=-1)

@@ -30,7 +30,7 @@ def _picture(number, *shape, dtype=np.uint8):
     rows, columns, channels = np.indices(shape)
     smooth = rows * 5 + columns * 3 + channels * 40 + number * 7
     noise = _numbers(number, *shape, dtype=np.uint8).astype(np.int64) % 9
-    return (smooth + noise).astype(dtype) * np.array(257 if dtype == np.uint16 else 1, dtype)
+    return (smooth + noise).astype(dtype) * np.array(251 if dtype == np.uint16 else 1, dtype)
 
 
 def _wav(number):
