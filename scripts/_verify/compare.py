@@ -21,7 +21,8 @@ from scripts._verify.values import brief, differences
 
 MOST_MEMBERS = 3  # shards that are named one by one
 MOST_LINES = 16  # of a metadata file's difference
-MOST_FEATURES = 8  # that are named in a line
+MOST_NAMES = 30  # of features that are listed
+MOST_VALUES = 8  # of a record's features that are shown
 MOST_RECORDS = 3  # of a split that are named one by one
 MOST_EXAMPLES = 200  # of a split that are decoded, to say which features differ
 MOST_TEXT = 1 << 20  # bytes of a metadata file that is shown
@@ -138,10 +139,9 @@ def _compare_split(left: _Side, right: _Side, split: str) -> Iterator[str]:
         features.update(found.keys())
         if len(named) < MOST_RECORDS:
             also = f" ({numbers[1]:,} in the fresh build)" if numbers[0] != numbers[1] else ""
-            named.append(
-                f"  record {numbers[0]:,}{also}: {_few([f'{name} {how}' for name, how in found.items()], '; ')}"
-            )
-    counts = _few([f"{name} ({count})" for name, count in features.most_common()], ", ")
+            values = _few([f"{name} {how}" for name, how in found.items()], MOST_VALUES, "; ")
+            named.append(f"  record {numbers[0]:,}{also}: {values}")
+    counts = _few([f"{name} ({count})" for name, count in features.most_common()], MOST_NAMES, ", ")
     looked = f" of the first {MOST_EXAMPLES}" if len(differing) > MOST_EXAMPLES else ""
     yield f"split {split}: {len(differing):,} of {len(ours):,} records differ, in {counts}{looked}"
     yield from named
@@ -200,11 +200,11 @@ def _compare_fields(ours: bytes, theirs: bytes) -> Iterator[tuple[str, str]]:
 
 def _shown(side: _Side, record: bytes) -> str:
     try:
-        return _few([f"{name} {brief(value)}" for name, value in side.decode(record).items()], ", ")
+        return _few([f"{name} {brief(value)}" for name, value in side.decode(record).items()], MOST_VALUES, ", ")
     except LoaderError:
         return f"{len(record):,} bytes"
 
 
-def _few(features: list[str], between: str) -> str:
-    more = len(features) - MOST_FEATURES
-    return between.join([*features[:MOST_FEATURES], *([f"and {more:,} more"] if more > 0 else [])])
+def _few(features: list[str], most: int, between: str) -> str:
+    more = len(features) - most
+    return between.join([*features[:most], *([f"and {more:,} more"] if more > 0 else [])])
