@@ -15,6 +15,8 @@ from scripts.errors import ScriptError
 if TYPE_CHECKING:
     import tensorflow_datasets as tfds
 
+MESSAGE_CHARACTERS = 500
+
 
 def make_builder(
     definition: Definition, *, data_dir: Path, config: str | None = None
@@ -117,6 +119,8 @@ def _import_builder(definition: Definition) -> Any:
 def where(error: BaseException, definition: Definition) -> str:
     """Return the error in one line, with the deepest place in the dataset's own code that it came through."""
     message = " ".join(f"{type(error).__name__}: {error}".split())
+    if len(message) > MESSAGE_CHARACTERS:  # TFDS puts whole examples into its messages
+        message = f"{message[: MESSAGE_CHARACTERS // 2]} [...] {message[-MESSAGE_CHARACTERS // 2 :]}"
     folder = definition.folder
     if folder is not None:
         for frame in reversed(traceback.extract_tb(error.__traceback__)):
