@@ -64,7 +64,7 @@ class Registry:
         for program in ("npm", "gzip"):
             if shutil.which(program) is None:
                 raise DoorClosedError(f"needs {program}, which is not installed")
-        with tempfile.TemporaryDirectory(dir=target.parent, prefix=".registry-") as scratch:
+        with tempfile.TemporaryDirectory(dir=target.parent, prefix=f"{target.name}-") as scratch:
             try:
                 archive = self._pack(Path(scratch))
                 with tarfile.open(archive) as tar:
