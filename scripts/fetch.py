@@ -64,6 +64,6 @@ def command(name: Annotated[str, typer.Argument(help="The dataset.")]) -> None:
     found = fetch(name)
     for source, path, door in found:
         place = path.relative_to(ROOT) if path.is_relative_to(ROOT) else path
-        print(f"{name}: {place}, {source.size:,} bytes, {'at hand' if door == str(place) else f'from {door}'}")
+        print(f"{name}: {place}, {source.size:,} bytes" + ("" if door.endswith(str(place)) else f", from {door}"))
     if not found:
         print(f"{name}: its builder asks for no source files")

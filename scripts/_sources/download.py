@@ -19,13 +19,15 @@ from typing import Any
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from scripts.errors import DoorClosedError
-from scripts.files import CHUNK_BYTES, replacing
+from scripts.files import replacing
 
 ATTEMPTS = 4
 FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 30
 TIMEOUT_SECONDS = (10, 30)  # to connect, and between two chunks
 BUSY = (408, 425, 429, 500, 502, 503, 504)
+PIECE_BYTES = 1 << 16  # what a kill may lose
+PROGRESS_BYTES = 1 << 20  # what an attempt must bring not to count as failed
 SURPLUS_BYTES = 64 << 20  # what is read beyond the expected size from a server that does not say how much it sends
 
 
@@ -94,7 +96,7 @@ def download(url: str, part: Path, *, label: str, size: int | None = None, stopp
         try:
             return _attempt(url, part, label=label, size=size, stopped=stopped, again=failures > 0 or before > 0)
         except _BrokenOffError as error:
-            failures = 1 if _bytes(part) - before >= CHUNK_BYTES else failures + 1
+            failures = 1 if _bytes(part) - before >= PROGRESS_BYTES else failures + 1
             if failures == ATTEMPTS:
                 raise DoorClosedError(f"{error}, tried {ATTEMPTS} times") from error
             pause = max(error.pause, FIRST_PAUSE_SECONDS * 2 ** (failures - 1) * random.uniform(0.5, 1.5))
@@ -145,7 +147,7 @@ def _attempt(url: str, part: Path, *, label: str, size: int | None, stopped: Eve
                 raise _BrokenOffError("does not have the rest of what it began")
             if not response.ok:
                 raise DoorClosedError(_status(response))
-            if response.status_code == 206 and not _goes_on(response, done):
+            if response.status_code == 206 and not ("Range" in headers and _goes_on(response, done)):
                 forget(part)
                 raise _BrokenOffError("sends another part than it was asked for")
             if response.status_code != 206:
@@ -179,7 +181,7 @@ def _receive(response: Any, part: Path, *, url: str, label: str, done: int, size
         disable=not _on_terminal(),
     )
     with bar, part.open("ab") as file:
-        for chunk in response.raw.stream(CHUNK_BYTES, decode_content=False):
+        for chunk in response.raw.stream(PIECE_BYTES, decode_content=False):
             if stopped.is_set():
                 raise DoorClosedError("given up", worth_saying=False)
             file.write(chunk)
