@@ -75,4 +75,4 @@ class Parts:
 
     def _lock(self, key: str) -> FileLock:
         self._locks.mkdir(parents=True, exist_ok=True)
-        return FileLock(self._locks / f"{key}.lock")
+        return FileLock(self._locks / f"{key}.lock", thread_local=False)  # acquired and released by two threads
