@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from loader._errors import LoaderError
 from scripts._build.builder import make_builder, where
 from scripts._build.prepare import quiet_tensorflow, reading_from
 from scripts.definition import Definition
@@ -48,9 +49,7 @@ def gather(definition: Definition, bring: Bring, *, scratch: Path) -> None:
                 if missing:
                     brought |= bring(builder, missing)
                 elif failure is not None:
-                    raise ScriptError(
-                        f"{definition.name}: its builder failed: {where(failure, definition)}"
-                    ) from failure
+                    raise ScriptError(f"{definition.name}: {_reason(failure, definition)}") from failure
                 if failure is None:
                     break
 
@@ -84,6 +83,16 @@ def _ask(builder: Any, brought: dict[str, Path], scratch: Path) -> tuple[list[st
     except Exception as failure:
         return list(asked), failure
     return list(asked), None
+
+
+def _reason(failure: Exception, definition: Definition) -> str:
+    if isinstance(failure, LoaderError) and definition.parents:
+        first = next(iter(definition.parents))
+        return (
+            f"its builder reads {', '.join(definition.parents)} to know its sources, and cannot ({failure}); "
+            f"get that first: make pull DATASET={first}, or make build DATASET={first}"
+        )
+    return f"its builder failed: {where(failure, definition)}"
 
 
 def _missing_path() -> Any:
