@@ -11,6 +11,7 @@ from typing import Any
 from loader._errors import LoaderError
 from scripts._build.builder import make_builder, where
 from scripts._build.prepare import quiet_tensorflow, reading_from
+from scripts._sources.supply import hide_progress
 from scripts.definition import Definition
 from scripts.errors import ScriptError
 
@@ -63,6 +64,7 @@ def _ask(builder: Any, brought: dict[str, Path], scratch: Path) -> tuple[list[st
     asked: dict[str, None] = {}
     config = tfds.download.DownloadConfig(extract_dir=scratch / "extracted", try_download_gcs=False)
     manager = builder._make_download_manager(download_dir=scratch / "downloads", download_config=config)
+    hide_progress(manager)
     extract = manager._extract
 
     def download(resource: Any) -> Any:

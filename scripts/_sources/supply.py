@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any
 
 from scripts._sources.sources import Source, Sources
@@ -26,9 +27,15 @@ def supply(builder: Any, sources: Sources, definition: Definition) -> None:
             return promise.Promise.resolve(sources.submit(source))
 
         manager._download = download
+        hide_progress(manager)
         return manager
 
     builder._make_download_manager = make
+
+
+def hide_progress(manager: Any) -> None:
+    """Keep TFDS's progress bars for downloads from standing beside ours, at zero."""
+    manager._downloader.tqdm = nullcontext
 
 
 def registered(builder: Any, url: str, definition: Definition) -> Source:
