@@ -1,4 +1,4 @@
-"""`python -m scripts fetch NAME`: a dataset's source files, without a build."""
+"""`python -m scripts fetch NAME...`: the source files of datasets, without a build."""
 
 from __future__ import annotations
 
@@ -59,11 +59,12 @@ def fetch(name: str, *, root: Path = ROOT) -> list[Found]:
     return [Found(source, found[source], sources.doors[source.url]) for source in by_url]
 
 
-def command(name: Annotated[str, typer.Argument(help="The dataset.")]) -> None:
-    """Get a dataset's source files, without building it."""
-    found = fetch(name)
-    for source, path, door in found:
-        place = path.relative_to(ROOT) if path.is_relative_to(ROOT) else path
-        print(f"{name}: {place}, {source.size:,} bytes" + ("" if door.endswith(str(place)) else f", from {door}"))
-    if not found:
-        print(f"{name}: its builder asks for no source files")
+def command(names: Annotated[list[str], typer.Argument(help="The datasets.")]) -> None:
+    """Get the source files of datasets, without building them."""
+    for name in names:
+        found = fetch(name)
+        for source, path, door in found:
+            place = path.relative_to(ROOT) if path.is_relative_to(ROOT) else path
+            print(f"{name}: {place}, {source.size:,} bytes" + ("" if door.endswith(str(place)) else f", from {door}"))
+        if not found:
+            print(f"{name}: its builder asks for no source files")

@@ -1,4 +1,4 @@
-"""`python -m scripts mirror NAME`: a dataset's source files into DVC, so that they outlive their hosts."""
+"""`python -m scripts mirror NAME...`: the source files of datasets into DVC, so that they outlive their hosts."""
 
 from __future__ import annotations
 
@@ -78,14 +78,15 @@ def mirror(name: str, *, public: bool, root: Path = ROOT) -> list[str]:
 
 
 def command(
-    name: Annotated[str, typer.Argument(help="The dataset.")],
-    public: Annotated[bool, typer.Option("--public", help="Yes, publish its source files.")] = False,
+    names: Annotated[list[str], typer.Argument(help="The datasets.")],
+    public: Annotated[bool, typer.Option("--public", help="Yes, publish their source files.")] = False,
 ) -> None:
-    """Store a dataset's source files on the remote of its visibility, for when upstream is gone."""
-    for url in mirror(name, public=public):
-        print(f"{name}: on the remote at {url}")
-    record = f"{FOLDER}/{name}.dvc"
-    print(f"{name}: recorded in {record}; commit it: git add {record} && git commit -m 'Mirror the sources of {name}'")
+    """Store the source files of datasets on the remotes of their visibility, for when upstream is gone."""
+    for name in names:
+        for url in mirror(name, public=public):
+            print(f"{name}: on the remote at {url}")
+        record = f"{FOLDER}/{name}.dvc"
+        print(f"{name}: recorded; commit it: git add {record} && git commit -m 'Mirror the sources of {name}'")
 
 
 def _check_consent(definition: Definition, public: bool) -> None:

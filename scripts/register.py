@@ -1,4 +1,4 @@
-"""`python -m scripts register NAME`: checksums for source files that have none yet."""
+"""`python -m scripts register NAME...`: checksums for source files that have none yet."""
 
 from __future__ import annotations
 
@@ -73,13 +73,15 @@ def register(name: str, *, root: Path = ROOT, trusts: Callable[[], bool] = lambd
     return [newcomer.source for newcomer in found]
 
 
-def command(name: Annotated[str, typer.Argument(help="The dataset.")]) -> None:
+def command(names: Annotated[list[str], typer.Argument(help="The datasets.")]) -> None:
     """Write checksums.tsv for source files that have no line there, after showing what will be trusted."""
-    sources = register(name, trusts=_ask if sys.stdin.isatty() and sys.stderr.isatty() else lambda: True)
-    if not sources:
-        print(f"{name}: every source file has its line in checksums.tsv already")
-    for source in sources:
-        print(f"{name}: registered {source.url}")
+    is_terminal = sys.stdin.isatty() and sys.stderr.isatty()
+    for name in names:
+        sources = register(name, trusts=_ask if is_terminal else lambda: True)
+        if not sources:
+            print(f"{name}: every source file has its line in checksums.tsv already")
+        for source in sources:
+            print(f"{name}: registered {source.url}")
 
 
 def _find_all(definition: Definition, sources: Sources, newcomers: Newcomers, scratch: Path) -> list[Newcomer]:

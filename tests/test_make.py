@@ -101,9 +101,7 @@ def test_the_definitions_readme_may_change_without_a_rebuild(tiny):
     assert "didn't change" in make(tiny, "build", "DATASET=tiny")
 
 
-@pytest.mark.parametrize(
-    "target", ["add", "remove", "build", "verify", "extract", "fetch", "mirror", "push", "pull"]
-)
+@pytest.mark.parametrize("target", ["add", "remove", "build", "verify", "extract", "fetch", "mirror", "push", "pull"])
 def test_a_missing_dataset_says_how_to_name_one(clone, target):
     assert f"name a dataset: make {target} DATASET=mnist" in make(clone, target, check=False)
 
@@ -127,7 +125,21 @@ def test_remote_writes_the_config_and_wants_both_buckets(clone):
 
 
 def test_every_command_helps_at_once_and_without_tensorflow(clone):
-    commands = "new add remove build verify extract fetch register mirror push pull remote s3".split()
+    commands = [
+        "new",
+        "add",
+        "remove",
+        "build",
+        "verify",
+        "extract",
+        "fetch",
+        "register",
+        "mirror",
+        "push",
+        "pull",
+        "remote",
+        "s3",
+    ]
     for command in ([], *([name] for name in commands)):
         assert "Usage: python -m scripts" in clone.scripts(*command, "--help")
     code = (

@@ -216,7 +216,7 @@ def test_on_a_terminal_a_person_is_asked(asker, typed, registered):
 
     code = (
         f"import pathlib, scripts.register as s; s.ROOT = pathlib.Path({os.fspath(asker)!r})\n"
-        f"s.register.__kwdefaults__['root'] = s.ROOT; s.command('asker')"
+        f"s.register.__kwdefaults__['root'] = s.ROOT; s.command(['asker'])"
     )
     ours, theirs = pty.openpty()
     os.write(ours, typed.encode())
