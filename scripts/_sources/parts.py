@@ -67,7 +67,7 @@ class Parts:
         """Remove what nobody is writing: what is left of files that came through another door, or are not asked for."""
         for leftover in self._folder.glob(".*"):
             try:
-                with self._lock(leftover.name.split(".")[1]).acquire(timeout=0):
+                with self._lock(leftover.name.lstrip(".").partition(".")[0]).acquire(timeout=0):
                     is_folder = leftover.is_dir() and not leftover.is_symlink()
                     shutil.rmtree(leftover) if is_folder else leftover.unlink(missing_ok=True)
             except Timeout:

@@ -155,7 +155,9 @@ def test_a_command_that_is_killed_continues_when_it_runs_again(asker, server, co
     code = f"import pathlib, scripts.{command} as s; s.{command}('asker', root=pathlib.Path({os.fspath(root)!r}))"
     process = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 60
-    while not any(part.stat().st_size for part in root.glob("sources/asker/.*.part")) and time.monotonic() < deadline:
+    while (
+        not any(part.stat().st_size for part in root.glob("sources/asker/.[!.]*.part")) and time.monotonic() < deadline
+    ):
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
     process.communicate()

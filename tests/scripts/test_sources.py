@@ -305,7 +305,7 @@ def test_a_part_that_was_not_the_beginning_of_the_file_is_fetched_anew_once(smal
     wanted = source(server.serve("/up", WebFile(DATA, {"ETag": '"one"'}, sends=[1000, 0, 0, 0])))
     with pytest.raises(ScriptError), sources(small) as found:
         found.find(wanted)
-    (part,) = folder.glob(".*.part")
+    (part,) = folder.glob(".[!.]*.part")
     part.write_bytes(b"x" * 1000)
     server.asked.clear()
     with sources(small) as found:
@@ -328,7 +328,7 @@ def test_an_error_ends_what_is_under_way_and_it_is_continued(small, folder, serv
     slow = Source(slow.url, slow.filename, len(DATA) * 40, hashlib.sha256(DATA * 40).hexdigest())
     with pytest.raises(ScriptError, match=r"no door has the source file missing\.bin"), sources(small) as found:
         futures = [found.submit(slow)]
-        while not any(part.stat().st_size for part in folder.glob(".*.part")):
+        while not any(part.stat().st_size for part in folder.glob(".[!.]*.part")):
             time.sleep(0.01)
         found.submit(missing).result()
     with pytest.raises(ScriptError):  # given up, not waited for
@@ -359,9 +359,10 @@ def test_what_another_process_is_writing_is_not_swept(small, folder, server):
     other = sources(small)
     with other._parts.open("x", label="x", stopped=threading.Event()) as part:
         part.write_bytes(b"half")
+        state = put(part.with_name(f".{part.name}.json.part"), b"half")
         with sources(small) as found:
             found.find(source(server.answer("/up", DATA)))
-        assert part.read_bytes() == b"half"
+        assert part.read_bytes() == state.read_bytes() == b"half"
 
 
 def test_a_full_disk_is_one_sentence_and_keeps_what_came(small, folder, server, monkeypatch):
@@ -373,7 +374,7 @@ def test_a_full_disk_is_one_sentence_and_keeps_what_came(small, folder, server, 
     sentence = r"file one\.bin cannot be kept in .* \(No space left on device\)"
     with pytest.raises(ScriptError, match=sentence), sources(small) as found:
         found.find(source(server.serve("/up", WebFile(DATA))))
-    assert [path.stat().st_size for path in folder.glob(".*.part")] == [1000]
+    assert [path.stat().st_size for path in folder.glob(".[!.]*.part")] == [1000]
 
 
 @pytest.mark.parametrize("filename", ["../x", "a/b", "/etc/passwd", "..", ".", ".hidden", "x/", "../small/x", ""])
