@@ -11,7 +11,7 @@ import typer
 from scripts._sources.download import say
 from scripts._sources.sources import FOLDER
 from scripts._sources.tracked import dvc_file
-from scripts.definition import ROOT, VISIBILITIES, Definition, read_definition
+from scripts.definition import ROOT, UNKNOWN_LICENSE, VISIBILITIES, Definition, read_definition
 from scripts.errors import ScriptError
 from scripts.fetch import fetch
 from scripts.files import hash_file, replacing
@@ -93,8 +93,13 @@ def _check_consent(definition: Definition, public: bool) -> None:
     name = definition.name
     if definition.visibility == "public" and not public:
         raise ScriptError(
-            f"{name} is public: mirroring publishes its source files for everyone. See that their licence "
+            f"{name} is public: mirroring publishes its source files for everyone. See that their license "
             f"({definition.license}) allows it, and say so with: make mirror DATASET={name} PUBLIC=1"
+        )
+    if public and definition.license.startswith(UNKNOWN_LICENSE):
+        raise ScriptError(
+            f"{name}: its license is {definition.license!r}; write in params.yaml under which its source files may be "
+            f"published"
         )
     if definition.visibility == "private" and public:
         raise ScriptError(

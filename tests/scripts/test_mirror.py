@@ -113,7 +113,7 @@ def test_private_files_go_to_the_private_remote_only(make, remote):
         (
             "public",
             False,
-            r"their licence \(CC BY 4\.0\) allows it, and say so with: make mirror DATASET=asker PUBLIC=1",
+            r"their license \(CC BY 4\.0\) allows it, and say so with: make mirror DATASET=asker PUBLIC=1",
         ),
         ("private", True, r"asker is private, and so are its source files"),
     ],
@@ -124,6 +124,16 @@ def test_consent_is_asked_for_before_anything_is_fetched(make, remote, server, v
         mirror("asker", public=public, root=root)
     assert server.asked == []
     assert remote.keys("public") == remote.keys("private") == []
+
+
+def test_files_whose_license_nobody_has_looked_up_are_not_published(make, remote, server):
+    root = make()
+    params = root / "params.yaml"
+    params.write_text(params.read_text().replace("CC BY 4.0", "unknown, see its homepage"))
+    with pytest.raises(ScriptError, match=r"write in params\.yaml under which its source files may be published"):
+        mirror("asker", public=True, root=root)
+    assert server.asked == []
+    assert remote.keys("public") == []
 
 
 def test_where_upstream_is_gone_a_file_comes_from_dvc(make, server, tmp_path):
