@@ -14,7 +14,8 @@ given = $(if $(filter command,$(origin $1)),$($1))
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup new add remove build verify extract push pull s3 s3-stop remote test lint frameworks benchmark lock
+.PHONY: help setup new add remove build verify extract fetch mirror push pull s3 s3-stop remote test lint frameworks \
+	benchmark lock
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,7 +41,8 @@ add: .dataset $(READY) ## register a dataset that TFDS has a builder for: DATASE
 remove: .dataset $(READY) ## take a dataset out of this repository: DATASET=cifar10
 	@$(RUN) remove '$(DATASET)'
 
-build: .dataset $(READY) ## build datasets: DATASET=mnist or DATASET="mnist digit" [OVERWRITE=1]
+build: .dataset $(READY) ## build datasets: DATASET=mnist or DATASET="mnist digit" [OVERWRITE=1] [REGISTER=1]
+	@$(if $(filter 1,$(call given,REGISTER)),$(RUN) register $(DATASET))
 	@$(RUN) repro $(DATASET) $(if $(filter 1,$(OVERWRITE)),--overwrite)
 
 verify: $(if $(filter 1,$(ALL)),,.dataset) $(READY) ## check an artifact against all records: DATASET=mnist or ALL=1 [REBUILD=1]
@@ -48,6 +50,12 @@ verify: $(if $(filter 1,$(ALL)),,.dataset) $(READY) ## check an artifact against
 
 extract: .dataset $(READY) ## unpack an artifact for TFDS: DATASET=mnist [TO=folder] [OVERWRITE=1]
 	@$(RUN) extract $(DATASET) $(if $(TO),--to '$(TO)') $(if $(filter 1,$(OVERWRITE)),--overwrite)
+
+fetch: .dataset $(READY) ## get a dataset's source files only, several at once, interrupted ones resumed: DATASET=mnist
+	@$(RUN) fetch $(DATASET)
+
+mirror: .dataset $(READY) ## keep a dataset's source files on its remote, for when upstream is gone: DATASET=mnist PUBLIC=1
+	@$(RUN) mirror $(DATASET) $(if $(filter 1,$(call given,PUBLIC)),--public)
 
 push: .dataset $(READY) ## push an artifact to its remote: DATASET=mnist PUBLIC=1
 	@$(RUN) push $(DATASET) $(if $(and $(filter 1,$(PUBLIC)),$(filter command,$(origin PUBLIC))),--public)

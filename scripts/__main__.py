@@ -9,7 +9,7 @@ try:
     import typer
 
     from loader import LoaderError
-    from scripts import add, build, extract, new, pull, push, remote, remove, repro, s3, verify
+    from scripts import add, build, extract, fetch, mirror, new, pull, push, register, remote, remove, repro, s3, verify
     from scripts.errors import ScriptError, TerminatedError
 except ModuleNotFoundError as missing:
     sys.exit(
@@ -24,7 +24,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # brackets in help texts are brackets
 )
-for module in (new, add, remove, repro, build, verify, extract, push, pull, remote, s3):
+for module in (new, add, remove, repro, build, verify, extract, fetch, register, mirror, push, pull, remote, s3):
     app.command(module.__name__.rpartition(".")[2])(module.command)
 
 

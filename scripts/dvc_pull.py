@@ -42,7 +42,9 @@ def dvc_pull(root: Path, path: Path) -> None:
 
 def _bring(repo: Repo, path: Path, found: RemoteObject) -> None:
     if is_cached(repo, found.md5):
-        _when_free(repo.checkout, path)  # without asking the remote, which a pull does even for what is in the cache
+        when_free(
+            lambda: repo.checkout(targets=[str(path)])
+        )  # without asking the remote, which a pull does even for what is in the cache
         return
     # DVC says of most failures only that there was one, so the object is looked at before
     stored = found.stored()
@@ -55,15 +57,21 @@ def _bring(repo: Repo, path: Path, found: RemoteObject) -> None:
             f"the object on remote {found.remote!r} has {stored.size:,} bytes, dvc.lock records {found.size:,} "
             f"({found.url}); whoever has the right one can run: make push"
         )
-    _when_free(repo.pull, path)
+    when_free(lambda: repo.pull(targets=[str(path)]))
 
 
-def _when_free(bring: Callable[..., object], path: Path) -> None:
-    """Wait until no other DVC command is at work in this repository, then bring the artifact."""
+def when_free(command: Callable[[], object]) -> None:
+    """Wait until no other DVC command is at work in this repository, then run one.
+
+    Raises
+    ------
+    FetchError
+        That did not end.
+    """
     deadline = time.monotonic() + LOCK_WAIT_SECONDS
     while True:
         try:
-            bring(targets=[str(path)])
+            command()
             return
         except LockError:
             if time.monotonic() > deadline:

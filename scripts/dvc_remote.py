@@ -29,7 +29,7 @@ class Stored:
 
 @dataclass(frozen=True)
 class RemoteObject:
-    """Where DVC keeps an artifact on its remote.
+    """Where DVC keeps a file on a remote.
 
     Attributes
     ----------
@@ -38,7 +38,7 @@ class RemoteObject:
     url
         The object's URL.
     md5, size
-        What `dvc.lock` records of the artifact.
+        What is recorded of the file.
     filesystem
         The remote's file system.
     endpoint
@@ -146,14 +146,25 @@ def locate(repo: Repo, path: Path) -> RemoteObject:
     if not out.hash_info:
         raise FetchError(f"dvc.lock does not record {relative}; build it with: make build DATASET={out.stage.name}")
     name = out.remote or repo.config["core"].get("remote")
+    return remote_object(repo, name, md5=out.hash_info.value, size=out.meta.size)
+
+
+def remote_object(repo: Repo, name: str, *, md5: str, size: int) -> RemoteObject:
+    """Return where DVC keeps the file with this md5 on the remote `name`.
+
+    Raises
+    ------
+    FetchError
+        The remote is not configured.
+    """
     try:
         odb = repo.cloud.get_remote_odb(name, hash_name="md5")
     except DvcException as error:
         raise FetchError(
             f"remote {name!r} is not usable: {error}; set it with: make remote PUBLIC=... PRIVATE=..."
         ) from error
-    url = odb.fs.unstrip_protocol(odb.oid_to_path(out.hash_info.value))
-    return RemoteObject(name, url, out.hash_info.value, out.meta.size, odb.fs, endpoint_of(repo.config["remote"][name]))
+    url = odb.fs.unstrip_protocol(odb.oid_to_path(md5))
+    return RemoteObject(name, url, md5, size, odb.fs, endpoint_of(repo.config["remote"][name]))
 
 
 def is_cached(repo: Repo, md5: str) -> bool:

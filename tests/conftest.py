@@ -19,6 +19,7 @@ from scripts import s3
 from scripts.definition import read_definition
 from scripts.remote import S3_PROFILE, point_local
 from tests.small import make_small
+from tests.web import WebServer
 
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
@@ -137,6 +138,14 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Clone]:
         return Clone(root)
 
     return build
+
+
+@pytest.fixture
+def server() -> Iterator[WebServer]:
+    """A web server."""
+    server = WebServer()
+    yield server
+    server.close()
 
 
 @pytest.fixture(scope="session")

@@ -56,6 +56,30 @@ def test_the_whole_path(tiny):
     assert tiny.run("git", "status", "--porcelain", "--", "extracted", "sources", ".scratch").stdout == ""
 
 
+def test_sources_are_registered_built_from_mirrored_and_fetched_again(tiny):
+    checksums = tiny.root / "datasets/standard/tiny/checksums.tsv"
+    registered = checksums.read_text()
+    checksums.unlink()
+    assert "register it with: make build DATASET=tiny REGISTER=1" in make(tiny, "build", "DATASET=tiny", check=False)
+    text = make(tiny, "build", "DATASET=tiny", "REGISTER=1")
+    assert "these files would be trusted from now on" in text
+    assert "from sources/tiny/tiny.json" in text
+    assert checksums.read_text() == registered
+    assert "every source file has its line" in make(tiny, "build", "DATASET=tiny", "REGISTER=1")
+    assert "PUBLIC=1" in make(tiny, "mirror", "DATASET=tiny", check=False)
+    inherited = tiny.run("make", "mirror", "DATASET=tiny", check=False, env={"PUBLIC": "1"})
+    assert "PUBLIC=1" in inherited.stderr
+    assert "git add sources/tiny.dvc" in make(tiny, "mirror", "DATASET=tiny", "PUBLIC=1")
+    assert tiny.run("git", "status", "--porcelain", "--", "sources").stdout == "?? sources/\n"
+    tiny.run("git", "add", "sources")
+    shutil.rmtree(tiny.root / "sources/tiny")
+    shutil.rmtree(tiny.root / ".dvc/cache")
+    assert "sources/tiny/tiny.json, 23 bytes, from DVC (sources/tiny.dvc)" in make(tiny, "fetch", "DATASET=tiny")
+    shutil.rmtree(tiny.root / "sources/tiny")
+    make(tiny, "build", "DATASET=tiny", "OVERWRITE=1")
+    assert tiny.run("git", "ls-files", "sources").stdout == "sources/tiny.dvc\n"
+
+
 def test_a_changed_definition_changes_the_artifact_and_a_verify_says_what(tiny):
     make(tiny, "build", "DATASET=tiny")
     builder = tiny.root / "datasets/standard/tiny/tiny.py"
@@ -77,12 +101,12 @@ def test_the_definitions_readme_may_change_without_a_rebuild(tiny):
     assert "didn't change" in make(tiny, "build", "DATASET=tiny")
 
 
-@pytest.mark.parametrize("target", ["add", "remove", "build", "verify", "extract", "push", "pull"])
+@pytest.mark.parametrize("target", ["add", "remove", "build", "verify", "extract", "fetch", "mirror", "push", "pull"])
 def test_a_missing_dataset_says_how_to_name_one(clone, target):
     assert f"name a dataset: make {target} DATASET=mnist" in make(clone, target, check=False)
 
 
-@pytest.mark.parametrize("target", ["verify", "extract", "push", "pull"])
+@pytest.mark.parametrize("target", ["verify", "extract", "fetch", "mirror", "push", "pull"])
 def test_a_wrong_name_is_one_sentence(clone, target):
     text = make(clone, target, "DATASET=mnst", check=False)
     assert "error: there is no dataset 'mnst' in params.yaml; did you mean mnist?" in text
@@ -101,7 +125,21 @@ def test_remote_writes_the_config_and_wants_both_buckets(clone):
 
 
 def test_every_command_helps_at_once_and_without_tensorflow(clone):
-    commands = ("new", "add", "remove", "build", "verify", "extract", "push", "pull", "remote", "s3")
+    commands = [
+        "new",
+        "add",
+        "remove",
+        "build",
+        "verify",
+        "extract",
+        "fetch",
+        "register",
+        "mirror",
+        "push",
+        "pull",
+        "remote",
+        "s3",
+    ]
     for command in ([], *([name] for name in commands)):
         assert "Usage: python -m scripts" in clone.scripts(*command, "--help")
     code = (

@@ -18,6 +18,7 @@ from loader._fetch.repository import REPOSITORY_VARIABLE
 from scripts._build.builder import make_builder, where
 from scripts._build.encode import Encoder, encoding_in
 from scripts._sources.sources import Source, Sources
+from scripts._sources.supply import supply
 from scripts.definition import Definition
 from scripts.errors import ScriptError
 
@@ -67,14 +68,15 @@ def prepare(definition: Definition, *, scratch: Path, config: str | None = None)
     ScriptError
         The builder cannot be found, fails, or gives another version; or a source file is to be had nowhere.
     """
-    _quiet_tensorflow()
+    quiet_tensorflow()
     data_dir, keys = scratch / "data", scratch / "keys"
     keys.mkdir()
-    with _reading_from(definition.root):
+    with reading_from(definition.root):
         builder = make_builder(definition, data_dir=data_dir, config=config)
-        sources = Sources(definition)
-        _inject(builder, _DeterministicWriter(keys), sources)
-        _run(builder, definition, scratch)
+        with Sources(definition) as sources:
+            supply(builder, sources, definition)
+            _inject(builder, _DeterministicWriter(keys))
+            _run(builder, definition, scratch)
     default = builder.get_default_builder_config()
     return Prepared(
         data_dir,
@@ -87,7 +89,7 @@ def prepare(definition: Definition, *, scratch: Path, config: str | None = None)
 
 
 @contextmanager
-def _reading_from(root: Path) -> Iterator[None]:
+def reading_from(root: Path) -> Iterator[None]:
     """Let `loader.load`, by which a builder reads its parents, find the artifacts of this repository and no others."""
     wanted = {REPOSITORY_VARIABLE: str(root), OFFLINE_VARIABLE: "1"}
     before = {name: os.environ.get(name) for name in wanted}
@@ -129,7 +131,8 @@ class _DeterministicWriter:
             TfRecordFileAdapter.write_examples(path, serialized())
 
 
-def _quiet_tensorflow() -> None:
+def quiet_tensorflow() -> None:
+    """Import TensorFlow and TFDS without what they have to say, and without a GPU."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ["CUDA_VISIBLE_DEVICES"] = "-1"  # no byte may depend on a GPU's presence
     with held_stderr():
@@ -162,32 +165,8 @@ def held_stderr() -> Iterator[None]:
             os.dup2(stderr.fileno(), 2)
 
 
-def _inject(builder: Any, writer: _DeterministicWriter, sources: Sources) -> None:
-    """Give this builder our writer and our way to its sources, in the places where TFDS asks for them."""
-    make_manager = builder._make_download_manager
-
-    def make(**options: Any) -> Any:
-        manager = make_manager(**options)
-        url_infos = builder.url_infos or {}
-
-        def download(resource: Any) -> Any:
-            from tensorflow_datasets.core.download.download_manager import promise
-
-            info = url_infos.get(resource.url)
-            if info is None:
-                raise ScriptError(
-                    f"{builder.name}: checksums.tsv has no line for {resource.url}, so nothing can prove it"
-                )
-            filename = info.filename or resource.url.rpartition("/")[2]
-            path = sources.find(Source(resource.url, filename, int(info.size), info.checksum))
-            # registered as downloaded: dataset_info.json states the size of all sources, wherever they were found
-            manager._register_or_validate_checksums(url=resource.url, url_info=info, path=path)
-            return promise.Promise.resolve(path)
-
-        manager._download = download
-        return manager
-
-    builder._make_download_manager = make
+def _inject(builder: Any, writer: _DeterministicWriter) -> None:
+    """Give this builder our writer, in the place where TFDS asks for one."""
     builder._example_writer = lambda: writer
     for name in ("file", "sql", "tfds"):  # times and paths of this machine are no part of a dataset
         setattr(builder.info, f"add_{name}_data_source_access", lambda *_, **__: None)

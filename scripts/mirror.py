@@ -1,0 +1,107 @@
+"""`python -m scripts mirror NAME...`: the source files of datasets into DVC, so that they outlive their hosts."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from scripts._sources.download import say
+from scripts._sources.sources import FOLDER
+from scripts._sources.tracked import dvc_file
+from scripts.definition import ROOT, UNKNOWN_LICENSE, VISIBILITIES, Definition, read_definition
+from scripts.errors import ScriptError
+from scripts.fetch import fetch
+from scripts.files import hash_file, replacing
+from scripts.remote import check_apart
+
+
+def mirror(name: str, *, public: bool, root: Path = ROOT) -> list[str]:
+    """Store the source files of a dataset on the remote of its visibility and record them in `sources/<name>.dvc`.
+
+    The record is written last: what it names is on the remote.
+
+    Parameters
+    ----------
+    name
+        The dataset.
+    public
+        Consent to publish; needed for a public dataset, refused for a private one.
+    root
+        The repository.
+
+    Returns
+    -------
+    list of str
+        The URL of each object.
+
+    Raises
+    ------
+    ScriptError
+        Consent is missing or out of place, the dataset has no sources, or one is to be had nowhere.
+    FetchError
+        The remote refuses or cannot be reached.
+    """
+    definition = read_definition(name, root=root)
+    _check_consent(definition, public)
+    from scripts.dvc_remote import open_repo, remote_object
+    from scripts.dvc_track import dvc_track
+
+    repo = open_repo(root)
+    remotes = repo.config["remote"]
+    check_apart({remote: remotes.get(remote, {}).get("url", "") for remote in VISIBILITIES})
+    found = fetch(name, root=root)
+    if not found:
+        raise ScriptError(f"{name}: its builder asks for no source files, so there is nothing to mirror")
+    urls = []
+    paths = []
+    for source, place, _ in found:
+        path = root / FOLDER / name / source.filename
+        if path != place:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with replacing(path) as file, place.open("rb") as original:
+                shutil.copyfileobj(original, file)
+        if hash_file(path) != source.sha256:
+            raise ScriptError(f"{name}: {path} changed meanwhile; run it again: make mirror DATASET={name}")
+        stored = remote_object(repo, definition.visibility, md5=hash_file(path, "md5"), size=source.size)
+        if not stored.is_sound():
+            say(f"{name}: storing {source.filename} on remote {definition.visibility!r}")
+            stored.put(path)
+            if not stored.is_sound():
+                raise ScriptError(f"{name}: afterwards {stored.url} is not what was sent; mirror it again")
+        urls.append(stored.url)
+        paths.append(path)
+    dvc_track(repo, sorted(set(paths)), dvc_file(definition), remote=definition.visibility)
+    return urls
+
+
+def command(
+    names: Annotated[list[str], typer.Argument(help="The datasets.")],
+    public: Annotated[bool, typer.Option("--public", help="Yes, publish their source files.")] = False,
+) -> None:
+    """Store the source files of datasets on the remotes of their visibility, for when upstream is gone."""
+    for name in names:
+        for url in mirror(name, public=public):
+            print(f"{name}: on the remote at {url}")
+        record = f"{FOLDER}/{name}.dvc"
+        print(f"{name}: recorded; commit it: git add {record} && git commit -m 'Mirror the sources of {name}'")
+
+
+def _check_consent(definition: Definition, public: bool) -> None:
+    name = definition.name
+    if definition.visibility == "public" and not public:
+        raise ScriptError(
+            f"{name} is public: mirroring publishes its source files for everyone. See that their license "
+            f"({definition.license}) allows it, and say so with: make mirror DATASET={name} PUBLIC=1"
+        )
+    if public and definition.license.startswith(UNKNOWN_LICENSE):
+        raise ScriptError(
+            f"{name}: its license is {definition.license!r}; write in params.yaml under which its source files may be "
+            f"published"
+        )
+    if definition.visibility == "private" and public:
+        raise ScriptError(
+            f"{name} is private, and so are its source files; use: make mirror DATASET={name}, without PUBLIC=1"
+        )
