@@ -22,14 +22,15 @@ import numpy as np
 from scripts.errors import ScriptError
 
 Key = int | str | bytes
-Steps = tuple[Callable[[Any], Any], ...]  # from an example to its bytes
+Serialize = Callable[[Any], bytes]
 
 CHUNK_BYTES = 1 << 20
 CHUNK_EXAMPLES = 256
 CHUNKS_PER_WORKER = 3  # under way: what bounds the memory, at CHUNK_BYTES or one example each
 PR_SET_PDEATHSIG = 1
 
-_steps: Steps  # in a worker, inherited when it is forked
+_features: Any  # in a worker, as _serialize: inherited when it is forked
+_serialize: Serialize
 
 
 class Encoder:
@@ -59,7 +60,9 @@ class Encoder:
         if self._pool is not None:
             self._pool.shutdown(cancel_futures=True)
 
-    def encoded(self, examples: Iterable[tuple[Key, Any]], features: Any, steps: Steps) -> Iterator[tuple[Key, bytes]]:
+    def encoded(
+        self, examples: Iterable[tuple[Key, Any]], features: Any, serialize: Serialize
+    ) -> Iterator[tuple[Key, bytes]]:
         """Yield the key and the bytes of each example, in order.
 
         Parameters
@@ -68,8 +71,8 @@ class Encoder:
             Key and example.
         features
             The dataset's `FeaturesDict`.
-        steps
-            Functions that one after the other make an example its bytes.
+        serialize
+            From what the features make of an example to its bytes.
 
         Raises
         ------
@@ -78,20 +81,20 @@ class Encoder:
         """
         if self._pool is None and self._workers > 1 and _can_fork():
             gc.freeze()  # what is here by now stays; no collection need look at it, here or in a worker
-            self._pool = ProcessPoolExecutor(self._workers, get_context("fork"), _start_worker, (steps, os.getpid()))
+            self._pool = ProcessPoolExecutor(self._workers, get_context("fork"), _start_worker, (features, serialize, os.getpid()))
         if self._pool is None:
             for key, example in examples:
-                yield key, _encode_here(key, example, steps)
+                yield key, _encode_here(key, example, features, serialize)
             return
         under_way: deque[_Chunk] = deque()
         try:
-            for chunk in _chunks(examples, _file_features(features), steps):
+            for chunk in _chunks(examples, features, serialize):
                 chunk.submit(self._pool)
                 under_way.append(chunk)
                 if len(under_way) >= self._workers * CHUNKS_PER_WORKER:
-                    yield from under_way.popleft().results(steps)
+                    yield from under_way.popleft().results(features, serialize)
             while under_way:
-                yield from under_way.popleft().results(steps)
+                yield from under_way.popleft().results(features, serialize)
         except BrokenProcessPool as error:
             raise ScriptError("a worker process that encodes examples was killed; is there enough memory?") from error
 
@@ -130,7 +133,7 @@ class _Chunk:
         if any(self._pickled):
             self._future = pool.submit(_encode_chunk, self._pickled)
 
-    def results(self, steps: Steps) -> Iterator[tuple[Key, bytes]]:
+    def results(self, features: Any, serialize: Serialize) -> Iterator[tuple[Key, bytes]]:
         from_workers = self._future.result() if self._future is not None else self._encoded
         for key, pickled, encoded, from_worker in zip(
             self._keys, self._pickled, self._encoded, from_workers, strict=True
@@ -138,16 +141,17 @@ class _Chunk:
             data = from_worker if encoded is None else encoded
             if data is None:  # one of its chunk failed: here the same error can tell its whole story
                 assert pickled is not None
-                data = _encode_here(key, pickle.loads(pickled), steps)
+                data = _encode_here(key, pickle.loads(pickled), features, serialize)
             yield key, data
 
 
-def _chunks(examples: Iterable[tuple[Key, Any]], file_features: list[str], steps: Steps) -> Iterator[_Chunk]:
+def _chunks(examples: Iterable[tuple[Key, Any]], features: Any, serialize: Serialize) -> Iterator[_Chunk]:
     chunk = _Chunk()
+    file_features = _file_features(features)
     for key, example in examples:
         # at once, since what was yielded may change when its generator goes on: a buffer used again, a file closed
         pickled = _pickled(example, file_features)
-        chunk.add(key, pickled, _encode_here(key, example, steps) if pickled is None else None)
+        chunk.add(key, pickled, _encode_here(key, example, features, serialize) if pickled is None else None)
         if chunk.is_full:
             yield chunk
             chunk = _Chunk()
@@ -193,9 +197,9 @@ def _can_fork() -> bool:
     return sys.platform == "linux" and context.context_safe() is None
 
 
-def _start_worker(steps: Steps, parent: int) -> None:
-    global _steps
-    _steps = steps
+def _start_worker(features: Any, serialize: Serialize, parent: int) -> None:
+    global _features, _serialize
+    _features, _serialize = features, serialize
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the main process hears of it too, and ends the workers
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)  # nothing else tells a worker that it is alone
@@ -204,26 +208,37 @@ def _start_worker(steps: Steps, parent: int) -> None:
 
 
 def _encode_chunk(pickled: list[bytes | None]) -> list[bytes | None]:
-    """In a worker: take all examples through each step before the next one; code that stays in the cache is faster."""
-    values: list[Any] = [each for each in pickled if each is not None]
+    """In a worker: encode a chunk of examples, None for each where one of them fails."""
+    examples = [pickle.loads(each) for each in pickled if each is not None]
     try:
-        for step in (pickle.loads, *_steps):
-            values = list(map(step, values))
+        encoded = iter([_serialize(example) for example in _encode_features(_features, examples)])
     except Exception:
-        values = [None] * len(values)
-    encoded = iter(values)
+        return [None] * len(pickled)
     return [None if each is None else next(encoded) for each in pickled]
 
 
-def _encode_here(key: Key, example: Any, steps: Steps) -> bytes:
+def _encode_features(features: Any, examples: list[Any]) -> list[Any]:
+    """What `features.encode_example` makes of each example, one feature after the other.
+
+    The code of one step at a time stays in the processor's cache, which saves a third of the time.
+    """
+    import tensorflow_datasets as tfds
+
+    names = features.keys()
+    if type(features) is not tfds.features.FeaturesDict or any(example.keys() != names for example in examples):
+        return [features.encode_example(example) for example in examples]
+    columns = [[feature.encode_example(example[name]) for example in examples] for name, feature in features.items()]
+    return [dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True)]
+
+
+def _encode_here(key: Key, example: Any, features: Any, serialize: Serialize) -> bytes:
     from tensorflow_datasets.core import utils
 
     try:
-        for step in steps:
-            example = step(example)
+        return serialize(features.encode_example(example))
     except Exception as error:
         utils.reraise(error, prefix=f"the example with key {key!r} cannot be encoded: ")
-    return bytes(example)
+        raise
 
 
 @contextmanager
@@ -257,9 +272,7 @@ def encoding_in(encoder: Encoder) -> Iterator[None]:
                 example_writer=self._example_writer,
                 ignore_duplicates=self._ignore_duplicates,
             )
-            examples = encoder.encoded(
-                _with_progress(generator, split_name), features, (features.encode_example, serialize)
-            )
+            examples = encoder.encoded(_with_progress(generator, split_name), features, serialize)
             for number, (key, data) in enumerate(examples):
                 split.write(number if disable_shuffling and not isinstance(key, int) else key, data)
             written = encoder.finish(split.finalize)

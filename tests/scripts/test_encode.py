@@ -130,21 +130,21 @@ def features():
     return tfds.features.FeaturesDict({"image": tfds.features.Image(), "text": tfds.features.Text()})
 
 
-def encode(example):
-    """Stands for TFDS's way, which is slow to import."""
+def serialize(example):
+    """Says where it was encoded."""
     return f"{os.getpid()} {example['text']}".encode()
 
 
 def places(examples):
     """Where each example was encoded."""
     with Encoder(workers=2) as encoder:
-        return [data.split()[0].decode() for _, data in encoder.encoded(examples, features(), (encode,))]
+        return [data.split()[0].decode() for _, data in encoder.encoded(examples, features(), serialize)]
 
 
 @pytest.mark.parametrize(
     ("image", "travels"),
     [
-        (np.zeros((2, 2, 1)), True),
+        (np.zeros((2, 2, 1), np.uint8), True),
         (b"png", True),
         (io.BytesIO(b"png"), True),
         (None, True),
@@ -162,7 +162,7 @@ def test_only_data_leaves_the_process(image, travels):
 def test_the_order_is_the_generators():
     examples = [(number, {"image": b"", "text": f"{number}"}) for number in range(5 * CHUNK_EXAMPLES + 1)]
     with Encoder(workers=3) as encoder:
-        done = list(encoder.encoded(examples, features(), (encode,)))
+        done = list(encoder.encoded(examples, features(), serialize))
     assert [(key, data.split()[1].decode()) for key, data in done] == [(n, f"{n}") for n, _ in examples]
 
 
@@ -178,14 +178,14 @@ def test_no_more_is_under_way_than_what_bounds_the_memory():
             yield number, {"image": b"", "text": "t"}
 
     with Encoder(workers=2) as encoder:
-        for _ in encoder.encoded(examples(), features(), (encode,)):
+        for _ in encoder.encoded(examples(), features(), serialize):
             ahead -= 1
     assert most <= 7 * CHUNK_EXAMPLES
 
 
 def test_large_examples_make_small_chunks():
     large = [(number, {"image": bytes(600_000), "text": "t"}) for number in range(10)]
-    assert [len(chunk) for chunk in _chunks(large, [], (encode,))] == [2] * 5
+    assert [len(chunk) for chunk in _chunks(large, features(), serialize)] == [2] * 5
 
 
 def test_a_worker_that_is_killed_is_said():
@@ -196,7 +196,7 @@ def test_a_worker_that_is_killed_is_said():
         Encoder(workers=2) as encoder,
         pytest.raises(ScriptError, match="a worker process that encodes examples was killed"),
     ):
-        list(encoder.encoded([(0, {"image": b"", "text": "t"})], features(), (kill,)))
+        list(encoder.encoded([(0, {"image": b"", "text": "t"})], features(), kill))
 
 
 def test_workers_end_when_their_build_is_killed(clone):
