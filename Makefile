@@ -4,6 +4,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3)
 VENV := .venv
 READY := $(VENV)/.set-up
 FRAMEWORKS := $(VENV)/.frameworks
+BEAM_READY := $(VENV)/.beam
 # PyTorch's CPU build is not in the package index: pip finds it where its configuration says (--find-links or another index)
 TORCH := torch==2.13.0+cpu
 RUN := $(VENV)/bin/python -m scripts
@@ -15,7 +16,7 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup new add remove build verify extract fetch mirror push pull s3 s3-stop remote test lint frameworks \
-	benchmark lock
+	beam benchmark lock
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -41,9 +42,9 @@ add: .dataset $(READY) ## register a dataset that TFDS has a builder for: DATASE
 remove: .dataset $(READY) ## take a dataset out of this repository: DATASET=cifar10
 	@$(RUN) remove '$(DATASET)'
 
-build: .dataset $(READY) ## build datasets: DATASET=mnist or DATASET="mnist digit" [OVERWRITE=1] [REGISTER=1]
+build: .dataset $(READY) ## build datasets: DATASET=mnist or DATASET="mnist digit" [OVERWRITE=1] [REGISTER=1] [BEAM="--runner=..."]
 	@$(if $(filter 1,$(call given,REGISTER)),$(RUN) register $(DATASET))
-	@$(RUN) repro $(DATASET) $(if $(filter 1,$(OVERWRITE)),--overwrite)
+	@$(if $(call given,BEAM),DATASETS_BEAM='$(BEAM)' )$(RUN) repro $(DATASET) $(if $(filter 1,$(OVERWRITE)),--overwrite)
 
 verify: $(if $(filter 1,$(ALL)),,.dataset) $(READY) ## check an artifact against all records: DATASET=mnist or ALL=1 [REBUILD=1]
 	@$(RUN) verify $(if $(filter 1,$(ALL)),--all,'$(DATASET)') $(if $(filter 1,$(REBUILD)),--rebuild)
@@ -88,14 +89,25 @@ $(FRAMEWORKS): requirements-frameworks.lock $(READY)
 	@$(VENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-frameworks.lock
 	@touch $@
 
+beam: $(BEAM_READY) ## add Apache Beam and Dask to .venv, for the datasets that are built with Beam
+
+$(BEAM_READY): requirements-beam.lock $(READY)
+	@echo "adding Apache Beam to $(VENV) (300 MB, half a minute)"
+	@# no dependencies: the toolchain's protobuf and pyarrow stay, which are newer than Beam states
+	@$(VENV)/bin/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-beam.lock
+	@touch $@
+
 benchmark: $(FRAMEWORKS) ## measure the loader beside others
 	@$(VENV)/bin/python benchmarks/reading.py
 
-lock: $(READY) ## resolve the dependencies of pyproject.toml anew into the two lock files
+lock: $(READY) ## resolve the dependencies of pyproject.toml anew into the three lock files
 	@uv pip compile $(LOCKED) --extra dev pyproject.toml --output-file requirements.lock
 	@pip download --quiet --no-deps --dest .scratch/torch '$(TORCH)'
 	@echo '$(TORCH)' | uv pip compile $(LOCKED) --constraint requirements.lock --find-links .scratch/torch \
 		--extra benchmark pyproject.toml - --output-file requirements-frameworks.lock
+	@# what the other two pin wins over the bounds that Beam states (protobuf < 7): it decides bytes
+	@uv pip compile $(LOCKED) --override requirements.lock --override requirements-frameworks.lock \
+		--extra beam pyproject.toml --output-file requirements-beam.lock
 
 .PHONY: .dataset
 .dataset:

@@ -85,6 +85,11 @@ def find_builder(definition: Definition) -> Any:
     return _import_builder(definition) if definition.is_ours else tfds.builder_cls(definition.builder)
 
 
+def module_name(definition: Definition) -> str:
+    """Return the name under which the module of a builder of ours is imported."""
+    return f"{definition.builder.strip('/').replace('/', '.')}.{definition.name}"
+
+
 def _import_builder(definition: Definition) -> Any:
     """Import `<folder>/<name>.py` by its path.
 
@@ -99,11 +104,10 @@ def _import_builder(definition: Definition) -> Any:
         raise ScriptError(
             f"{definition.name}: params.yaml names the builder {definition.builder}, but {path} is missing"
         )
-    module_name = f"{definition.builder.strip('/').replace('/', '.')}.{definition.name}"
-    spec = importlib.util.spec_from_file_location(module_name, path)
+    spec = importlib.util.spec_from_file_location(module_name(definition), path)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    sys.modules[module_name] = module
+    sys.modules[module.__name__] = module
     with tfds.core.registered.skip_registration():
         spec.loader.exec_module(module)
     classes: list[Any] = [value for value in vars(module).values() if isinstance(value, type)]
@@ -121,6 +125,8 @@ def where(error: BaseException, definition: Definition) -> str:
     message = " ".join(f"{type(error).__name__}: {error}".split())
     if len(message) > MESSAGE_CHARACTERS:  # TFDS puts whole examples into its messages
         message = f"{message[: MESSAGE_CHARACTERS // 2]} [...] {message[-MESSAGE_CHARACTERS // 2 :]}"
+    if isinstance(error, ImportError) and "apache_beam" in message:
+        message = f"{message}; add it with: make beam"
     folder = definition.folder
     if folder is not None:
         for frame in reversed(traceback.extract_tb(error.__traceback__)):

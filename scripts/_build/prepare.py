@@ -15,6 +15,7 @@ from typing import Any
 from loader._features.example import Example
 from loader._fetch.places import OFFLINE_VARIABLE
 from loader._fetch.repository import REPOSITORY_VARIABLE
+from scripts._build import beam, beam_worker
 from scripts._build.builder import make_builder, where
 from scripts._build.encode import Encoder, encoding_in
 from scripts._sources.sources import Source, Sources
@@ -76,7 +77,7 @@ def prepare(definition: Definition, *, scratch: Path, config: str | None = None)
         with Sources(definition) as sources:
             supply(builder, sources, definition)
             _inject(builder, _DeterministicWriter(keys))
-            _run(builder, definition, scratch)
+            _run(builder, definition, scratch, keys)
     default = builder.get_default_builder_config()
     return Prepared(
         data_dir,
@@ -133,6 +134,7 @@ class _DeterministicWriter:
 
 def quiet_tensorflow() -> None:
     """Import TensorFlow and TFDS without what they have to say, and without a GPU."""
+    beam_worker.quiet_logs()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ["CUDA_VISIBLE_DEVICES"] = "-1"  # no byte may depend on a GPU's presence
     with held_stderr():
@@ -173,7 +175,7 @@ def _inject(builder: Any, writer: _DeterministicWriter) -> None:
     builder._log_download_bytes = builder._log_download_done = lambda: None  # they name the scratch folder
 
 
-def _run(builder: Any, definition: Definition, scratch: Path) -> None:
+def _run(builder: Any, definition: Definition, scratch: Path, keys: Path) -> None:
     import tensorflow_datasets as tfds
 
     config = tfds.download.DownloadConfig(
@@ -181,7 +183,7 @@ def _run(builder: Any, definition: Definition, scratch: Path) -> None:
         try_download_gcs=False,
     )
     try:
-        with encoding_in(Encoder()):
+        with beam.pipelines(definition, keys=keys), encoding_in(Encoder()):
             builder.download_and_prepare(download_dir=scratch / "downloads", download_config=config)
     except ScriptError:
         raise
