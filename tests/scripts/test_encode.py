@@ -124,10 +124,17 @@ def test_a_builder_that_has_begun_to_use_tensorflow_is_encoded_here(clone):
     assert md5(clone.root / "artifacts/tiny.tar") == before
 
 
+class Features(dict):
+    """Stands for a FeaturesDict that takes whatever it is given."""
+
+    def encode_example(self, example):
+        return example
+
+
 def features():
     import tensorflow_datasets as tfds
 
-    return tfds.features.FeaturesDict({"image": tfds.features.Image(), "text": tfds.features.Text()})
+    return Features({"image": tfds.features.Image(), "text": tfds.features.Text()})
 
 
 def serialize(example):
