@@ -10,12 +10,12 @@ from unittest import mock
 
 from scripts import build, files
 from scripts._build import package
-from scripts._build.prepare import _DeterministicWriter
+from scripts._build.shards import ShardWriter
 from scripts._sources.sources import Sources
 
 KILL = {
     "sources": (Sources, "find"),
-    "shards": (_DeterministicWriter, "write"),
+    "shards": (ShardWriter, "write"),
     "packing": (build, "pack"),
     "rows": (package, "_write_rows"),
     "tar": (package, "_write_tar"),

@@ -15,7 +15,8 @@ from loader._fetch.places import object_path
 from loader._tfrecord import masked_crc
 from scripts._build.manifest import describe, write_manifest
 from scripts._build.package import Packed, pack
-from scripts._build.prepare import KEY_BYTES, Prepared
+from scripts._build.prepare import Prepared
+from scripts._build.shards import KEY_BYTES
 from scripts.definition import read_definition
 
 CONFIG = Path(__file__).resolve().parents[1] / ".dvc/config"

@@ -16,7 +16,8 @@ from loader._errors import IntegrityError
 from loader._index import BLOCK_BYTES, BLOCK_RECORDS, HEADER_NAME, ROW, ROWS_NAME, Header, Member
 from loader._info import Description, read_description
 from loader._manifest import ArtifactEntry
-from scripts._build.prepare import KEY_BYTES, Prepared
+from scripts._build.prepare import Prepared
+from scripts._build.shards import KEY_BYTES
 from scripts.errors import ScriptError
 from scripts.files import CHUNK_BYTES, hash_file, replacing
 

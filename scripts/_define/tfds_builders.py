@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from scripts._build.prepare import held_stderr
+from scripts._build.quiet import held_stderr
 from scripts.errors import ScriptError
 
 _LISTED = 10

@@ -10,7 +10,8 @@ from typing import Any
 
 from loader._errors import LoaderError
 from scripts._build.builder import make_builder, where
-from scripts._build.prepare import quiet_tensorflow, reading_from
+from scripts._build.prepare import reading_from
+from scripts._build.quiet import quiet_tensorflow
 from scripts._sources.supply import hide_progress
 from scripts.definition import Definition
 from scripts.errors import ScriptError

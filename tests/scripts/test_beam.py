@@ -13,7 +13,7 @@ import time
 import psutil
 import pytest
 
-from scripts._build.beam_writer import ShardWriter
+from scripts._build.shards import ShardWriter
 from scripts.definition import read_definition
 from scripts.errors import ScriptError
 from tests.conftest import clean_environment, make_clone
@@ -231,7 +231,7 @@ def test_no_example_is_lost_between_threads(clone):
 
 
 def test_a_split_that_lacks_examples_is_refused(tmp_path):
-    from scripts._build.beam import _check_complete
+    from scripts._build.beam.pipelines import _check_complete
 
     definition = read_definition("digit")
     for shard in range(2):
@@ -285,7 +285,7 @@ def test_a_builder_that_uses_beam_says_how_to_add_it(clone):
     ],
 )
 def test_what_beam_does_not_know_is_refused(monkeypatch, options, message):
-    from scripts._build import beam_options
+    from scripts._build.beam import options as beam_options
 
     monkeypatch.setenv(beam_options.VARIABLE, options)
     with pytest.raises(ScriptError, match=re.escape(message).replace(re.escape(r"\?"), r"\?")):
@@ -308,7 +308,7 @@ def test_dask_refuses_what_it_would_get_wrong(monkeypatch):
     import apache_beam as beam
     from apache_beam.runners.dask import overrides
 
-    from scripts._build import beam_dask
+    from scripts._build.beam import dask as beam_dask
 
     def translate(*transforms):
         pipeline = beam.Pipeline(runner=beam_dask.DaskRunner())

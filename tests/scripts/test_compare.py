@@ -11,7 +11,8 @@ from loader._artifact import LocalArtifact
 from loader._features.example import Example
 from loader._manifest import Manifest
 from scripts._build.package import pack
-from scripts._build.prepare import KEY_BYTES, Prepared
+from scripts._build.prepare import Prepared
+from scripts._build.shards import KEY_BYTES
 from scripts._verify.compare import MOST_RECORDS, compare
 from tests.small import FEATURES, NAME, VERSION, example, write_tfrecord
 

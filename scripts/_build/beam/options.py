@@ -7,7 +7,7 @@ import os
 import shlex
 from typing import Any, NoReturn
 
-from scripts._build import beam_worker
+from scripts._build.beam import worker
 from scripts.errors import ScriptError
 
 VARIABLE = "DATASETS_BEAM"
@@ -45,7 +45,7 @@ def read() -> tuple[Any, Any]:
     if name.lower() in LOCAL or f"{name.lower()}runner" in LOCAL:
         return _local(options.view_as(DirectOptions), flags), options
     if name.lower() in ("daskrunner", "dask"):
-        from scripts._build.beam_dask import DaskRunner
+        from scripts._build.beam.dask import DaskRunner
 
         return DaskRunner(), options
     try:
@@ -95,7 +95,7 @@ def _local(options: Any, flags: list[str]) -> Any:
         return FnApiRunner()
     # the mode multi_processing with workers that are quiet and end with this process
     options.direct_running_mode = "in_memory"
-    return FnApiRunner(default_environment=SubprocessSDKEnvironment.from_command_string(beam_worker.command()))
+    return FnApiRunner(default_environment=SubprocessSDKEnvironment.from_command_string(worker.command()))
 
 
 def _import_dask() -> None:

@@ -28,9 +28,9 @@ def travelling(module: types.ModuleType, environment: dict[str, str]) -> Iterato
     """
     from apache_beam.internal.cloudpickle.cloudpickle import CloudPickler, register_pickle_by_value
 
-    from scripts._build import beam_code
+    from scripts._build.beam import code
 
-    register_pickle_by_value(beam_code)
+    register_pickle_by_value(code)
     path = Path(module.__file__ or "")
     source = path.read_text(encoding="utf-8")
     vars(module)["_source"] = source

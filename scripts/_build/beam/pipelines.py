@@ -19,9 +19,10 @@ from typing import Any
 
 from loader._fetch.places import OFFLINE_VARIABLE
 from loader._fetch.repository import REPOSITORY_VARIABLE
-from scripts._build import beam_options, beam_worker, beam_writer
-from scripts._build.beam_code import travelling
-from scripts._build.beam_writer import ShardWriter
+from scripts._build import shards
+from scripts._build.beam import options as beam_options
+from scripts._build.beam.code import travelling
+from scripts._build.beam.worker import quiet_prints
 from scripts._build.builder import module_name
 from scripts.definition import Definition
 from scripts.errors import ScriptError
@@ -60,7 +61,6 @@ def pipelines(definition: Definition, *, keys: Path) -> Iterator[None]:
     def make(splits: Any) -> Any:
         pipeline = _make_pipeline(definition, code, *(asked or beam_options.read()))
         started.append(pipeline.runner)
-        splits._example_writer = ShardWriter(keys, definition.toolchain)
         splits._beam_pipeline = pipeline.__enter__()
         return pipeline
 
@@ -70,7 +70,7 @@ def pipelines(definition: Definition, *, keys: Path) -> Iterator[None]:
         given[split_name] = keys / f"{split_name}.given"
         label = f"{split_name}_count"
         counted = generator | label >> apache_beam.combiners.Count.Globally()
-        _ = counted | f"{label}_kept" >> apache_beam.Map(beam_writer.keep_count, given[split_name])
+        _ = counted | f"{label}_kept" >> apache_beam.Map(shards.keep_count, given[split_name])
         return build(splits, split_name=split_name, generator=generator, **options)
 
     theirs, build = SplitBuilder.__dict__["beam_pipeline"], SplitBuilder._build_from_pcollection
@@ -100,8 +100,8 @@ def _make_pipeline(definition: Definition, code: ExitStack, runner: Any, options
     from apache_beam import Pipeline
     from apache_beam.internal.cloudpickle.cloudpickle import register_pickle_by_value
 
-    beam_worker.quiet_prints()
-    register_pickle_by_value(beam_writer)  # a worker elsewhere has no copy of this repository
+    quiet_prints()
+    register_pickle_by_value(shards)  # a worker elsewhere has no copy of this repository
     if definition.is_ours:
         module = sys.modules[module_name(definition)]
         code.enter_context(travelling(module, {name: os.environ[name] for name in WORKERS_NEED}))
@@ -110,8 +110,8 @@ def _make_pipeline(definition: Definition, code: ExitStack, runner: Any, options
 
 def _check_complete(definition: Definition, split_name: str, given: int, keys: Path) -> None:
     """Refuse a split that lacks examples: runners have lost some without a word, and TFDS counts what arrives."""
-    shards = keys.glob(f"{definition.name}-{split_name}.tfrecord-*")
-    written = sum(path.stat().st_size for path in shards) // beam_writer.KEY_BYTES
+    files = keys.glob(f"{definition.name}-{split_name}.tfrecord-*")
+    written = sum(path.stat().st_size for path in files) // shards.KEY_BYTES
     if written != given:
         raise ScriptError(
             f"{definition.name}: its builder gave {given:,} examples for {split_name}, and {written:,} were written; "

@@ -1,4 +1,4 @@
-"""What writes a shard in a worker of Beam.
+"""What writes a shard, in this process or in a worker of Beam.
 
 Workers, on other machines too, get this module by value, since they may have no copy of this repository: it needs
 nothing at its top but the standard library.
@@ -17,6 +17,10 @@ KEY_BYTES = 16
 
 class ShardWriter:
     """Stands in for TFDS's ExampleWriter: writes the same TFRecord shards, serialized deterministically.
+
+    TFDS serializes an Example with its map in whatever order protobuf's hash table has in this process. Serialized
+    anew with `deterministic=True` the map is sorted, and the bytes are the same in every process with this protobuf.
+    The keys that TFDS sorted by pass through here and are kept for the record index.
 
     Parameters
     ----------

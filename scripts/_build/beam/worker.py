@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import os
 import shlex
 import signal
@@ -10,14 +9,13 @@ import sys
 import threading
 import time
 import warnings
-from pathlib import Path
 
 from scripts.definition import ROOT
 
 
 def command() -> str:
     """Return the shell command that starts a worker."""
-    code = f"import sys; sys.path.insert(0, {os.fspath(ROOT)!r}); from scripts._build.beam_worker import main; main()"
+    code = f"import sys; sys.path.insert(0, {os.fspath(ROOT)!r}); from scripts._build.beam.worker import main; main()"
     return f"exec {shlex.quote(sys.executable)} -c {shlex.quote(code)} {os.getpid()}"
 
 
@@ -25,7 +23,7 @@ def main() -> None:
     """Serve the runner that started this process, quietly, until it has no more work or is no more."""
     warnings.simplefilter("ignore")
     threading.Thread(target=_end_with, args=(int(sys.argv[1]),), daemon=True).start()
-    from scripts._build.prepare import quiet_tensorflow
+    from scripts._build.quiet import quiet_tensorflow
 
     quiet_tensorflow()
     quiet_prints()
@@ -34,22 +32,11 @@ def main() -> None:
     sdk_worker_main.main([])
 
 
-def quiet_logs() -> None:
-    """Keep Beam's loggers from telling what arrives as an exception, too. Beam need not be imported yet."""
-    logging.getLogger("apache_beam").setLevel(logging.CRITICAL)
-    # and what it says without a logger's name, as on import, of packages for Google's cloud that are not installed
-    logging.getLogger().addFilter(_is_news)
-
-
 def quiet_prints() -> None:
     """Keep Beam from printing the traceback of what arrives as an exception, too."""
     from apache_beam.runners.worker import sdk_worker
 
     sdk_worker.print = lambda *_, **__: None
-
-
-def _is_news(record: logging.LogRecord) -> bool:
-    return "apache_beam" not in Path(record.pathname).parts
 
 
 def _end_with(parent: int) -> None:
