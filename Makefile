@@ -47,7 +47,7 @@ build: .dataset $(READY) ## build datasets: DATASET=mnist or DATASET="mnist digi
 	@$(if $(call given,BEAM),DATASETS_BEAM='$(BEAM)' )$(RUN) repro $(DATASET) $(if $(filter 1,$(OVERWRITE)),--overwrite)
 
 verify: $(if $(filter 1,$(ALL)),,.dataset) $(READY) ## check an artifact against all records: DATASET=mnist or ALL=1 [REBUILD=1]
-	@$(RUN) verify $(if $(filter 1,$(ALL)),--all,'$(DATASET)') $(if $(filter 1,$(REBUILD)),--rebuild)
+	@$(RUN) verify $(if $(filter 1,$(ALL)),--all,$(DATASET)) $(if $(filter 1,$(REBUILD)),--rebuild)
 
 extract: .dataset $(READY) ## unpack an artifact for TFDS: DATASET=mnist [TO=folder] [OVERWRITE=1]
 	@$(RUN) extract $(DATASET) $(if $(TO),--to '$(TO)') $(if $(filter 1,$(OVERWRITE)),--overwrite)
@@ -97,8 +97,9 @@ $(BEAM_READY): requirements-beam.lock $(READY)
 	@$(VENV)/bin/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-beam.lock
 	@touch $@
 
-benchmark: $(FRAMEWORKS) ## measure the loader beside others
+benchmark: $(FRAMEWORKS) ## measure the loader and the build beside others
 	@$(VENV)/bin/python benchmarks/reading.py
+	@$(VENV)/bin/python benchmarks/building.py
 
 lock: $(READY) ## resolve the dependencies of pyproject.toml anew into the three lock files
 	@uv pip compile $(LOCKED) --extra dev pyproject.toml --output-file requirements.lock

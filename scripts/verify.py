@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import sys
 import tarfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -76,15 +77,14 @@ def verify(name: str, *, rebuild: bool = False, root: Path = ROOT) -> list[str]:
     return checked
 
 
-def verify_all(*, rebuild: bool = False, root: Path = ROOT) -> None:
-    """Check every dataset, one after the other, whatever is wrong with one of them, and print what was found.
+def verify_each(names: Sequence[str], *, rebuild: bool = False, root: Path = ROOT) -> None:
+    """Check datasets, one after the other, whatever is wrong with one of them, and print what was found.
 
     Raises
     ------
     ScriptError
         Some are not as recorded; the message lists them.
     """
-    names = read_names(root=root)
     failed = {}
     for name in names:
         try:
@@ -101,21 +101,21 @@ def verify_all(*, rebuild: bool = False, root: Path = ROOT) -> None:
 
 
 def command(
-    name: Annotated[str | None, typer.Argument(help="The dataset.")] = None,
+    names: Annotated[list[str] | None, typer.Argument(help="The datasets.")] = None,
     everything: Annotated[bool, typer.Option("--all", help="Check every dataset, and tell of all at the end.")] = False,
     rebuild: Annotated[bool, typer.Option("--rebuild", help="Also build it from its sources and compare.")] = False,
 ) -> None:
-    """Check an artifact: size, md5, structure, record index, every record; with --rebuild, against a fresh build.
+    """Check artifacts: size, md5, structure, record index, every record; with --rebuild, against a fresh build.
 
     The fresh build runs in a sandbox: without network but for the sources, at another path, as another user, with
     another host name, umask, clock, time zone, locale, home and hash seed.
     """
-    if everything == (name is not None):
-        raise ScriptError("name one dataset, or check every one with --all")
-    if name is None:
-        verify_all(rebuild=rebuild)
+    if everything == bool(names):
+        raise ScriptError("name the datasets, or check every one with --all")
+    if names and len(names) == 1:
+        _report(names[0], verify(names[0], rebuild=rebuild))
     else:
-        _report(name, verify(name, rebuild=rebuild))
+        verify_each(names or read_names(), rebuild=rebuild)
 
 
 def _report(name: str, checked: list[str]) -> None:

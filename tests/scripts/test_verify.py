@@ -11,7 +11,7 @@ import pytest
 import loader
 from loader._index import HEADER_NAME
 from scripts.errors import ScriptError
-from scripts.verify import command, verify, verify_all
+from scripts.verify import command, verify, verify_each
 from tests.forge import File, flip, sign, take_apart
 from tests.small import record_small
 
@@ -399,7 +399,7 @@ def test_all_datasets_are_checked_though_the_first_one_fails_and_told_of_togethe
     stage = stages.read_text().partition("  small:")[2].replace("small", "another")
     stages.write_text(stages.read_text() + f"  another:{stage}")
     with pytest.raises(ScriptError) as raised:
-        verify_all(root=small)
+        verify_each(["another", "small"], root=small)
     said = capsys.readouterr()
     assert str(raised.value).startswith("1 of 2 datasets failed:\n  another: the manifest ")
     assert said.err.startswith("another: FAILED: the manifest ")
@@ -407,11 +407,11 @@ def test_all_datasets_are_checked_though_the_first_one_fails_and_told_of_togethe
 
 
 def test_all_datasets_that_are_right_are_said_to_be(small, capsys):
-    verify_all(root=small)
+    verify_each(["small"], root=small)
     assert capsys.readouterr().out.endswith("1 of 1 datasets: ok\n")
 
 
-@pytest.mark.parametrize("arguments", [{}, {"name": "small", "everything": True}])
+@pytest.mark.parametrize("arguments", [{}, {"names": ["small"], "everything": True}])
 def test_one_dataset_or_all_of_them_must_be_asked_for(arguments):
-    with pytest.raises(ScriptError, match="name one dataset, or check every one with --all"):
+    with pytest.raises(ScriptError, match="name the datasets, or check every one with --all"):
         command(**arguments)
