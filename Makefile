@@ -46,8 +46,8 @@ build: .dataset $(READY) ## build datasets: DATASET=mnist or DATASET="mnist digi
 	@$(if $(filter 1,$(call given,REGISTER)),$(RUN) register $(DATASET))
 	@$(if $(call given,BEAM),DATASETS_BEAM='$(BEAM)' )$(RUN) repro $(DATASET) $(if $(filter 1,$(OVERWRITE)),--overwrite)
 
-verify: $(if $(filter 1,$(ALL)),,.dataset) $(READY) ## check an artifact against all records: DATASET=mnist or ALL=1 [REBUILD=1]
-	@$(RUN) verify $(if $(filter 1,$(ALL)),--all,$(DATASET)) $(if $(filter 1,$(REBUILD)),--rebuild)
+verify: $(if $(filter 1,$(call given,ALL)),,.dataset) $(READY) ## check an artifact against all records: DATASET=mnist or ALL=1 [REBUILD=1]
+	@$(RUN) verify $(if $(filter 1,$(call given,ALL)),--all,$(DATASET)) $(if $(filter 1,$(REBUILD)),--rebuild)
 
 extract: .dataset $(READY) ## unpack an artifact for TFDS: DATASET=mnist [TO=folder] [OVERWRITE=1]
 	@$(RUN) extract $(DATASET) $(if $(TO),--to '$(TO)') $(if $(filter 1,$(OVERWRITE)),--overwrite)

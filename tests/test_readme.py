@@ -37,7 +37,7 @@ def test_the_session_gives_what_it_shows(built, monkeypatch):
 def test_the_commands_do_what_they_say(built, tmp_path):
     clone = type(built("mnist"))(tmp_path / "clone")
     clone.root.mkdir()
-    clone.run("cp", "-r", f"{built('mnist').root}/.", ".")
+    clone.run("cp", "-a", f"{built('mnist').root}/.", ".")
     try:
         for command in "".join(blocks("sh")[1:]).splitlines():  # the first are those that set up and test
             clone.run("sh", "-c", command)

@@ -67,6 +67,9 @@ def make_builder(
         raise ScriptError(
             f"{definition.name}: params.yaml says version {definition.version}, its builder gives {builder.version}"
         )
+    if definition.is_ours:  # what dataset_info.json states, which must not depend on how the module is called here
+        name = f"{definition.builder.strip('/').replace('/', '.')}.{definition.name}"
+        builder.info._identity.module_name = builder.info.as_proto.module_name = name
     return builder
 
 
@@ -86,15 +89,17 @@ def find_builder(definition: Definition) -> Any:
 
 
 def module_name(definition: Definition) -> str:
-    """Return the name under which the module of a builder of ours is imported."""
-    return f"{definition.builder.strip('/').replace('/', '.')}.{definition.name}"
+    """Return the name under which the module of a builder of ours is imported.
+
+    Without a dot: who unpickles something of `datasets.x` imports `datasets` first, whichever package is called that.
+    """
+    return f"{definition.builder.strip('/').replace('/', '_')}_{definition.name}"
 
 
 def _import_builder(definition: Definition) -> Any:
     """Import `<folder>/<name>.py` by its path.
 
-    Not through `import datasets...`: another package of that name may be installed. The module's name reaches
-    `dataset_info.json`, so it must not depend on where the repository lies.
+    Not through `import datasets...`: another package of that name may be installed.
     """
     import tensorflow_datasets as tfds
 

@@ -28,7 +28,7 @@ from typing import BinaryIO
 
 from loader._fetch.revision import ARTIFACTS
 from loader._manifest import Manifest
-from scripts._sources.sources import Source, Sources
+from scripts._sources.sources import FOLDER, Source, Sources
 from scripts.definition import ROOT, Definition
 from scripts.errors import ScriptError
 from scripts.scratch import scratch_folder
@@ -104,11 +104,12 @@ def _copy_definition(definition: Definition, root: Path) -> None:
 
 def _copy_inputs(definition: Definition, manifest: Manifest, root: Path) -> None:
     """Copy the proved sources and the parents' artifacts; the originals are out of the build's reach."""
-    sources = Sources(definition)
-    copies = {}
-    for raw in manifest.raw.get("sources", ()):
-        source = Source(**raw)
-        copies[root / "sources" / definition.name / source.filename] = sources.find(source)
+    recorded = [Source(**raw) for raw in manifest.raw.get("sources", ())]
+    with Sources(definition) as sources:
+        found = {source: sources.submit(source) for source in recorded}
+        copies = {
+            root / FOLDER / definition.name / source.filename: future.result() for source, future in found.items()
+        }
     for parent, tars in definition.parents.items():
         for file in (f"{parent}.json", *tars):
             copies[root / ARTIFACTS / file] = definition.root / ARTIFACTS / file

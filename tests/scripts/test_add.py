@@ -1,5 +1,6 @@
 """One of TFDS's datasets, registered in one command."""
 
+import sys
 from functools import partial
 
 import pytest
@@ -89,7 +90,11 @@ def test_what_tfds_has_not_is_refused(root):
     refused(root, "cifar10 has no config 'x'; it has: none", "cifar10", configs=("x",))
     refused(root, r"TFDS cannot make its builder cifar10: Dataset .* at version 9\.9\.9", "cifar10", version="9.9.9")
     refused(root, "TFDS cannot make its builder wmt_translate: ", "wmt_translate")
-    refused(root, "TFDS cannot make its builder qm9: .*pandas", "qm9")  # a package that is not installed
+
+
+def test_a_builder_whose_package_is_missing_is_refused(root, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    refused(root, "TFDS cannot make its builder qm9: .*pandas", "qm9")
 
 
 def test_a_taken_name_is_refused(root):

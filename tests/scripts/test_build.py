@@ -63,12 +63,17 @@ def test_another_place_umask_locale_zone_home_seed_and_door_give_the_same_bytes(
     assert md5(other.root / "artifacts/tiny.json") == md5(tiny.root / "artifacts/tiny.json")
 
 
-def test_an_installed_package_called_datasets_is_not_taken_for_the_folder(tiny, tmp_path):
+def test_an_installed_package_called_datasets_is_not_taken_for_the_folder(clone, tmp_path):
+    # with a class of the module's in the examples, which reach the workers
+    word = BUILDER.replace("class Tiny(", "class Word(str):\n    pass\n\n\nclass Tiny(").replace(
+        '"text": text', '"text": Word(text)'
+    )
+    add_tiny(clone.root, builder=word)
     package = tmp_path / "installed/datasets"
     package.mkdir(parents=True)
-    (package / "__init__.py").write_text("")
-    tiny.scripts("build", "tiny", env={"PYTHONPATH": str(package.parent)})
-    assert tiny.python("import loader; print(len(loader.load('tiny')[1]['train']))").strip() == "200"
+    (package / "__init__.py").write_text("raise SystemExit('another package')")
+    clone.scripts("build", "tiny", env={"PYTHONPATH": str(package.parent)})
+    assert clone.python("import loader; print(len(loader.load('tiny')[1]['train']))").strip() == "200"
 
 
 def test_the_order_of_generation_does_not_matter(tiny, tmp_path):

@@ -11,6 +11,7 @@ import numpy as np
 import psutil
 import pytest
 
+from scripts._build import encode as module
 from scripts._build.encode import CHUNK_EXAMPLES, Encoder, _chunks
 from scripts.errors import ScriptError
 from tests.tiny import add_tiny
@@ -137,6 +138,12 @@ def features():
     return Features({"image": tfds.features.Image(), "text": tfds.features.Text()})
 
 
+@pytest.fixture
+def forks(monkeypatch):
+    """Workers although another test of this process may have used TensorFlow: what they encode here does without it."""
+    monkeypatch.setattr(module, "_can_fork", lambda: True)
+
+
 def serialize(example):
     """Says where it was encoded."""
     return f"{os.getpid()} {example['text']}".encode()
@@ -161,19 +168,19 @@ def places(examples):
         ([b"png", "path.png"], False),
     ],
 )
-def test_only_data_leaves_the_process(image, travels):
+def test_only_data_leaves_the_process(forks, image, travels):
     (place,) = places([("key", {"image": image, "text": "t"})])
     assert (place != str(os.getpid())) == travels
 
 
-def test_the_order_is_the_generators():
+def test_the_order_is_the_generators(forks):
     examples = [(number, {"image": b"", "text": f"{number}"}) for number in range(5 * CHUNK_EXAMPLES + 1)]
     with Encoder(workers=3) as encoder:
         done = list(encoder.encoded(examples, features(), serialize))
     assert [(key, data.split()[1].decode()) for key, data in done] == [(n, f"{n}") for n, _ in examples]
 
 
-def test_no_more_is_under_way_than_what_bounds_the_memory():
+def test_no_more_is_under_way_than_what_bounds_the_memory(forks):
     ahead = 0
     most = 0
 
@@ -195,7 +202,7 @@ def test_large_examples_make_small_chunks():
     assert [len(chunk) for chunk in _chunks(large, features(), serialize)] == [2] * 5
 
 
-def test_a_worker_that_is_killed_is_said():
+def test_a_worker_that_is_killed_is_said(forks):
     def kill(example):
         os.kill(os.getpid(), signal.SIGKILL)
 
