@@ -91,9 +91,10 @@ def find_builder(definition: Definition) -> Any:
 def module_name(definition: Definition) -> str:
     """Return the name under which the module of a builder of ours is imported.
 
-    Without a dot: who unpickles something of `datasets.x` imports `datasets` first, whichever package is called that.
+    TFDS takes the dataset's name from it where the class is called `Builder`. And it has no dot: who unpickles something
+    of `datasets.x` imports `datasets` first, whichever package is called that.
     """
-    return f"{definition.builder.strip('/').replace('/', '_')}_{definition.name}"
+    return f"{definition.name}_dataset_builder"
 
 
 def _import_builder(definition: Definition) -> Any:
