@@ -13,7 +13,7 @@ import typer
 from loader._fetch.revision import ARTIFACTS
 from scripts._define.stages import LOCK_NAME, STAGES, UNDER, take_out
 from scripts._define.tfds_builders import nearest
-from scripts.definition import ROOT, read_names, read_stage, read_yaml
+from scripts.definition import ROOT, read_deps, read_names, read_stage, read_yaml
 from scripts.errors import ScriptError
 from scripts.scratch import scratch_folder
 
@@ -75,8 +75,7 @@ def _check(name: str, root: Path) -> None:
         raise ScriptError(f"there is no dataset {name!r} in params.yaml or dvc.yaml; {nearest(name, sorted(names))}")
     artifact = re.compile(rf"{ARTIFACTS}/{re.escape(name)}(-.+)?\.tar")
     for other, stage in stages.items():
-        deps = stage.get("deps") if isinstance(stage, dict) else None
-        if any(artifact.fullmatch(str(dep)) for dep in deps or ()):
+        if isinstance(stage, dict) and any(map(artifact.fullmatch, read_deps(stage))):
             raise ScriptError(f"{other} is derived from {name}; take that out first with: make remove DATASET={other}")
 
 
