@@ -35,20 +35,23 @@ def remove(name: str, *, root: Path = ROOT) -> Removal:
     Raises
     ------
     ScriptError
-        There is no such dataset, or another is derived from it. Nothing is changed then.
+        There is no such dataset, another is derived from it, or a file cannot be edited. Nothing is changed then.
     """
     with scratch_folder(root, LOCK_NAME) as scratch:
         _check(name, root)
         removed = []
-        for number, folder in enumerate(sorted((root / "datasets").glob(f"*/{name}"))):
-            if _is_in_git(folder, root):
-                folder.rename(scratch / str(number))  # whole or not at all
-                removed.append(folder)
-        manifest = root / ARTIFACTS / f"{name}.json"
-        if manifest.exists():
-            manifest.unlink()
-            removed.append(manifest)
-        changed = take_out(name, root=root)
+
+        def remove_files() -> None:
+            for number, folder in enumerate(sorted((root / "datasets").glob(f"*/{name}"))):
+                if _is_in_git(folder, root):
+                    folder.rename(scratch / str(number))  # whole or not at all
+                    removed.append(folder)
+            manifest = root / ARTIFACTS / f"{name}.json"
+            if manifest.exists():
+                manifest.unlink()
+                removed.append(manifest)
+
+        changed = take_out(name, root=root, first=remove_files)
     artifacts = (f"{ARTIFACTS}/{name}.tar", f"{ARTIFACTS}/{name}-*.tar")
     others = (f"datasets/*/{name}", f"sources/{name}", f"sources/{name}.dvc", f"extracted/{name}")
     left = [path for pattern in (*artifacts, *others) for path in sorted(root.glob(pattern))]
