@@ -69,7 +69,10 @@ def _groups(names: Sequence[str], root: Path) -> list[list[str]]:
 
 
 def _ancestry(name: str, root: Path) -> set[str]:
-    return {name}.union(*(_ancestry(parent, root) for parent in read_definition(name, root=root).parents))
+    names = [name]
+    for each in names:  # the loop goes on with what is added, once each: of a circle DVC tells
+        names += [parent for parent in read_definition(each, root=root).parents if parent not in names]
+    return set(names)
 
 
 def _run_beside(command: list[str], root: Path) -> int:

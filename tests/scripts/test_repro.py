@@ -57,6 +57,19 @@ def test_those_that_need_one_another_are_one_group(clone):
     assert _groups(["digit_speakers", "mnist"], clone.root) == [["digit_speakers"], ["mnist"]]
 
 
+def test_a_circle_is_told_by_dvc(two):
+    path = two.root / "dvc.yaml"
+    text = path.read_text()
+    for name, other in (("tiny", "twin"), ("twin", "tiny")):
+        stage = f"cmd: python -m scripts build {name}\n    deps:\n"
+        assert text.count(stage) == 1
+        text = text.replace(stage, f"{stage}      - artifacts/{other}.tar\n")
+    path.write_text(text)
+    done = two.run("make", "build", "DATASET=tiny", check=False)
+    assert "both a dependency and an output in stages: tiny, twin" in done.stderr
+    assert "error: not built: tiny; the reason is above" in done.stderr
+
+
 def test_a_wrong_name_stops_before_anything_is_built(clone):
     with pytest.raises(ScriptError, match="there is no dataset 'mnst'"):
         repro(["mnist", "mnst"], root=clone.root)
