@@ -10,7 +10,7 @@ from typing import Any
 
 from loader._errors import LoaderError
 from scripts._build.builder import make_builder, where
-from scripts._build.prepare import reading_from
+from scripts._build.prepare import reading_parents
 from scripts._build.quiet import quiet_tensorflow
 from scripts._sources.supply import hide_progress
 from scripts.definition import Definition
@@ -41,7 +41,7 @@ def gather(definition: Definition, bring: Bring, *, scratch: Path) -> None:
         The builder cannot be made or fails; or what `bring` raises.
     """
     quiet_tensorflow()
-    with reading_from(definition.root):
+    with reading_parents(definition):
         for config in definition.tars:
             builder = make_builder(definition, data_dir=scratch / "data", config=config)
             brought: dict[str, Path] = {}
@@ -83,6 +83,8 @@ def _ask(builder: Any, brought: dict[str, Path], scratch: Path) -> tuple[list[st
     pipeline = {"pipeline": None} if "pipeline" in inspect.signature(builder._split_generators).parameters else {}
     try:
         builder._split_generators(manager, **pipeline)
+    except ScriptError:
+        raise
     except Exception as failure:
         return list(asked), failure
     return list(asked), None
