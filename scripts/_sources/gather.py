@@ -56,7 +56,7 @@ def gather(definition: Definition, bring: Bring, *, scratch: Path) -> None:
                     break
 
 
-def _ask(builder: Any, brought: dict[str, Path], scratch: Path) -> tuple[list[str], Exception | None]:
+def _ask(builder: Any, brought: dict[str, Path], scratch: Path) -> tuple[list[str], BaseException | None]:
     """Return the URLs that a builder asks for until it is done or fails, and its failure."""
     import tensorflow_datasets as tfds
     from tensorflow_datasets.core.download.download_manager import promise
@@ -85,12 +85,12 @@ def _ask(builder: Any, brought: dict[str, Path], scratch: Path) -> tuple[list[st
         builder._split_generators(manager, **pipeline)
     except ScriptError:
         raise
-    except Exception as failure:
+    except (Exception, SystemExit) as failure:
         return list(asked), failure
     return list(asked), None
 
 
-def _reason(failure: Exception, definition: Definition) -> str:
+def _reason(failure: BaseException, definition: Definition) -> str:
     if isinstance(failure, LoaderError) and definition.parents:
         first = next(iter(definition.parents))
         return (
