@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import difflib
+import json
+import posixpath
 import re
 from dataclasses import dataclass
 from importlib import metadata
@@ -136,17 +138,19 @@ def read_definition(name: str, *, root: Path = ROOT) -> Definition:
     stage = _stage(stages, name, root / "dvc.yaml")
     if not stage:
         raise ScriptError(f"dvc.yaml has no stage {name!r}, params.yaml has")
+    owners = {path: other for other in datasets for path in _outs(_stage(stages, other, root / "dvc.yaml"))}
+    parents = {other: _parents(_stage(stages, other, root / "dvc.yaml"), owners) for other in datasets}
     definition = Definition(
         root,
         name,
         **fields,
         configs=_configs(name, block.get("configs")),
         arguments=_arguments(name, block.get("arguments")),
-        parents=_parents(stage, {other: _stage(stages, other, root / "dvc.yaml") for other in datasets}),
+        parents=parents[name],
         toolchain={package: str(version) for package, version in toolchain.items()},
     )
     _check_remote(definition, stage)
-    _check_parents(definition, params)
+    _check_ancestors(definition, parents, params)
     return definition
 
 
@@ -225,13 +229,31 @@ def _arguments(name: str, arguments: Any) -> dict[str, Any]:
         raise ScriptError(f"params.yaml: the arguments of {name!r} must be a mapping of names to values")
     if taken := arguments.keys() & {"data_dir", "config", "version", "file_format"}:
         raise ScriptError(f"params.yaml: {name!r} cannot give its builder {', '.join(sorted(taken))} as an argument")
+    for key, value in arguments.items():
+        if not _is_json(value):
+            raise ScriptError(
+                f"params.yaml: {name!r} has the argument {key}: {value!r}; the manifest records arguments in JSON, "
+                f"so it must be a text, a number, true, false, null, or lists or mappings of them; write a date as text"
+            )
     return dict(arguments)
 
 
-def _parents(stage: dict[str, Any], stages: dict[str, dict[str, Any]]) -> dict[str, tuple[str, ...]]:
+def _is_json(value: Any) -> bool:
+    try:
+        return bool(json.loads(json.dumps(value, allow_nan=False)) == value)
+    except (TypeError, ValueError):
+        return False
+
+
+def read_deps(stage: dict[str, Any]) -> list[str]:
+    """Return what a stage depends on, each path as DVC sees it: `./a` is `a`, and options are set aside."""
+    deps = (path for dep in stage.get("deps") or () for path in (dep if isinstance(dep, dict) else (dep,)))
+    return [posixpath.normpath(str(path)) for path in deps]
+
+
+def _parents(stage: dict[str, Any], owners: dict[str, str]) -> dict[str, tuple[str, ...]]:
     parents: dict[str, tuple[str, ...]] = {}
-    owners = {path: name for name, other in stages.items() for path in _outs(other)}
-    for dep in stage.get("deps") or ():
+    for dep in read_deps(stage):
         if dep in owners:
             parents[owners[dep]] = (*parents.get(owners[dep], ()), dep.removeprefix(f"{ARTIFACTS}/"))
     return parents
@@ -263,14 +285,18 @@ def _check_remote(definition: Definition, stage: dict[str, Any]) -> None:
         )
 
 
-def _check_parents(definition: Definition, params: dict[str, Any]) -> None:
-    """What is made from private data is private."""
+def _check_ancestors(
+    definition: Definition, parents: dict[str, dict[str, tuple[str, ...]]], params: dict[str, Any]
+) -> None:
+    """What is made from private data is private, in however many steps."""
     if definition.visibility != "public":
         return
-    for parent in definition.parents:
-        block = params[parent]
+    ancestors = list(definition.parents)
+    for ancestor in ancestors:
+        block = params[ancestor]
         if not isinstance(block, dict) or block.get("visibility") != "public":
             raise ScriptError(
-                f"{definition.name} is public and made from {parent}, which is not; "
+                f"{definition.name} is public and made from {ancestor}, which is not; "
                 f"make {definition.name} private in params.yaml and dvc.yaml"
             )
+        ancestors += [other for other in parents[ancestor] if other not in ancestors]  # the loop goes on with these

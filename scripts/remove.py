@@ -13,7 +13,7 @@ import typer
 from loader._fetch.revision import ARTIFACTS
 from scripts._define.stages import LOCK_NAME, STAGES, UNDER, take_out
 from scripts._define.tfds_builders import nearest
-from scripts.definition import ROOT, read_names, read_stage, read_yaml
+from scripts.definition import ROOT, read_deps, read_names, read_stage, read_yaml
 from scripts.errors import ScriptError
 from scripts.scratch import scratch_folder
 
@@ -35,20 +35,23 @@ def remove(name: str, *, root: Path = ROOT) -> Removal:
     Raises
     ------
     ScriptError
-        There is no such dataset, or another is derived from it. Nothing is changed then.
+        There is no such dataset, another is derived from it, or a file cannot be edited. Nothing is changed then.
     """
     with scratch_folder(root, LOCK_NAME) as scratch:
         _check(name, root)
         removed = []
-        for number, folder in enumerate(sorted((root / "datasets").glob(f"*/{name}"))):
-            if _is_in_git(folder, root):
-                folder.rename(scratch / str(number))  # whole or not at all
-                removed.append(folder)
-        manifest = root / ARTIFACTS / f"{name}.json"
-        if manifest.exists():
-            manifest.unlink()
-            removed.append(manifest)
-        changed = take_out(name, root=root)
+
+        def remove_files() -> None:
+            for number, folder in enumerate(sorted((root / "datasets").glob(f"*/{name}"))):
+                if _is_in_git(folder, root):
+                    folder.rename(scratch / str(number))  # whole or not at all
+                    removed.append(folder)
+            manifest = root / ARTIFACTS / f"{name}.json"
+            if manifest.exists():
+                manifest.unlink()
+                removed.append(manifest)
+
+        changed = take_out(name, root=root, first=remove_files)
     artifacts = (f"{ARTIFACTS}/{name}.tar", f"{ARTIFACTS}/{name}-*.tar")
     others = (f"datasets/*/{name}", f"sources/{name}", f"sources/{name}.dvc", f"extracted/{name}")
     left = [path for pattern in (*artifacts, *others) for path in sorted(root.glob(pattern))]
@@ -75,8 +78,7 @@ def _check(name: str, root: Path) -> None:
         raise ScriptError(f"there is no dataset {name!r} in params.yaml or dvc.yaml; {nearest(name, sorted(names))}")
     artifact = re.compile(rf"{ARTIFACTS}/{re.escape(name)}(-.+)?\.tar")
     for other, stage in stages.items():
-        deps = stage.get("deps") if isinstance(stage, dict) else None
-        if any(artifact.fullmatch(str(dep)) for dep in deps or ()):
+        if isinstance(stage, dict) and any(map(artifact.fullmatch, read_deps(stage))):
             raise ScriptError(f"{other} is derived from {name}; take that out first with: make remove DATASET={other}")
 
 

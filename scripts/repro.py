@@ -5,15 +5,16 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from scripts.definition import ROOT, read_definition
-from scripts.errors import ScriptError
+from scripts.errors import ScriptError, TerminatedError
 
 
 def repro(names: Sequence[str], *, overwrite: bool = False, root: Path = ROOT) -> None:
@@ -39,9 +40,10 @@ def repro(names: Sequence[str], *, overwrite: bool = False, root: Path = ROOT) -
     groups = _groups(names, root)
     command = ["dvc", "--wait-for-lock", "repro", *(["--force", "--single-item"] if overwrite else [])]
     if len(groups) == 1:
-        codes = [subprocess.run([*command, *groups[0]], cwd=root).returncode]
+        with _ending_children():
+            codes = [subprocess.Popen([*command, *groups[0]], cwd=root).wait()]
     else:
-        with ThreadPoolExecutor(os.cpu_count()) as threads:
+        with ThreadPoolExecutor(os.cpu_count()) as threads, _ending_children():
             codes = list(threads.map(lambda group: _run_beside([*command, *group], root), groups))
     failed = [name for group, code in zip(groups, codes, strict=True) if code for name in group]
     if failed:
@@ -54,6 +56,22 @@ def command(
 ) -> None:
     """Build datasets with `dvc repro`, side by side where none needs the other."""
     repro(names, overwrite=overwrite)
+
+
+@contextmanager
+def _ending_children() -> Iterator[None]:
+    """Where this process is told to end, tell all that it started, too: DVC does not pass it on to its stages."""
+    import psutil
+
+    try:
+        yield
+    except TerminatedError:
+        children = psutil.Process().children(recursive=True)
+        for child in children:
+            with suppress(psutil.NoSuchProcess):
+                child.terminate()
+        psutil.wait_procs(children)  # they clean up
+        raise
 
 
 def _groups(names: Sequence[str], root: Path) -> list[list[str]]:
@@ -69,7 +87,10 @@ def _groups(names: Sequence[str], root: Path) -> list[list[str]]:
 
 
 def _ancestry(name: str, root: Path) -> set[str]:
-    return {name}.union(*(_ancestry(parent, root) for parent in read_definition(name, root=root).parents))
+    names = [name]
+    for each in names:  # the loop goes on with what is added, once each: of a circle DVC tells
+        names += [parent for parent in read_definition(each, root=root).parents if parent not in names]
+    return set(names)
 
 
 def _run_beside(command: list[str], root: Path) -> int:

@@ -37,7 +37,8 @@ class Encoder:
 
     The workers are forked when the first example comes, since a builder may complete its features until then. Forking
     is only sound while TensorFlow has not started its threads: where a builder has used it by then, and where there is
-    one processor or no Linux, this process encodes.
+    one processor or no Linux, this process encodes. So it does where a feature is not one of TFDS's: it may remember
+    what it has encoded, as a vocabulary does, and must see all of it in order.
 
     Parameters
     ----------
@@ -78,7 +79,7 @@ class Encoder:
         ScriptError
             A worker was killed.
         """
-        if self._pool is None and self._workers > 1 and _can_fork():
+        if self._pool is None and self._workers > 1 and _is_of_tfds(features) and _can_fork():
             gc.freeze()  # what is here by now stays; no collection need look at it, here or in a worker
             self._pool = ProcessPoolExecutor(self._workers, get_context("fork"), _start_worker, (features, serialize, os.getpid()))
         if self._pool is None:
@@ -188,6 +189,17 @@ def _file_features(features: Any) -> list[str]:
         return isinstance(feature, data_alone) or type(feature) is tfds.features.Tensor
 
     return [name for name, feature in features.items() if not takes_data_alone(feature)]
+
+
+def _is_of_tfds(features: Any) -> bool:
+    """Whether the features, and those inside them, are of kinds that TFDS brings, none of which remembers anything."""
+    for feature in features.values():
+        if not type(feature).__module__.startswith("tensorflow_datasets.core.features."):
+            return False
+        inner = feature if hasattr(feature, "values") else {"": feature.feature} if hasattr(feature, "feature") else {}
+        if not _is_of_tfds(inner):
+            return False
+    return True
 
 
 def _can_fork() -> bool:

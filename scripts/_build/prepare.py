@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -69,7 +70,7 @@ def prepare(definition: Definition, *, scratch: Path, config: str | None = None)
     quiet_tensorflow()
     data_dir, keys = scratch / "data", scratch / "keys"
     keys.mkdir()
-    with reading_from(definition.root):
+    with reading_parents(definition):
         builder = make_builder(definition, data_dir=data_dir, config=config)
         with Sources(definition) as sources:
             supply(builder, sources, definition)
@@ -87,14 +88,30 @@ def prepare(definition: Definition, *, scratch: Path, config: str | None = None)
 
 
 @contextmanager
-def reading_from(root: Path) -> Iterator[None]:
-    """Let `loader.load`, by which a builder reads its parents, find the artifacts of this repository and no others."""
-    wanted = {REPOSITORY_VARIABLE: str(root), OFFLINE_VARIABLE: "1"}
+def reading_parents(definition: Definition) -> Iterator[None]:
+    """Let `loader.load` find the artifacts of this repository that the stage depends on, and no others.
+
+    What else a builder reads would neither be recorded nor built first, and might be private where it is public.
+    """
+    loading: Any = importlib.import_module("loader._load")
+    find_source = loading.find_source
+
+    def find_parent(name: str, **options: Any) -> Any:
+        if name not in definition.parents:
+            raise ScriptError(
+                f"{definition.name}: its builder reads the dataset {name}, on which its stage does not depend; "
+                f"name the artifact of {name} among the deps of {definition.name} in dvc.yaml"
+            )
+        return find_source(name, **options)
+
+    wanted = {REPOSITORY_VARIABLE: str(definition.root), OFFLINE_VARIABLE: "1"}
     before = {name: os.environ.get(name) for name in wanted}
     os.environ.update(wanted)
+    loading.find_source = find_parent
     try:
         yield
     finally:
+        loading.find_source = find_source
         for name, value in before.items():
             if value is None:
                 del os.environ[name]

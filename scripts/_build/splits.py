@@ -14,7 +14,7 @@ from scripts._build.encode import Encoder, Key
 @contextmanager
 def encoding_in(encoder: Encoder) -> Iterator[None]:
     """Let TFDS pass what a generator yields through the encoder; all else of building a split stays its own."""
-    from tensorflow_datasets.core import example_serializer, split_builder, splits, writer
+    from tensorflow_datasets.core import example_serializer, split_builder, splits, utils, writer
     from tensorflow_datasets.core.features import image_feature
 
     class Encoded(example_serializer.Serializer):  # type: ignore[misc]
@@ -45,7 +45,14 @@ def encoding_in(encoder: Encoder) -> Iterator[None]:
             examples = encoder.encoded(_with_progress(generator, split_name), features, serialize)
             for number, (key, data) in enumerate(examples):
                 split.write(number if disable_shuffling and not isinstance(key, int) else key, data)
-            written = encoder.finish(split.finalize)
+
+            def finalize() -> Any:
+                try:
+                    return split.finalize()
+                except Exception as error:
+                    utils.reraise(error, prefix=f"the split {split_name} cannot be written: ")
+
+            written = encoder.finish(finalize)
 
             def info() -> Any:
                 lengths, size = written.result()

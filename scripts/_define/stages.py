@@ -109,8 +109,17 @@ def taken(name: str) -> ScriptError:
     )
 
 
-def take_out(name: str, *, root: Path) -> list[str]:
+def take_out(name: str, *, root: Path, first: Callable[[], None] = lambda: None) -> list[str]:
     """Take a dataset out of params.yaml, dvc.yaml, README.md and dvc.lock.
+
+    Parameters
+    ----------
+    name
+        The dataset.
+    root
+        The repository.
+    first
+        Called once it is sure that all can be edited, before any file is.
 
     Returns
     -------
@@ -128,7 +137,7 @@ def take_out(name: str, *, root: Path) -> list[str]:
     for file in (STAGES, LOCK):
         if (root / file).exists() and read_stage(root / file, name):
             edits[file] = lambda text, path: remove_entry(text, name, under=UNDER, path=path)
-    return _edit({file: edits[file] for file in (LOCK, README, STAGES, PARAMS) if file in edits}, root)
+    return _edit({file: edits[file] for file in (LOCK, README, STAGES, PARAMS) if file in edits}, root, first)
 
 
 def _edit(

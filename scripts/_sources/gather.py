@@ -10,7 +10,7 @@ from typing import Any
 
 from loader._errors import LoaderError
 from scripts._build.builder import make_builder, where
-from scripts._build.prepare import reading_from
+from scripts._build.prepare import reading_parents
 from scripts._build.quiet import quiet_tensorflow
 from scripts._sources.supply import hide_progress
 from scripts.definition import Definition
@@ -41,7 +41,7 @@ def gather(definition: Definition, bring: Bring, *, scratch: Path) -> None:
         The builder cannot be made or fails; or what `bring` raises.
     """
     quiet_tensorflow()
-    with reading_from(definition.root):
+    with reading_parents(definition):
         for config in definition.tars:
             builder = make_builder(definition, data_dir=scratch / "data", config=config)
             brought: dict[str, Path] = {}
@@ -56,7 +56,7 @@ def gather(definition: Definition, bring: Bring, *, scratch: Path) -> None:
                     break
 
 
-def _ask(builder: Any, brought: dict[str, Path], scratch: Path) -> tuple[list[str], Exception | None]:
+def _ask(builder: Any, brought: dict[str, Path], scratch: Path) -> tuple[list[str], BaseException | None]:
     """Return the URLs that a builder asks for until it is done or fails, and its failure."""
     import tensorflow_datasets as tfds
     from tensorflow_datasets.core.download.download_manager import promise
@@ -83,12 +83,14 @@ def _ask(builder: Any, brought: dict[str, Path], scratch: Path) -> tuple[list[st
     pipeline = {"pipeline": None} if "pipeline" in inspect.signature(builder._split_generators).parameters else {}
     try:
         builder._split_generators(manager, **pipeline)
-    except Exception as failure:
+    except ScriptError:
+        raise
+    except (Exception, SystemExit) as failure:
         return list(asked), failure
     return list(asked), None
 
 
-def _reason(failure: Exception, definition: Definition) -> str:
+def _reason(failure: BaseException, definition: Definition) -> str:
     if isinstance(failure, LoaderError) and definition.parents:
         first = next(iter(definition.parents))
         return (

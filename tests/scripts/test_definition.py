@@ -307,6 +307,9 @@ def test_configs_have_a_tar_each(root):
         ("3", "must be a mapping of names"),
         ("{1: 2}", "must be a mapping"),
         ("{data_dir: x}", "cannot give its builder"),
+        ("{since: 2020-01-01}", r"has the argument since: datetime\.date\(2020, 1, 1\); .* write a date as text"),
+        ("{much: .inf}", "has the argument much: inf"),
+        ("{names: {1: one}}", "has the argument names: "),
     ],
 )
 def test_arguments_are_a_mapping(root, arguments, match):
@@ -330,6 +333,28 @@ def derive(root, visibility):
 def test_the_artifacts_among_a_stages_dependencies_are_its_parents(root):
     derive(root, "public")
     assert read_definition("made", root=root).parents == {"small": ("small.tar",)}
+
+
+@pytest.mark.parametrize("dep", ["./artifacts/small.tar", "datasets/../artifacts/small.tar", "{artifacts/small.tar: }"])
+def test_a_parent_is_one_however_its_path_is_written(root, dep):
+    derive(root, "public")
+    change(root / "dvc.yaml", ", artifacts/small.tar]", f", {dep}]")
+    assert read_definition("made", root=root).parents == {"small": ("small.tar",)}
+
+
+def test_what_is_made_from_private_data_in_two_steps_is_private(root):
+    derive(root, "public")
+    with (root / "params.yaml").open("a") as file:
+        file.write("again: {builder: datasets/standard/again, version: 1.0.0, visibility: public, license: CC0}\n")
+    with (root / "dvc.yaml").open("a") as file:
+        file.write(
+            "  again:\n    deps: [artifacts/made.tar]\n    outs:\n      - artifacts/again.tar: {remote: public}\n"
+        )
+    assert read_definition("again", root=root).parents == {"made": ("made.tar",)}
+    for name in ("params.yaml", "dvc.yaml"):
+        path = root / name
+        path.write_text(path.read_text().replace("public", "private", 1))
+    refused(root, "again is public and made from small, which is not", "again")
 
 
 def test_what_is_made_from_private_data_is_private(root):

@@ -125,6 +125,43 @@ def test_a_builder_that_has_begun_to_use_tensorflow_is_encoded_here(clone):
     assert md5(clone.root / "artifacts/tiny.tar") == before
 
 
+VOCABULARY = """
+import numpy as np
+import tensorflow_datasets as tfds
+
+
+class Vocabulary(tfds.features.Tensor):
+    def __init__(self):
+        super().__init__(shape=(), dtype=np.int64)
+        self.seen = {}
+
+    def encode_example(self, word):
+        return np.int64(self.seen.setdefault(word, len(self.seen)))
+
+
+class Tiny(tfds.core.GeneratorBasedBuilder):
+    VERSION = tfds.core.Version("1.0.0")
+
+    def _info(self):
+        return tfds.core.DatasetInfo(builder=self, features=tfds.features.FeaturesDict({"word": Vocabulary()}))
+
+    def _split_generators(self, dl_manager):
+        return {"train": self._generate_examples()}
+
+    def _generate_examples(self):
+        for number in range(3000):
+            yield number, {"word": b"%d" % (number * number % 997)}
+"""
+
+
+def test_a_feature_that_remembers_sees_every_example(clone):
+    add_tiny(clone.root, builder=VOCABULARY)
+    build(clone, workers=1)
+    before = md5(clone.root / "artifacts/tiny.tar")
+    build(clone, workers=3)
+    assert md5(clone.root / "artifacts/tiny.tar") == before
+
+
 class Features(dict):
     """Stands for a FeaturesDict that takes whatever it is given."""
 

@@ -127,9 +127,10 @@ def test_a_builder_that_asks_for_nothing_is_said_to(asker):
     assert fetch("asker", root=asker('return {"train": iter(())}')) == []
 
 
-def test_a_builder_that_fails_is_one_sentence_with_the_place(asker):
-    root = asker('dl_manager.download(f"{BASE}/a.bin")\n1 / 0')
-    with pytest.raises(ScriptError, match=r"datasets/standard/asker/asker\.py:\d+: ZeroDivisionError"):
+@pytest.mark.parametrize(("failure", "told"), [("1 / 0", "ZeroDivisionError"), ("raise SystemExit(0)", "SystemExit")])
+def test_a_builder_that_fails_is_one_sentence_with_the_place(asker, failure, told):
+    root = asker(f'dl_manager.download(f"{{BASE}}/a.bin")\n{failure}')
+    with pytest.raises(ScriptError, match=rf"datasets/standard/asker/asker\.py:\d+: {told}"):
         fetch("asker", root=root)
 
 

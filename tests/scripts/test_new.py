@@ -136,6 +136,12 @@ def test_an_adversarial_one_is_derived_and_builds_as_it_stands(clone):
     )
     assert seen == "ok\n"
     assert list(json.loads((clone.root / "artifacts/tiny_grey.json").read_text())["parents"]) == ["tiny"]
+    # what is read without being a dependency would not be recorded, and a private parent not be noticed
+    stages = clone.root / "dvc.yaml"
+    stages.write_text(stages.read_text().replace("      - artifacts/tiny.tar\n", ""))
+    for command in ("build", "fetch"):
+        refused = clone.scripts(command, "tiny_grey", check=False)
+        assert "tiny_grey: its builder reads the dataset tiny, on which its stage does not depend" in refused
 
 
 def test_the_scaffold_passes_the_lint(clone):

@@ -81,6 +81,16 @@ def test_what_another_is_derived_from_is_refused(root):
     remove("second", root=root)
 
 
+def test_where_a_file_cannot_be_edited_nothing_is_changed(root):
+    text = (root / "params.yaml").read_text()
+    (root / "params.yaml").write_text(text.replace("first:\n", "first: &first\n") + "\nother:\n  <<: *first\n")
+    commit(root)
+    before = files_of(root)
+    with pytest.raises(ScriptError, match="'first' cannot be taken out of it line by line; do it by hand"):
+        remove("first", root=root)
+    assert files_of(root) == before
+
+
 def test_new_and_remove_leave_no_trace(root):
     before = files_of(root)
     new("third", root=root)

@@ -1,8 +1,11 @@
 """Building several datasets: side by side, in order where one needs the other, whatever DVC holds locked."""
 
+import signal
+import sys
 import threading
 import time
 
+import psutil
 import pytest
 from dvc.lock import Lock
 
@@ -52,9 +55,39 @@ def test_one_that_fails_does_not_keep_the_other_from_being_built(two):
     assert not (two.root / "artifacts/twin.json").exists()
 
 
+@pytest.mark.parametrize("names", [["tiny"], ["tiny", "twin"]])
+def test_told_to_end_it_ends_what_it_started(two, names):
+    for name in names:
+        path = two.root / f"datasets/standard/{name}/{name}.py"
+        path.write_text(path.read_text().replace("range(count)", "__import__('itertools').count()"))
+    process = psutil.Popen([sys.executable, "-m", "scripts", "repro", *names], cwd=two.root)
+    deadline = time.monotonic() + 60
+    while not all((two.root / f".scratch/build-{name}/{name}/data").exists() for name in names):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    started = process.children(recursive=True)
+    process.terminate()
+    assert process.wait(timeout=30) == 128 + signal.SIGTERM
+    assert not psutil.wait_procs(started, timeout=0)[1]
+    assert not list((two.root / ".scratch").glob("build-*/"))
+
+
 def test_those_that_need_one_another_are_one_group(clone):
     assert _groups(["mnist", "digit", "mnist_fgsm", "mnist"], clone.root) == [["digit"], ["mnist", "mnist_fgsm"]]
     assert _groups(["digit_speakers", "mnist"], clone.root) == [["digit_speakers"], ["mnist"]]
+
+
+def test_a_circle_is_told_by_dvc(two):
+    path = two.root / "dvc.yaml"
+    text = path.read_text()
+    for name, other in (("tiny", "twin"), ("twin", "tiny")):
+        stage = f"cmd: python -m scripts build {name}\n    deps:\n"
+        assert text.count(stage) == 1
+        text = text.replace(stage, f"{stage}      - artifacts/{other}.tar\n")
+    path.write_text(text)
+    done = two.run("make", "build", "DATASET=tiny", check=False)
+    assert "both a dependency and an output in stages: tiny, twin" in done.stderr
+    assert "error: not built: tiny; the reason is above" in done.stderr
 
 
 def test_a_wrong_name_stops_before_anything_is_built(clone):
