@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -12,6 +14,7 @@ from scripts._build.manifest import describe, write_manifest
 from scripts._build.package import pack
 from scripts._build.prepare import prepare
 from scripts.definition import ROOT, read_definition
+from scripts.processes import end_with_parent
 from scripts.scratch import scratch_folder
 
 
@@ -61,6 +64,8 @@ def build(name: str, *, root: Path = ROOT, output: Path | None = None) -> list[P
 
 def command(name: Annotated[str, typer.Argument(help="The dataset, as params.yaml names it.")]) -> None:
     """Build a dataset into artifacts/ (the command of its stage; people say: dvc repro NAME)."""
+    if "DVC_STAGE" in os.environ:
+        end_with_parent(signal.SIGTERM)  # DVC, when it is killed, leaves its stages at work
     build(name)
 
 

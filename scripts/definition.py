@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent
 TOOLCHAIN = "toolchain"
 VISIBILITIES = ("public", "private")
 UNKNOWN_LICENSE = "unknown"  # how a license begins that somebody has yet to look up
-_CONFIG = re.compile(r"\w[\w.-]{0,99}")
+CONFIG_NAME = re.compile(r"\w[\w.-]{0,99}")
 
 
 @dataclass(frozen=True)
@@ -212,7 +212,7 @@ def _configs(name: str, configs: Any) -> tuple[str, ...]:
     if not isinstance(configs, list) or not configs:
         raise ScriptError(f"params.yaml: the configs of {name!r} are {configs!r}, they must be a list of names")
     for config in configs:
-        if not isinstance(config, str) or not _CONFIG.fullmatch(config):
+        if not isinstance(config, str) or not CONFIG_NAME.fullmatch(config):
             raise ScriptError(
                 f"params.yaml: {name!r} has the config {config!r}; a config becomes part of a file name, "
                 f"so it must be a text of letters, digits, '_', '-' and '.'"

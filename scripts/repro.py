@@ -38,10 +38,11 @@ def repro(names: Sequence[str], *, overwrite: bool = False, root: Path = ROOT) -
         There is no such dataset, or DVC failed; what it said has been printed.
     """
     groups = _groups(names, root)
-    command = ["dvc", "--wait-for-lock", "repro", *(["--force", "--single-item"] if overwrite else [])]
+    options = ["--force", "--single-item"] if overwrite else []
+    command = [sys.executable, "-m", "dvc", "--wait-for-lock", "repro", *options]
     if len(groups) == 1:
         with _ending_children():
-            codes = [subprocess.Popen([*command, *groups[0]], cwd=root).wait()]
+            codes = [subprocess.Popen([*command, *groups[0]], cwd=root, env=_environment()).wait()]
     else:
         with ThreadPoolExecutor(os.cpu_count()) as threads, _ending_children():
             codes = list(threads.map(lambda group: _run_beside([*command, *group], root), groups))
@@ -74,6 +75,11 @@ def _ending_children() -> Iterator[None]:
         raise
 
 
+def _environment() -> dict[str, str]:
+    """What DVC and its stages run in: their `python` is this one."""
+    return {**os.environ, "PATH": os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", "")))}
+
+
 def _groups(names: Sequence[str], root: Path) -> list[list[str]]:
     """The datasets in their order, those that share an ancestor together."""
     groups: list[tuple[list[str], set[str]]] = []
@@ -96,7 +102,13 @@ def _ancestry(name: str, root: Path) -> set[str]:
 def _run_beside(command: list[str], root: Path) -> int:
     """Run a command beside others, printing what it says line by line; no progress bars, which would mix."""
     with subprocess.Popen(
-        command, cwd=root, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        command,
+        cwd=root,
+        env=_environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
     ) as process:
         assert process.stdout is not None
         for line in process.stdout:

@@ -44,4 +44,5 @@ def scratch_folder(root: Path, name: str, *, at: Path | None = None) -> Iterator
             finally:
                 shutil.rmtree(folder, ignore_errors=True)
     except Timeout as error:
-        raise ScriptError(f"{name}: another one is at work in {root}; wait for it to end") from error
+        what = name.replace("-", " ", 1)
+        raise ScriptError(f"{what}: another one is at work in {root}; wait for it to end") from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import gc
 import io
 import os
@@ -14,19 +13,21 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
+from threading import Event
 from typing import Any
 
 import numpy as np
 
-from scripts.errors import ScriptError
+from scripts.errors import ScriptError, TerminatedError
+from scripts.processes import end_with_parent
 
 Key = int | str | bytes
 Serialize = Callable[[Any], bytes]
 
 CHUNK_BYTES = 1 << 20
 CHUNK_EXAMPLES = 256
-CHUNKS_PER_WORKER = 3  # under way: what bounds the memory, at CHUNK_BYTES or one example each
-PR_SET_PDEATHSIG = 1
+CHUNKS_PER_WORKER = 3  # under way at most
+BYTES_UNDER_WAY = 512 << 20  # at most, or one example
 
 _features: Any  # in a worker, as _serialize: inherited when it is forked
 _serialize: Serialize
@@ -35,27 +36,32 @@ _serialize: Serialize
 class Encoder:
     """Worker processes that turn examples into serialized `tf.train.Example`s, and a thread that writes finished splits.
 
-    The workers are forked when the first example comes, since a builder may complete its features until then. Forking
-    is only sound while TensorFlow has not started its threads: where a builder has used it by then, and where there is
-    one processor or no Linux, this process encodes. So it does where a feature is not one of TFDS's: it may remember
-    what it has encoded, as a vocabulary does, and must see all of it in order.
+    The workers are forked right before the first generator runs, since a builder may complete its features until then.
+    Forking is only sound while TensorFlow has not started its threads: where a builder has used it by then, and where
+    there is one processor or no Linux, this process encodes. So it does where a feature is not one of TFDS's: it may
+    remember what it has encoded, as a vocabulary does, and must see all of it in order.
+
+    What is under way takes BYTES_UNDER_WAY at most, as the examples are pickled, and as much again as they are encoded.
 
     Parameters
     ----------
     workers
-        How many; as many as there are processors by default.
+        How many; as many as there are processors for this process by default.
     """
 
     def __init__(self, *, workers: int | None = None) -> None:
-        self._workers = workers or os.cpu_count() or 1
+        self._workers = workers or (len(os.sched_getaffinity(0)) if sys.platform == "linux" else 1)
         self._pool: ProcessPoolExecutor | None = None
+        self._stopped = Event()
         self._finisher = ThreadPoolExecutor(1)
         self._finishing: Future[Any] | None = None
 
     def __enter__(self) -> Encoder:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, error: object, *_: object) -> None:
+        if error is not None:
+            self._stopped.set()
         self._finisher.shutdown()
         if self._pool is not None:
             self._pool.shutdown(cancel_futures=True)
@@ -81,7 +87,11 @@ class Encoder:
         """
         if self._pool is None and self._workers > 1 and _is_of_tfds(features) and _can_fork():
             gc.freeze()  # what is here by now stays; no collection need look at it, here or in a worker
-            self._pool = ProcessPoolExecutor(self._workers, get_context("fork"), _start_worker, (features, serialize, os.getpid()))
+            parent = os.getpid()
+            self._pool = ProcessPoolExecutor(
+                self._workers, get_context("fork"), _start_worker, (features, serialize, parent)
+            )
+            self._pool.submit(int)  # which forks them all
         if self._pool is None:
             for key, example in examples:
                 yield key, _encode_here(key, example, features, serialize)
@@ -91,7 +101,10 @@ class Encoder:
             for chunk in _chunks(examples, features, serialize):
                 chunk.submit(self._pool)
                 under_way.append(chunk)
-                if len(under_way) >= self._workers * CHUNKS_PER_WORKER:
+                while (
+                    len(under_way) >= self._workers * CHUNKS_PER_WORKER
+                    or sum(each.size for each in under_way) > BYTES_UNDER_WAY
+                ):
                     yield from under_way.popleft().results(features, serialize)
             while under_way:
                 yield from under_way.popleft().results(features, serialize)
@@ -105,6 +118,13 @@ class Encoder:
         self._finishing = self._finisher.submit(write)
         return self._finishing
 
+    def until_stopped(self, records: Iterable[Any]) -> Iterator[Any]:
+        """Yield the records of a split that is written, unless the build has failed or was ended meanwhile."""
+        for record in records:
+            if self._stopped.is_set():
+                raise TerminatedError
+            yield record
+
 
 class _Chunk:
     """Some examples on their way: each pickled, or already encoded where it must not travel."""
@@ -113,7 +133,7 @@ class _Chunk:
         self._keys: list[Key] = []
         self._pickled: list[bytes | None] = []
         self._encoded: list[bytes | None] = []
-        self._size = 0
+        self.size = 0
         self._future: Future[list[bytes | None]] | None = None
 
     def __len__(self) -> int:
@@ -121,13 +141,13 @@ class _Chunk:
 
     @property
     def is_full(self) -> bool:
-        return self._size >= CHUNK_BYTES or len(self) >= CHUNK_EXAMPLES
+        return self.size >= CHUNK_BYTES or len(self) >= CHUNK_EXAMPLES
 
     def add(self, key: Key, pickled: bytes | None, encoded: bytes | None) -> None:
         self._keys.append(key)
         self._pickled.append(pickled)
         self._encoded.append(encoded)
-        self._size += len(pickled or encoded or b"")
+        self.size += len(pickled or encoded or b"")
 
     def submit(self, pool: ProcessPoolExecutor) -> None:
         if any(self._pickled):
@@ -213,7 +233,7 @@ def _start_worker(features: Any, serialize: Serialize, parent: int) -> None:
     _features, _serialize = features, serialize
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the main process hears of it too, and ends the workers
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)  # nothing else tells a worker that it is alone
+    end_with_parent(signal.SIGKILL)  # nothing else tells a worker that it is alone
     if os.getppid() != parent:
         os._exit(1)
 

@@ -23,6 +23,15 @@ def encoding_in(encoder: Encoder) -> Iterator[None]:
         def serialize_example(self, example: bytes) -> bytes:
             return example
 
+    class Interruptible:
+        """Writes shards as `writer` does, until the build ends."""
+
+        def __init__(self, writer: Any) -> None:
+            self._writer = writer
+
+        def write(self, path: Any, examples: Iterable[Any]) -> None:
+            self._writer.write(path, encoder.until_stopped(examples))
+
     class SplitBuilder(split_builder.SplitBuilder):  # type: ignore[misc]
         def _build_from_generator(
             self, split_name: str, generator: Any, filename_template: Any, disable_shuffling: bool
@@ -39,7 +48,7 @@ def encoding_in(encoder: Encoder) -> Iterator[None]:
                 hash_salt=split_name,
                 disable_shuffling=disable_shuffling,
                 shard_config=self._shard_config,
-                example_writer=self._example_writer,
+                example_writer=Interruptible(self._example_writer),
                 ignore_duplicates=self._ignore_duplicates,
             )
             examples = encoder.encoded(_with_progress(generator, split_name), features, serialize)

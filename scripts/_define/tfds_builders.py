@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from scripts._build.quiet import held_stderr
+from scripts.definition import CONFIG_NAME
 from scripts.errors import ScriptError
 
 _LISTED = 10
@@ -99,6 +100,8 @@ def _make(name: str, version: str | None, configs: Sequence[str]) -> list[Any]:
     builder_class = tfds.builder_cls(name)
     known = [config.name for config in builder_class.BUILDER_CONFIGS]
     for config in configs:
+        if not CONFIG_NAME.fullmatch(config):
+            raise ScriptError(f"{name}: the config {config!r} cannot become part of a file name")
         if config not in known:
             raise ScriptError(f"{name} has no config {config!r}; {nearest(config, known)}")
     # in a folder that cannot be: nothing is read from it, nothing is written

@@ -12,7 +12,7 @@ from loader._errors import LoaderError
 from scripts._build.builder import make_builder, where
 from scripts._build.prepare import reading_parents
 from scripts._build.quiet import quiet_tensorflow
-from scripts._sources.supply import hide_progress
+from scripts._sources.supply import hide_progress, refuse_manual
 from scripts.definition import Definition
 from scripts.errors import ScriptError
 
@@ -46,7 +46,7 @@ def gather(definition: Definition, bring: Bring, *, scratch: Path) -> None:
             builder = make_builder(definition, data_dir=scratch / "data", config=config)
             brought: dict[str, Path] = {}
             while True:
-                asked, failure = _ask(builder, brought, scratch)
+                asked, failure = _ask(builder, definition, brought, scratch)
                 missing = [url for url in asked if url not in brought]
                 if missing:
                     brought |= bring(builder, missing)
@@ -56,7 +56,9 @@ def gather(definition: Definition, bring: Bring, *, scratch: Path) -> None:
                     break
 
 
-def _ask(builder: Any, brought: dict[str, Path], scratch: Path) -> tuple[list[str], BaseException | None]:
+def _ask(
+    builder: Any, definition: Definition, brought: dict[str, Path], scratch: Path
+) -> tuple[list[str], BaseException | None]:
     """Return the URLs that a builder asks for until it is done or fails, and its failure."""
     import tensorflow_datasets as tfds
     from tensorflow_datasets.core.download.download_manager import promise
@@ -66,6 +68,7 @@ def _ask(builder: Any, brought: dict[str, Path], scratch: Path) -> tuple[list[st
     config = tfds.download.DownloadConfig(extract_dir=scratch / "extracted", try_download_gcs=False)
     manager = builder._make_download_manager(download_dir=scratch / "downloads", download_config=config)
     hide_progress(manager)
+    refuse_manual(manager, definition)
     extract = manager._extract
 
     def download(resource: Any) -> Any:

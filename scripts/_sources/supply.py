@@ -28,6 +28,7 @@ def supply(builder: Any, sources: Sources, definition: Definition) -> None:
 
         manager._download = download
         hide_progress(manager)
+        refuse_manual(manager, definition)
         return manager
 
     builder._make_download_manager = make
@@ -36,6 +37,19 @@ def supply(builder: Any, sources: Sources, definition: Definition) -> None:
 def hide_progress(manager: Any) -> None:
     """Keep TFDS's progress bars for downloads from standing beside ours, at zero."""
     manager._downloader.tqdm = nullcontext
+
+
+def refuse_manual(manager: Any, definition: Definition) -> None:
+    """Refuse to a builder the folder of files that were downloaded by hand."""
+
+    def manual_dir(_: Any) -> Any:
+        raise ScriptError(
+            f"{definition.name}: its builder wants files that are downloaded by hand, which nothing here could prove; "
+            f"a builder of ours can download them, and they are registered with REGISTER=1: "
+            f"make new NAME=my_{definition.name}"
+        )
+
+    manager.__class__ = type("Manager", (type(manager),), {"manual_dir": property(manual_dir)})
 
 
 def registered(builder: Any, url: str, definition: Definition) -> Source:

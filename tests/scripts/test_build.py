@@ -153,7 +153,7 @@ def test_two_builds_at_once_do_not_meet(tiny):
     codes = sorted(process.returncode for process in pair)
     assert codes in ([0, 1], [0, 0])
     if codes == [0, 1]:
-        assert any("build-tiny: another one is at work" in text for text in errors)
+        assert any("build tiny: another one is at work" in text for text in errors)
     assert leftovers(tiny) == []
     tiny.python("import loader; loader.load('tiny')")
 
@@ -300,3 +300,11 @@ def test_the_digit_samples_are_those_of_the_wav_files(built):
                 samples = np.frombuffer(wav.readframes(wav.getnframes()), "<i2")
             np.testing.assert_array_equal(example["audio"], samples)
         assert len(seen) == len(ds[split])
+
+
+def test_a_builder_that_wants_files_downloaded_by_hand_is_refused(clone):
+    add_tiny(clone.root, builder=BUILDER.replace("dl_manager.download(URL)", "dl_manager.manual_dir / 'x'"))
+    for command in ("build", "fetch"):
+        text = clone.scripts(command, "tiny", check=False)
+        assert "error: tiny: its builder wants files that are downloaded by hand" in text
+        assert "Traceback" not in text

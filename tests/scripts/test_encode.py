@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import itertools
 import os
 import signal
 import sys
@@ -232,6 +233,30 @@ def test_no_more_is_under_way_than_what_bounds_the_memory(forks):
         for _ in encoder.encoded(examples(), features(), serialize):
             ahead -= 1
     assert most <= 7 * CHUNK_EXAMPLES
+
+
+def test_large_examples_under_way_are_fewer(forks, monkeypatch):
+    monkeypatch.setattr(module, "BYTES_UNDER_WAY", 5_000_000)
+    ahead = 0
+    most = 0
+
+    def examples():
+        nonlocal ahead, most
+        for number in range(50):
+            ahead += 1
+            most = max(most, ahead)
+            yield number, {"image": bytes(1_200_000), "text": "t"}
+
+    with Encoder(workers=4) as encoder:
+        for _ in encoder.encoded(examples(), features(), serialize):
+            ahead -= 1
+    assert most <= 6
+
+
+def test_a_split_is_not_written_to_its_end_when_the_build_has_ended():
+    with pytest.raises(KeyError), Encoder(workers=1) as encoder:
+        encoder.finish(lambda: sum(encoder.until_stopped(itertools.count())))
+        raise KeyError
 
 
 def test_large_examples_make_small_chunks():

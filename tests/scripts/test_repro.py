@@ -11,7 +11,8 @@ from dvc.lock import Lock
 
 from scripts.errors import ScriptError
 from scripts.repro import _groups, repro
-from tests.tiny import add_tiny
+from tests.conftest import clean_environment
+from tests.tiny import BUILDER, add_tiny
 
 
 @pytest.fixture
@@ -70,6 +71,20 @@ def test_told_to_end_it_ends_what_it_started(two, names):
     assert process.wait(timeout=30) == 128 + signal.SIGTERM
     assert not psutil.wait_procs(started, timeout=0)[1]
     assert not list((two.root / ".scratch").glob("build-*/"))
+
+
+def test_a_build_ends_when_its_dvc_is_killed(clone):
+    add_tiny(clone.root, builder=BUILDER.replace("range(count)", "__import__('itertools').count()"))
+    dvc = psutil.Popen([sys.executable, "-m", "dvc", "repro", "tiny"], cwd=clone.root, env=clean_environment())
+    deadline = time.monotonic() + 60
+    while not list((clone.root / ".scratch/build-tiny").glob("tiny/data/*/*")):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    builds = dvc.children(recursive=True)
+    dvc.kill()
+    dvc.wait()
+    assert not psutil.wait_procs(builds, timeout=20)[1]
+    assert not (clone.root / ".scratch/build-tiny").exists()
 
 
 def test_those_that_need_one_another_are_one_group(clone):
