@@ -11,7 +11,8 @@ import typer
 from scripts._sources.download import say
 from scripts._sources.sources import FOLDER
 from scripts._sources.tracked import dvc_file
-from scripts.definition import ROOT, UNKNOWN_LICENSE, VISIBILITIES, Definition, read_definition
+from scripts.consent import check_consent
+from scripts.definition import ROOT, VISIBILITIES, read_definition
 from scripts.errors import ScriptError
 from scripts.fetch import fetch
 from scripts.files import hash_file, replacing
@@ -45,7 +46,7 @@ def mirror(name: str, *, public: bool, root: Path = ROOT) -> list[str]:
         The remote refuses or cannot be reached.
     """
     definition = read_definition(name, root=root)
-    _check_consent(definition, public)
+    check_consent(definition, public=public, action="mirror")
     from scripts.dvc_remote import open_repo, remote_object
     from scripts.dvc_track import dvc_track
 
@@ -87,21 +88,3 @@ def command(
             print(f"{name}: on the remote at {url}")
         record = f"{FOLDER}/{name}.dvc"
         print(f"{name}: recorded; commit it: git add {record} && git commit -m 'Mirror the sources of {name}'")
-
-
-def _check_consent(definition: Definition, public: bool) -> None:
-    name = definition.name
-    if definition.visibility == "public" and not public:
-        raise ScriptError(
-            f"{name} is public: mirroring publishes its source files for everyone. See that their license "
-            f"({definition.license}) allows it, and say so with: make mirror DATASET={name} PUBLIC=1"
-        )
-    if public and definition.license.startswith(UNKNOWN_LICENSE):
-        raise ScriptError(
-            f"{name}: its license is {definition.license!r}; write in params.yaml under which its source files may be "
-            f"published"
-        )
-    if definition.visibility == "private" and public:
-        raise ScriptError(
-            f"{name} is private, and so are its source files; use: make mirror DATASET={name}, without PUBLIC=1"
-        )

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from scripts.definition import ROOT, UNKNOWN_LICENSE, VISIBILITIES, Definition, read_definition
+from scripts.consent import check_consent
+from scripts.definition import ROOT, VISIBILITIES, Definition, read_definition
 from scripts.errors import ScriptError
 from scripts.files import hash_file
 from scripts.remote import check_apart
@@ -42,7 +43,7 @@ def push(name: str, *, public: bool, root: Path = ROOT) -> list[str]:
         The remote refuses or cannot be reached.
     """
     definition = read_definition(name, root=root)
-    _check_consent(definition, public)
+    check_consent(definition, public=public, action="push")
     from scripts.dvc_remote import locate, open_repo
 
     repo = open_repo(root)
@@ -75,20 +76,6 @@ def command(
     for name in names:
         for url in push(name, public=public):
             print(f"{name}: on the remote at {url}")
-
-
-def _check_consent(definition: Definition, public: bool) -> None:
-    name = definition.name
-    if definition.visibility == "public" and not public:
-        raise ScriptError(
-            f"{name} is public: pushing it shows it to everyone; say so with: make push DATASET={name} PUBLIC=1"
-        )
-    if definition.visibility == "private" and public:
-        raise ScriptError(f"{name} is private and is never pushed to the public remote; use: make push DATASET={name}")
-    if public and definition.license.startswith(UNKNOWN_LICENSE):
-        raise ScriptError(
-            f"{name}: its license is {definition.license!r}; write in params.yaml under which it may be published"
-        )
 
 
 def _check_recorded(name: str, tar: Path, md5: str) -> None:

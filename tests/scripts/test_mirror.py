@@ -113,9 +113,9 @@ def test_private_files_go_to_the_private_remote_only(make, remote):
         (
             "public",
             False,
-            r"their license \(CC BY 4\.0\) allows it, and say so with: make mirror DATASET=asker PUBLIC=1",
+            r"the license \(CC BY 4\.0\) allows it, and say so with: make mirror DATASET=asker PUBLIC=1",
         ),
-        ("private", True, r"asker is private, and so are its source files"),
+        ("private", True, r"asker is private and is never pushed to the public remote, nor are its source files"),
     ],
 )
 def test_consent_is_asked_for_before_anything_is_fetched(make, remote, server, visibility, public, message):
