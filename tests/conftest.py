@@ -60,7 +60,7 @@ class Clone:
 
 def clean_environment() -> dict[str, str]:
     """The environment without what would lead a test astray."""
-    astray = ("AWS_", "DATASETS_REPO", "MAKE")
+    astray = ("AWS_", "DATASETS_REPO", "MAKE", "TF_")  # JAX, once imported, lets TensorFlow speak
     # of make, because what `make test ALL=1` was told is not meant for the commands that are tested
     environment = {name: value for name, value in os.environ.items() if not name.startswith(astray) and name != "ALL"}
     return {**environment, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}", "AWS_EC2_METADATA_DISABLED": "true"}
