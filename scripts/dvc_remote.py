@@ -15,6 +15,8 @@ from dvc.repo import Repo
 
 from loader._errors import FetchError
 from loader._fetch.s3 import endpoint_of, explain
+from scripts.definition import VISIBILITIES
+from scripts.remote import check_apart
 
 _CREDENTIAL_OPTIONS = ("access_key_id", "profile", "credentialpath", "allow_anonymous_login")
 
@@ -112,6 +114,22 @@ def open_repo(root: Path) -> Repo:
         raise FetchError(f"{root} cannot be used by DVC: {error}") from error
     except BotoCoreError as error:
         raise FetchError(f"the AWS configuration of this machine cannot be used: {error}") from error
+
+
+def open_repo_to_send(root: Path) -> Repo:
+    """Open the DVC repository at `root`, once it is sure that what is sent to one remote is not in the other.
+
+    Raises
+    ------
+    FetchError
+        As `open_repo`.
+    ScriptError
+        The remotes public and private are not set, or are in one bucket.
+    """
+    repo = open_repo(root)
+    remotes = repo.config["remote"]
+    check_apart({remote: remotes.get(remote, {}).get("url", "") for remote in VISIBILITIES})
+    return repo
 
 
 def _open(root: Path) -> Repo:

@@ -12,11 +12,10 @@ from scripts._sources.download import say
 from scripts._sources.sources import FOLDER
 from scripts._sources.tracked import dvc_file
 from scripts.consent import check_consent
-from scripts.definition import ROOT, VISIBILITIES, read_definition
+from scripts.definition import ROOT, read_definition
 from scripts.errors import ScriptError
 from scripts.fetch import fetch
 from scripts.files import hash_file, replacing
-from scripts.remote import check_apart
 
 
 def mirror(name: str, *, public: bool, root: Path = ROOT) -> list[str]:
@@ -47,12 +46,10 @@ def mirror(name: str, *, public: bool, root: Path = ROOT) -> list[str]:
     """
     definition = read_definition(name, root=root)
     check_consent(definition, public=public, action="mirror")
-    from scripts.dvc_remote import open_repo, remote_object
+    from scripts.dvc_remote import open_repo_to_send, remote_object
     from scripts.dvc_track import dvc_track
 
-    repo = open_repo(root)
-    remotes = repo.config["remote"]
-    check_apart({remote: remotes.get(remote, {}).get("url", "") for remote in VISIBILITIES})
+    repo = open_repo_to_send(root)
     found = fetch(name, root=root)
     if not found:
         raise ScriptError(f"{name}: its builder asks for no source files, so there is nothing to mirror")

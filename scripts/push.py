@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from scripts.consent import check_consent
-from scripts.definition import ROOT, VISIBILITIES, Definition, read_definition
+from scripts.definition import ROOT, Definition, read_definition
 from scripts.errors import ScriptError
 from scripts.files import hash_file
-from scripts.remote import check_apart
 
 if TYPE_CHECKING:
     from scripts.dvc_remote import RemoteObject
@@ -44,11 +43,9 @@ def push(name: str, *, public: bool, root: Path = ROOT) -> list[str]:
     """
     definition = read_definition(name, root=root)
     check_consent(definition, public=public, action="push")
-    from scripts.dvc_remote import locate, open_repo
+    from scripts.dvc_remote import locate, open_repo_to_send
 
-    repo = open_repo(root)
-    remotes = repo.config["remote"]
-    check_apart({remote: remotes.get(remote, {}).get("url", "") for remote in VISIBILITIES})
+    repo = open_repo_to_send(root)
     return [_push_one(definition, tar, locate(repo, tar)) for tar in definition.tars.values()]
 
 
