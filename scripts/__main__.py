@@ -11,6 +11,7 @@ try:
     from loader import LoaderError
     from scripts import add, build, extract, fetch, mirror, new, pull, push, register, remote, remove, repro, s3, verify
     from scripts.errors import ScriptError, TerminatedError
+    from scripts.processes import raise_on_sigterm
 except ModuleNotFoundError as missing:
     sys.exit(
         f"error: {sys.executable} lacks {missing.name}; set up with: make setup, "
@@ -30,18 +31,13 @@ for module in (new, add, remove, repro, build, verify, extract, fetch, register,
 
 def main() -> None:
     """Run a command; whatever a person can mend ends in one sentence and exit code 1."""
-    signal.signal(signal.SIGTERM, _terminate)
+    raise_on_sigterm()
     try:
         app(prog_name="python -m scripts")
     except (ScriptError, LoaderError, OSError) as error:
         sys.exit(f"error: {error}")
     except TerminatedError:
         sys.exit(128 + signal.SIGTERM)
-
-
-def _terminate(*_: object) -> None:
-    """End by an exception, which runs the clean-up on the way out."""
-    raise TerminatedError
 
 
 if __name__ == "__main__":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -14,7 +13,7 @@ from scripts._build.manifest import describe, write_manifest
 from scripts._build.package import pack
 from scripts._build.prepare import prepare
 from scripts.definition import ROOT, read_definition
-from scripts.processes import end_with_parent
+from scripts.processes import end_with_dvc
 from scripts.scratch import scratch_folder
 
 
@@ -65,7 +64,7 @@ def build(name: str, *, root: Path = ROOT, output: Path | None = None) -> list[P
 def command(name: Annotated[str, typer.Argument(help="The dataset, as params.yaml names it.")]) -> None:
     """Build a dataset into artifacts/ (the command of its stage; people say: dvc repro NAME)."""
     if "DVC_STAGE" in os.environ:
-        end_with_parent(signal.SIGTERM)  # DVC, when it is killed, leaves its stages at work
+        end_with_dvc()
     build(name)
 
 

@@ -15,6 +15,7 @@ import typer
 
 from scripts.definition import ROOT, read_definition
 from scripts.errors import ScriptError, TerminatedError
+from scripts.processes import CLEAN_UP_SECONDS
 
 
 def repro(names: Sequence[str], *, overwrite: bool = False, root: Path = ROOT) -> None:
@@ -71,7 +72,9 @@ def _ending_children() -> Iterator[None]:
         for child in children:
             with suppress(psutil.NoSuchProcess):
                 child.terminate()
-        psutil.wait_procs(children)  # they clean up
+        for child in psutil.wait_procs(children, timeout=CLEAN_UP_SECONDS)[1]:
+            with suppress(psutil.NoSuchProcess):
+                child.kill()  # what it leaves behind, its next run removes
         raise
 
 

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from scripts.errors import ScriptError, TerminatedError
-from scripts.processes import end_with_parent
+from scripts.processes import end_with_parent, signals_held
 
 Key = int | str | bytes
 Serialize = Callable[[Any], bytes]
@@ -91,7 +91,8 @@ class Encoder:
             self._pool = ProcessPoolExecutor(
                 self._workers, get_context("fork"), _start_worker, (features, serialize, parent)
             )
-            self._pool.submit(int)  # which forks them all
+            with signals_held():
+                self._pool.submit(int)  # which forks them all
         if self._pool is None:
             for key, example in examples:
                 yield key, _encode_here(key, example, features, serialize)
@@ -233,7 +234,7 @@ def _start_worker(features: Any, serialize: Serialize, parent: int) -> None:
     _features, _serialize = features, serialize
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the main process hears of it too, and ends the workers
-    end_with_parent(signal.SIGKILL)  # nothing else tells a worker that it is alone
+    end_with_parent()  # nothing else tells a worker that it is alone
     if os.getppid() != parent:
         os._exit(1)
 

@@ -5,6 +5,7 @@ import signal
 import sys
 import threading
 import time
+from contextlib import suppress
 
 import psutil
 import pytest
@@ -13,7 +14,7 @@ from dvc.lock import Lock
 from scripts.errors import ScriptError
 from scripts.repro import _groups, repro
 from tests.conftest import clean_environment
-from tests.tiny import BUILDER, add_tiny
+from tests.tiny import add_tiny
 
 
 @pytest.fixture
@@ -57,35 +58,55 @@ def test_one_that_fails_does_not_keep_the_other_from_being_built(two):
     assert not (two.root / "artifacts/twin.json").exists()
 
 
-@pytest.mark.parametrize("names", [["tiny"], ["tiny", "twin"]])
-def test_told_to_end_it_ends_what_it_started(two, names):
-    for name in names:
-        path = two.root / f"datasets/standard/{name}/{name}.py"
-        path.write_text(path.read_text().replace("range(count)", "__import__('itertools').count()"))
-    process = psutil.Popen([sys.executable, "-m", "scripts", "repro", *names], cwd=two.root)
-    deadline = time.monotonic() + 60
-    while not all((two.root / f".scratch/build-{name}/{name}/data").exists() for name in names):
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-    started = process.children(recursive=True)
+@pytest.fixture(params=["/bin/sh", "/bin/bash"])
+def shell(request, monkeypatch):
+    """A shell that DVC runs stages in; sh, as Debian has it, stays between the two, and bash becomes the command."""
+    monkeypatch.setenv("SHELL", request.param)
+
+
+@pytest.fixture
+def start():
+    """Return a function that starts a build of endless datasets, and returns all processes of it once it is at work."""
+    started = []
+
+    def start(clone, *command):
+        names = command[-1].split()
+        for name in names:
+            path = clone.root / f"datasets/standard/{name}/{name}.py"
+            path.write_text(path.read_text().replace("range(count)", "__import__('itertools').count()"))
+        started.append(
+            psutil.Popen([sys.executable, "-m", *command[:-1], *names], cwd=clone.root, env=clean_environment())
+        )
+        deadline = time.monotonic() + 120
+        while not all(list((clone.root / f".scratch/build-{name}").glob(f"{name}/data/*/*")) for name in names):
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        started.extend(started[0].children(recursive=True))
+        return started
+
+    yield start
+    for process in started:
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
+
+
+@pytest.mark.parametrize("names", ["tiny", "tiny twin"])
+@pytest.mark.usefixtures("shell")
+def test_told_to_end_it_ends_what_it_started(two, start, names):
+    process, *others = start(two, "scripts", "repro", names)
     process.terminate()
-    assert process.wait(timeout=30) == 128 + signal.SIGTERM
-    assert not psutil.wait_procs(started, timeout=0)[1]
+    assert process.wait(timeout=60) == 128 + signal.SIGTERM
+    assert not psutil.wait_procs(others, timeout=5)[1]
     assert not list((two.root / ".scratch").glob("build-*/"))
 
 
-def test_a_build_ends_when_its_dvc_is_killed(clone):
-    add_tiny(clone.root, builder=BUILDER.replace("range(count)", "__import__('itertools').count()"))
-    dvc = psutil.Popen([sys.executable, "-m", "dvc", "repro", "tiny"], cwd=clone.root, env=clean_environment())
-    deadline = time.monotonic() + 60
-    while not list((clone.root / ".scratch/build-tiny").glob("tiny/data/*/*")):
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-    builds = dvc.children(recursive=True)
-    dvc.kill()
-    dvc.wait()
-    assert not psutil.wait_procs(builds, timeout=20)[1]
-    assert not (clone.root / ".scratch/build-tiny").exists()
+@pytest.mark.usefixtures("shell")
+def test_a_build_ends_when_its_dvc_is_killed(two, start):
+    process, *others = start(two, "dvc", "repro", "tiny")
+    process.kill()
+    process.wait()
+    assert not psutil.wait_procs(others, timeout=60)[1]
+    assert not (two.root / ".scratch/build-tiny").exists()
 
 
 def test_those_that_need_one_another_are_one_group(clone):

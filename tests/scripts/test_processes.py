@@ -1,0 +1,41 @@
+"""Signals: raised once, held back where they would be lost."""
+
+import os
+import signal
+
+import pytest
+
+from scripts import processes
+from scripts.errors import TerminatedError
+from scripts.processes import raise_on_sigterm, signals_held
+
+
+@pytest.fixture(autouse=True)
+def told(monkeypatch):
+    monkeypatch.setattr(processes, "_told_at", float("-inf"))
+    before = signal.getsignal(signal.SIGTERM)
+    raise_on_sigterm()
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
+def test_said_again_it_does_not_cut_the_clean_up_short(monkeypatch):
+    with pytest.raises(TerminatedError):
+        signal.raise_signal(signal.SIGTERM)
+    signal.raise_signal(signal.SIGTERM)
+    monkeypatch.setattr(processes, "REPEATED_SECONDS", 0)
+    with pytest.raises(TerminatedError):
+        signal.raise_signal(signal.SIGTERM)
+
+
+@pytest.mark.parametrize(("number", "raised"), [(signal.SIGTERM, TerminatedError), (signal.SIGINT, KeyboardInterrupt)])
+def test_a_signal_in_the_middle_of_a_fork_is_raised_after_it(number, raised):
+    forked = []
+    os.register_at_fork(after_in_parent=lambda: forked or signal.raise_signal(number))
+    with pytest.raises(raised), signals_held():
+        child = os.fork()
+        if not child:
+            os._exit(0)
+        forked.append(child)
+    assert os.waitstatus_to_exitcode(os.waitpid(forked[0], 0)[1]) == 0
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
