@@ -16,6 +16,7 @@ from filelock import FileLock
 
 from loader._fetch.places import object_path
 from scripts import s3
+from scripts._sources import download as downloads
 from scripts.definition import read_definition
 from scripts.remote import S3_PROFILE, point_local
 from tests.small import make_small
@@ -140,6 +141,14 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Clone]:
         return Clone(root)
 
     return build
+
+
+@pytest.fixture
+def upstream_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let source files come from a web server of this machine alone, which is tried again at once."""
+    monkeypatch.delenv("DATASETS_MIRROR", raising=False)
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setattr(downloads, "FIRST_PAUSE_SECONDS", 0.01)
 
 
 @pytest.fixture

@@ -24,6 +24,8 @@ def quiet_tensorflow() -> None:
 
     absl.logging.set_verbosity(absl.logging.ERROR)
     warnings.filterwarnings("ignore", "Couldn't find ffmpeg")  # pydub reads wav files without it
+    # no bucket is asked for what is known of a dataset; TFDS would leave an empty temporary folder for each builder
+    tfds.core.DatasetInfo.initialize_from_bucket = lambda _: None
     if not sys.stderr.isatty():
         tfds.disable_progress_bar()
 

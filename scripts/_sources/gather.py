@@ -16,6 +16,7 @@ from scripts._sources.supply import hide_progress, refuse_manual
 from scripts.definition import Definition
 from scripts.errors import ScriptError
 
+MAX_RUNS = 50  # one for each file that is looked into to learn of the next
 Bring = Callable[[Any, list[str]], dict[str, Path]]
 
 
@@ -45,7 +46,7 @@ def gather(definition: Definition, bring: Bring, *, scratch: Path) -> None:
         for config in definition.tars:
             builder = make_builder(definition, data_dir=scratch / "data", config=config)
             brought: dict[str, Path] = {}
-            while True:
+            for _ in range(MAX_RUNS):
                 asked, failure = _ask(builder, definition, brought, scratch)
                 missing = [url for url in asked if url not in brought]
                 if missing:
@@ -54,6 +55,11 @@ def gather(definition: Definition, bring: Bring, *, scratch: Path) -> None:
                     raise ScriptError(f"{definition.name}: {_reason(failure, definition)}") from failure
                 if failure is None:
                     break
+            else:
+                raise ScriptError(
+                    f"{definition.name}: its builder asked for other source files each of the {MAX_RUNS} times it ran, "
+                    f"the last one {missing[-1]}; its URLs must be the same in every run"
+                )
 
 
 def _ask(

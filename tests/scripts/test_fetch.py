@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from scripts._sources import download as downloads
+from scripts._sources import gather
 from scripts.errors import ScriptError
 from scripts.fetch import fetch
 from tests.asker import checksums, line, make_asker
@@ -19,14 +19,10 @@ from tests.web import WebFile
 
 FILES = {f"{letter}.bin": letter.encode() * 200_000 for letter in "abcdef"}
 
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")
-
-
-@pytest.fixture(autouse=True)
-def no_mirror(monkeypatch):
-    monkeypatch.delenv("DATASETS_MIRROR", raising=False)
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    monkeypatch.setattr(downloads, "FIRST_PAUSE_SECONDS", 0.01)
+pytestmark = [
+    pytest.mark.usefixtures("upstream_only"),
+    pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning"),
+]
 
 
 @pytest.fixture
@@ -116,6 +112,20 @@ def test_a_file_that_names_the_others_is_looked_into(asker, how):
     found = fetch("asker", root=asker(body, FILES | LISTS))
     assert [name for name in names(found) if name.endswith(".bin")] == ["b.bin", "c.bin"]
     assert len(found) == 3
+
+
+def test_one_that_asks_for_another_file_in_every_run_is_told(asker, monkeypatch):
+    monkeypatch.setattr(gather, "MAX_RUNS", 3)
+    root = asker(
+        """
+        letter = "abcdef"[next(runs)]
+        raise ValueError(dl_manager.download(f"{BASE}/{letter}.bin").read_text())
+        """
+    )
+    builder = root / "datasets/standard/asker/asker.py"
+    builder.write_text(f"import itertools\nruns = itertools.count()\n{builder.read_text()}")
+    with pytest.raises(ScriptError, match=r"other source files each of the 3 times it ran, the last one .*/c\.bin"):
+        fetch("asker", root=root)
 
 
 def test_every_config_is_asked(asker):

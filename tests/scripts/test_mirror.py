@@ -11,7 +11,6 @@ import pytest
 
 from loader._errors import FetchError
 from loader._fetch.places import object_path
-from scripts._sources import download as downloads
 from scripts.errors import ScriptError
 from scripts.fetch import fetch
 from scripts.mirror import mirror
@@ -22,14 +21,10 @@ from tests.web import WebFile
 FILES = {"a.bin": b"a" * 100_000, "b.bin": b"b" * 70_000}
 BOTH = 'return {"train": self._generate_examples(dl_manager.download([f"{BASE}/a.bin", f"{BASE}/b.bin"]))}'
 
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")
-
-
-@pytest.fixture(autouse=True)
-def no_mirror(monkeypatch):
-    monkeypatch.delenv("DATASETS_MIRROR", raising=False)
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    monkeypatch.setattr(downloads, "FIRST_PAUSE_SECONDS", 0.01)
+pytestmark = [
+    pytest.mark.usefixtures("upstream_only"),
+    pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning"),
+]
 
 
 @pytest.fixture

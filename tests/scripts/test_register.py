@@ -6,7 +6,6 @@ import os
 import pytest
 
 from scripts import register as module
-from scripts._sources import download as downloads
 from scripts.errors import ScriptError
 from scripts.fetch import fetch
 from scripts.register import register
@@ -18,14 +17,10 @@ A, B, OTHER = b"a" * 100_000, b"b" * 70_000, b"other" * 1000
 PAGE = b"<!DOCTYPE html><title>Sign in</title>"
 BOTH = 'return {"train": self._generate_examples(dl_manager.download([f"{BASE}/b.bin", f"{BASE}/a.bin"]))}'
 
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")
-
-
-@pytest.fixture(autouse=True)
-def no_mirror(monkeypatch):
-    monkeypatch.delenv("DATASETS_MIRROR", raising=False)
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    monkeypatch.setattr(downloads, "FIRST_PAUSE_SECONDS", 0.01)
+pytestmark = [
+    pytest.mark.usefixtures("upstream_only"),
+    pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning"),
+]
 
 
 @pytest.fixture

@@ -23,6 +23,8 @@ SHA256 = hashlib.sha256(DATA).hexdigest()
 NAME = "file one.bin"
 PAGE = b"<!doctype html><title>Moved</title><p>This file has moved."
 
+pytestmark = pytest.mark.usefixtures("upstream_only")
+
 
 @pytest.fixture
 def refusing():
@@ -30,14 +32,6 @@ def refusing():
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         yield f"http://127.0.0.1:{taken.getsockname()[1]}"
-
-
-@pytest.fixture(autouse=True)
-def no_mirror(monkeypatch):
-    """No mirror but the test's own, no proxy in between, and short pauses."""
-    monkeypatch.delenv("DATASETS_MIRROR", raising=False)
-    monkeypatch.setattr(downloads, "FIRST_PAUSE_SECONDS", 0.01)
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
 
 
 @pytest.fixture
