@@ -75,7 +75,7 @@ remote: $(READY) ## point the remotes at real buckets: PUBLIC=s3://... PRIVATE=s
 	@$(RUN) remote --public '$(PUBLIC)' --private '$(PRIVATE)' $(if $(ENDPOINT),--endpoint '$(ENDPOINT)')
 
 test: $(READY) ## run the everyday tests, or every one: [ALL=1]
-	@$(VENV)/bin/python -m pytest -n 2 $(if $(filter 1,$(ALL)),,-m 'not slow')
+	@$(VENV)/bin/python -m pytest -n 2 --dist worksteal $(if $(filter 1,$(ALL)),,-m 'not slow')
 
 lint: $(READY) ## check style and types
 	@ruff check .

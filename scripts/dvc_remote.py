@@ -80,17 +80,19 @@ class RemoteObject:
         return found is not None and found.size == self.size and found.md5 in (None, self.md5)
 
     def put(self, path: Path) -> None:
-        """Store the file at `path` as the object, over whatever is there.
+        """Store the file at `path` as the object, over whatever is there, and look whether it arrived.
 
         Raises
         ------
         FetchError
-            The remote refuses or cannot be reached.
+            The remote refuses, cannot be reached, or has something else afterwards.
         """
         try:
             self.filesystem.put_file(str(path), self._key)
         except (OSError, BotoCoreError, ClientError) as error:
             raise FetchError(explain(error, self.remote, self.endpoint)) from error
+        if not self.is_sound():
+            raise FetchError(f"{self.url} is not what was sent there just now, {path}; send it again")
 
     @property
     def _key(self) -> str:

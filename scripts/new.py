@@ -133,8 +133,11 @@ def _make_folder(folder: Path, scaffold: Scaffold, scratch: Path) -> None:
     """Write the folder beside its place and move it there whole."""
     if folder.exists():
         return
-    for path, data in scaffold.files.items():
-        (scratch / path).parent.mkdir(parents=True, exist_ok=True)
-        (scratch / path).write_bytes(data)
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    scratch.rename(folder)
+    try:
+        for path, data in scaffold.files.items():
+            (scratch / path).parent.mkdir(parents=True, exist_ok=True)
+            (scratch / path).write_bytes(data)
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        scratch.rename(folder)
+    except OSError as error:
+        raise ScriptError(f"{folder} cannot be made: {error.strerror}") from error

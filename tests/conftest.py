@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -21,6 +22,9 @@ from scripts.definition import read_definition
 from scripts.remote import S3_PROFILE, point_local
 from tests.small import make_small
 from tests.web import WebServer
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # of a run in the background; what the tests start must hear it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent

@@ -20,7 +20,7 @@ from scripts._build.shards import ShardWriter
 from scripts._build.splits import encoding_in
 from scripts._sources.sources import Source, Sources
 from scripts._sources.supply import supply
-from scripts.definition import Definition
+from scripts.definition import Definition, read_definition
 from scripts.errors import ScriptError
 
 
@@ -91,7 +91,8 @@ def prepare(definition: Definition, *, scratch: Path, config: str | None = None)
 def reading_parents(definition: Definition) -> Iterator[None]:
     """Let `loader.load` find the artifacts of this repository that the stage depends on, and no others.
 
-    What else a builder reads would neither be recorded nor built first, and might be private where it is public.
+    What else a builder reads would neither be recorded nor built first, and might be private where it is public. The
+    same is true of an artifact of another revision or repository.
     """
     loading: Any = importlib.import_module("loader._load")
     find_source = loading.find_source
@@ -102,6 +103,13 @@ def reading_parents(definition: Definition) -> Iterator[None]:
                 f"{definition.name}: its builder reads the dataset {name}, on which its stage does not depend; "
                 f"name the artifact of {name} among the deps of {definition.name} in dvc.yaml"
             )
+        present = read_definition(name, root=definition.root).version
+        for option, value in options.items():
+            if option in ("version", "rev", "repo") and value not in (None, present if option == "version" else None):
+                raise ScriptError(
+                    f"{definition.name}: its builder reads the dataset {name} with {option}={value!r}; its stage depends "
+                    f"on the artifact that is here, {name} {present}, so leave out {option}="
+                )
         return find_source(name, **options)
 
     wanted = {REPOSITORY_VARIABLE: str(definition.root), OFFLINE_VARIABLE: "1"}

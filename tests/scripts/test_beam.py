@@ -109,8 +109,6 @@ def check_same_bytes(beamed, options, **environment):
         "",
         "--runner=DirectRunner --direct_num_workers=1 --direct_running_mode=in_memory",
         "--runner DirectRunner --direct_num_workers 3 --direct_running_mode multi_threading",
-        pytest.param("--direct_num_workers=3", marks=pytest.mark.slow),
-        pytest.param("--runner=DaskRunner", marks=pytest.mark.slow),
         pytest.param("--runner=DaskRunner --dask_npartitions=3", marks=pytest.mark.slow),
     ],
 )
@@ -267,8 +265,16 @@ def test_a_builder_that_uses_beam_says_how_to_add_it(clone):
     )
     output = clone.python(code, check=False)
     assert re.search(r"error: tiny: .*tiny\.py:\d+: ModuleNotFoundError: .*; add it with: make beam$", output.strip())
-    output = clone.python(code, check=False, env={"DATASETS_BEAM": "--runner=DirectRunner"})
-    assert output.strip().endswith("BEAM asks for Apache Beam, which is not installed; add it with: make beam")
+
+
+def test_beams_options_without_beam_say_how_to_add_it(monkeypatch):
+    from scripts._build.beam import options as beam_options
+
+    monkeypatch.setenv(beam_options.VARIABLE, "--runner=DirectRunner")
+    for name in ("apache_beam", "apache_beam.options.pipeline_options"):
+        monkeypatch.setitem(sys.modules, name, None)
+    with pytest.raises(ScriptError, match="BEAM asks for Apache Beam, which is not installed; add it with: make beam"):
+        beam_options.read()
 
 
 @needs_beam

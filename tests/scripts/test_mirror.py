@@ -286,25 +286,24 @@ def die(*_, **__):
 with mock.patch.object({where}, {what!r}, die):
     scripts.mirror.mirror("asker", public=True, root=pathlib.Path({root!r}))
 """
-POINTS = {
-    "copying": ("scripts.mirror", "replacing"),
-    "storing": ("RemoteObject", "put"),
-    "recording": ("scripts.dvc_track", "dvc_track"),
-    "writing": ("__import__('dvc.stage').stage.Stage", "dump"),
-}
+POINTS = (
+    ("scripts.mirror", "replacing"),  # copying
+    ("RemoteObject", "put"),  # storing
+    ("scripts.dvc_track", "dvc_track"),  # recording
+    ("__import__('dvc.stage').stage.Stage", "dump"),  # writing
+)
 
 
-@pytest.mark.parametrize("point", POINTS)
-def test_a_mirror_that_is_killed_works_when_it_runs_again(make, remote, server, point, tmp_path, monkeypatch):
+def test_a_mirror_that_is_killed_works_when_it_runs_again(make, remote, server, tmp_path, monkeypatch):
     root = make()
     (tmp_path / "mirror/asker").mkdir(parents=True)
     (tmp_path / "mirror/asker/a.bin").write_bytes(FILES["a.bin"])
     monkeypatch.setenv("DATASETS_MIRROR", os.fspath(tmp_path / "mirror"))
-    where, what = POINTS[point]
-    code = KILL.format(where=where, what=what, root=os.fspath(root))
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
-    assert done.returncode == -signal.SIGKILL, done.stderr
-    assert not (root / "sources/asker.dvc").exists()
+    for where, what in POINTS:  # one after the other, each over what the one before it left
+        code = KILL.format(where=where, what=what, root=os.fspath(root))
+        done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+        assert done.returncode == -signal.SIGKILL, done.stderr
+        assert not (root / "sources/asker.dvc").exists()
     mirror("asker", public=True, root=root)
     assert keys(remote, "public") == MD5S
     assert dvc(root, "status", "sources/asker.dvc").stdout.strip() == "Data and pipelines are up to date."

@@ -144,6 +144,21 @@ def test_an_adversarial_one_is_derived_and_builds_as_it_stands(clone):
         assert "tiny_grey: its builder reads the dataset tiny, on which its stage does not depend" in refused
 
 
+def test_a_full_disk_names_the_folder_and_leaves_nothing(clone):
+    code = (
+        "import os, sys\n"
+        "from pathlib import Path\n"
+        "def full(self, data):\n"
+        "    raise OSError(28, os.strerror(28))\n"
+        "Path.write_bytes = full\n"
+        "sys.argv[1:] = ['new', 'third']\n"
+        "from scripts.__main__ import main; main()"
+    )
+    folder = clone.root / "datasets/standard/third"
+    assert f"error: {folder} cannot be made: No space left on device\n" in clone.python(code, check=False)
+    assert clone.run("git", "status", "--porcelain").stdout == ""
+
+
 def test_the_scaffold_passes_the_lint(clone):
     long = "a" * 64
     clone.scripts("new", long)
