@@ -129,8 +129,8 @@ import tensorflow_datasets as tfds
 
 
 class Vocabulary(tfds.features.Tensor):
-    def __init__(self):
-        super().__init__(shape=(), dtype=np.int64)
+    def __init__(self, shape=(), dtype=np.int64, **options):
+        super().__init__(shape=shape, dtype=dtype, **options)
         self.seen = {}
 
     def encode_example(self, word):
