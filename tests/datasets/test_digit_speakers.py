@@ -11,6 +11,7 @@ import loader
 SPEAKERS = ("jackson", "nicolas", "theo")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("config", [None, *SPEAKERS])
 def test_a_config_holds_its_speaker_out(built, config):
     root = built("digit_speakers").root

@@ -183,6 +183,7 @@ def test_beam_gives_the_same_bytes_through_a_job_server_as_flink_and_spark_have(
 
 
 @needs_beam
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("failure", "options", "message"),
     [

@@ -108,6 +108,7 @@ def test_dvc_builds_it_once_and_tfds_reads_what_the_tar_holds(tiny, tmp_path):
     assert tiny.python(read).split() == ["200", "True"]
 
 
+@pytest.mark.slow
 def test_a_killed_build_leaves_nothing_that_looks_finished_and_the_next_one_works(tiny):
     for point in ("sources", "shards", "packing", "rows", "tar", "rename", "manifest"):
         # which gets as far as this one over what the one before it left

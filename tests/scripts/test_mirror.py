@@ -294,6 +294,7 @@ POINTS = (
 )
 
 
+@pytest.mark.slow
 def test_a_mirror_that_is_killed_works_when_it_runs_again(make, remote, server, tmp_path, monkeypatch):
     root = make()
     (tmp_path / "mirror/asker").mkdir(parents=True)

@@ -99,6 +99,7 @@ def test_new_and_remove_leave_no_trace(root):
     assert files_of(root) == before
 
 
+@pytest.mark.slow
 def test_built_and_removed_dvc_is_content(clone):
     add_tiny(clone.root)
     clone.run("dvc", "repro", "tiny")

@@ -120,6 +120,7 @@ def test_a_builder_that_reaches_for_the_network_fails_with_a_sentence_that_says_
 
 
 @isolates
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
 def test_a_verify_that_is_killed_takes_its_build_along_and_disturbs_no_other(clone, number, capfd, tmp_path):
     started = tmp_path / "started"
