@@ -6,20 +6,18 @@ import gc
 import io
 import os
 import pickle
-import signal
 import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from threading import Event
 from typing import Any
 
 import numpy as np
 
-from scripts.errors import ScriptError, TerminatedError
-from scripts.processes import end_with_parent, signals_held
+from scripts._build.workers import Workers
+from scripts.errors import TerminatedError
 
 Key = int | str | bytes
 Serialize = Callable[[Any], bytes]
@@ -28,9 +26,6 @@ CHUNK_BYTES = 1 << 20
 CHUNK_EXAMPLES = 256
 CHUNKS_PER_WORKER = 3  # under way at most
 BYTES_UNDER_WAY = 512 << 20  # at most, or one example
-
-_features: Any  # in a worker, as _serialize: inherited when it is forked
-_serialize: Serialize
 
 
 class Encoder:
@@ -50,8 +45,8 @@ class Encoder:
     """
 
     def __init__(self, *, workers: int | None = None) -> None:
-        self._workers = workers or (len(os.sched_getaffinity(0)) if sys.platform == "linux" else 1)
-        self._pool: ProcessPoolExecutor | None = None
+        self._count = workers or (len(os.sched_getaffinity(0)) if sys.platform == "linux" else 1)
+        self._workers: Workers | None = None
         self._stopped = Event()
         self._finisher = ThreadPoolExecutor(1)
         self._finishing: Future[Any] | None = None
@@ -62,9 +57,9 @@ class Encoder:
     def __exit__(self, error: object, *_: object) -> None:
         if error is not None:
             self._stopped.set()
+        if self._workers is not None:
+            self._workers.stop()  # first: nothing may keep this process from ending
         self._finisher.shutdown()
-        if self._pool is not None:
-            self._pool.shutdown(cancel_futures=True)
 
     def encoded(
         self, examples: Iterable[tuple[Key, Any]], features: Any, serialize: Serialize
@@ -85,32 +80,24 @@ class Encoder:
         ScriptError
             A worker was killed.
         """
-        if self._pool is None and self._workers > 1 and _is_of_tfds(features) and _can_fork():
+        if self._workers is None and self._count > 1 and _is_of_tfds(features) and _can_fork():
             gc.freeze()  # what is here by now stays; no collection need look at it, here or in a worker
-            parent = os.getpid()
-            self._pool = ProcessPoolExecutor(
-                self._workers, get_context("fork"), _start_worker, (features, serialize, parent)
-            )
-            with signals_held():
-                self._pool.submit(int)  # which forks them all
-        if self._pool is None:
+            self._workers = Workers(self._count, partial(_encode_chunk, features, serialize))
+        if self._workers is None:
             for key, example in examples:
                 yield key, _encode_here(key, example, features, serialize)
             return
         under_way: deque[_Chunk] = deque()
-        try:
-            for chunk in _chunks(examples, features, serialize):
-                chunk.submit(self._pool)
-                under_way.append(chunk)
-                while (
-                    len(under_way) >= self._workers * CHUNKS_PER_WORKER
-                    or sum(each.size for each in under_way) > BYTES_UNDER_WAY
-                ):
-                    yield from under_way.popleft().results(features, serialize)
-            while under_way:
+        for chunk in _chunks(examples, features, serialize):
+            chunk.submit(self._workers)
+            under_way.append(chunk)
+            while (
+                len(under_way) >= self._count * CHUNKS_PER_WORKER
+                or sum(each.size for each in under_way) > BYTES_UNDER_WAY
+            ):
                 yield from under_way.popleft().results(features, serialize)
-        except BrokenProcessPool as error:
-            raise ScriptError("a worker process that encodes examples was killed; is there enough memory?") from error
+        while under_way:
+            yield from under_way.popleft().results(features, serialize)
 
     def finish(self, write: Callable[[], Any]) -> Future[Any]:
         """Write a split while the next one is generated; no more than one at a time, for memory's sake."""
@@ -150,9 +137,9 @@ class _Chunk:
         self._encoded.append(encoded)
         self.size += len(pickled or encoded or b"")
 
-    def submit(self, pool: ProcessPoolExecutor) -> None:
+    def submit(self, workers: Workers) -> None:
         if any(self._pickled):
-            self._future = pool.submit(_encode_chunk, self._pickled)
+            self._future = workers.submit(self._pickled)
 
     def results(self, features: Any, serialize: Serialize) -> Iterator[tuple[Key, bytes]]:
         from_workers = self._future.result() if self._future is not None else self._encoded
@@ -229,21 +216,11 @@ def _can_fork() -> bool:
     return sys.platform == "linux" and context.context_safe() is None
 
 
-def _start_worker(features: Any, serialize: Serialize, parent: int) -> None:
-    global _features, _serialize
-    _features, _serialize = features, serialize
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the main process hears of it too, and ends the workers
-    end_with_parent()  # nothing else tells a worker that it is alone
-    if os.getppid() != parent:
-        os._exit(1)
-
-
-def _encode_chunk(pickled: list[bytes | None]) -> list[bytes | None]:
+def _encode_chunk(features: Any, serialize: Serialize, pickled: list[bytes | None]) -> list[bytes | None]:
     """In a worker: encode a chunk of examples, None for each where one of them fails."""
-    examples = [pickle.loads(each) for each in pickled if each is not None]
     try:
-        encoded = iter([_serialize(example) for example in _encode_features(_features, examples)])
+        examples = [pickle.loads(each) for each in pickled if each is not None]
+        encoded = iter([serialize(example) for example in _encode_features(features, examples)])
     except Exception:
         return [None] * len(pickled)
     return [None if each is None else next(encoded) for each in pickled]
