@@ -17,7 +17,7 @@ def quiet_tensorflow() -> None:
     _quiet_beam()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ["CUDA_VISIBLE_DEVICES"] = "-1"  # no byte may depend on a GPU's presence
-    with held_stderr():
+    with held_stderr(), _hidden("jax", "pandas"):
         import absl.logging
         import tensorflow  # noqa: F401
         import tensorflow_datasets as tfds
@@ -47,6 +47,21 @@ def held_stderr() -> Iterator[None]:
             raise
         finally:
             os.dup2(stderr.fileno(), 2)
+
+
+@contextmanager
+def _hidden(*packages: str) -> Iterator[None]:
+    """Keep packages from being imported, if they are not yet.
+
+    TensorFlow and Keras import these wherever they are installed, for what no build does; that takes up to a second.
+    """
+    hidden = [name for name in packages if name not in sys.modules]
+    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]
+    try:
+        yield
+    finally:
+        for name in hidden:
+            del sys.modules[name]
 
 
 def _quiet_beam() -> None:
