@@ -94,10 +94,11 @@ def make_clone(target: Path) -> Clone:
 
 @pytest.fixture(autouse=True)
 def own_environment(tmp_path: Path) -> Iterator[None]:
-    """Give a test a loader's cache of its own, and undo what it does to the environment (DVC puts the credentials' path
-    of a remote into it).
+    """Give a test a loader's cache of its own and this environment's programs, and undo what it does to the environment
+    (DVC puts the credentials' path of a remote into it).
     """
     before = dict(os.environ)
+    os.environ["PATH"] = f"{BIN}{os.pathsep}{os.environ['PATH']}"
     os.environ["DATASETS_CACHE"] = str(tmp_path / "loader-cache")
     yield
     os.environ.clear()
