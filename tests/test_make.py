@@ -70,6 +70,7 @@ def test_what_it_is_told_reaches_the_commands(clone):
         assert told(action, "DATASET=tiny", "PUBLIC=0") == [f"{action} tiny "]
 
 
+@pytest.mark.slow
 def test_a_changed_definition_changes_the_artifact_and_a_verify_says_what(tiny):
     make(tiny, "build", "DATASET=tiny")
     builder = tiny.root / "datasets/standard/tiny/tiny.py"

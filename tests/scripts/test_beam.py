@@ -106,7 +106,7 @@ def check_same_bytes(beamed, options, **environment):
 @pytest.mark.parametrize(
     "options",
     [
-        "",
+        pytest.param("", marks=pytest.mark.slow),
         "--runner=DirectRunner --direct_num_workers=1 --direct_running_mode=in_memory",
         "--runner DirectRunner --direct_num_workers 3 --direct_running_mode multi_threading",
         pytest.param("--runner=DaskRunner --dask_npartitions=3", marks=pytest.mark.slow),

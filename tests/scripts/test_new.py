@@ -114,6 +114,7 @@ def test_its_data_may_come_from_elsewhere_as_it_says(clone):
     assert manifest["artifacts"]["third.tar"]["splits"]["train"]["examples"] == 6
 
 
+@pytest.mark.slow
 def test_an_adversarial_one_is_derived_and_builds_as_it_stands(clone):
     add_tiny(clone.root)
     clone.run("dvc", "repro", "tiny")

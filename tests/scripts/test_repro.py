@@ -85,6 +85,7 @@ def start():
 
 
 # DVC runs stages in a shell: Debian's sh stays between the two, bash becomes the command
+@pytest.mark.slow
 @pytest.mark.parametrize(("shell", "names"), [("/bin/bash", "tiny"), ("/bin/sh", "tiny twin")])
 def test_told_to_end_it_ends_what_it_started(two, start, shell, names, monkeypatch):
     monkeypatch.setenv("SHELL", shell)
