@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 from collections.abc import Callable
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from loader._errors import LoaderError
 from scripts._build.builder import make_builder, where
 from scripts._build.prepare import reading_parents
 from scripts._build.quiet import quiet_tensorflow
-from scripts._sources.supply import hide_progress, refuse_manual
+from scripts._sources.supply import Promised, hide_progress, promise_results, refuse_manual
 from scripts.definition import Definition
 from scripts.errors import ScriptError
 
@@ -67,25 +68,30 @@ def _ask(
 ) -> tuple[list[str], BaseException | None]:
     """Return the URLs that a builder asks for until it is done or fails, and its failure."""
     import tensorflow_datasets as tfds
-    from tensorflow_datasets.core.download.download_manager import promise
 
     nowhere = _missing_path()
     asked: dict[str, None] = {}
     config = tfds.download.DownloadConfig(extract_dir=scratch / "extracted", try_download_gcs=False)
     manager = builder._make_download_manager(download_dir=scratch / "downloads", download_config=config)
+    threads = promise_results(manager)
     hide_progress(manager)
     refuse_manual(manager, definition)
     extract = manager._extract
+
+    def promised(path: Path) -> Promised:
+        future: Future[Path] = Future()
+        future.set_result(path)
+        return Promised(future, threads)
 
     def download(resource: Any) -> Any:
         asked[resource.url] = None
         unique = hashlib.sha256(resource.url.encode()).hexdigest()[:16]
         path = brought.get(resource.url) or nowhere(scratch / "nowhere" / unique / Path(resource.url).name)
-        return promise.Promise.resolve(path)
+        return promised(path)
 
     def extract_what_is_there(resource: Any) -> Any:
         path = getattr(resource, "path", resource)
-        return promise.Promise.resolve(path / "extracted") if isinstance(path, nowhere) else extract(resource)
+        return promised(path / "extracted") if isinstance(path, nowhere) else extract(resource)
 
     manager._download, manager._extract = download, extract_what_is_there
     # a Beam pipeline is for the few builders that compute with it before they generate

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import nullcontext
+from pathlib import Path
 from typing import Any
 
-from scripts._sources.sources import Source, Sources
+from scripts._sources.sources import FILES_AT_ONCE, Source, Sources
 from scripts.definition import Definition
 from scripts.errors import ScriptError
 
@@ -16,15 +19,14 @@ def supply(builder: Any, sources: Sources, definition: Definition) -> None:
 
     def make(**options: Any) -> Any:
         manager = make_manager(**options)
+        threads = promise_results(manager)
 
-        def download(resource: Any) -> Any:
-            from tensorflow_datasets.core.download.download_manager import promise
-
+        def download(resource: Any) -> Promised:
             source = registered(builder, resource.url, definition)
             # registered as downloaded: dataset_info.json states the size of all sources, wherever they were found
             info = builder.url_infos[source.url]
             manager._register_or_validate_checksums(url=source.url, url_info=info, path=None)
-            return promise.Promise.resolve(sources.submit(source))
+            return Promised(sources.submit(source), threads)
 
         manager._download = download
         hide_progress(manager)
@@ -32,6 +34,48 @@ def supply(builder: Any, sources: Sources, definition: Definition) -> None:
         return manager
 
     builder._make_download_manager = make
+
+
+class Promised:
+    """The result of a future, as TFDS asks for it.
+
+    The promises that TFDS makes of futures fail now and then, with an assertion, when the future is done in another
+    thread at the moment it is waited for.
+
+    Parameters
+    ----------
+    future
+        The future.
+    threads
+        Where the steps after it run.
+    """
+
+    def __init__(self, future: Future[Any], threads: Executor) -> None:
+        self._future = future
+        self._threads = threads
+
+    def get(self) -> Any:
+        """Wait for the result."""
+        return self._future.result()
+
+    def then(self, step: Callable[[Any], Any]) -> Promised:
+        """Promise what `step` promises, given the result."""
+        return Promised(self._threads.submit(lambda: step(self.get()).get()), self._threads)
+
+
+def promise_results(manager: Any) -> Executor:
+    """Have a download manager promise in our way what it extracts; return the threads for promises of downloads."""
+    threads = ThreadPoolExecutor(FILES_AT_ONCE)
+    extractor = manager._extractor
+
+    def extract(path: Any, extract_method: Any, to_path: Any) -> Promised:
+        future = extractor._executor.submit(
+            extractor._extract, from_path=Path(path), method=extract_method, to_path=Path(to_path)
+        )
+        return Promised(future, threads)
+
+    extractor.extract = extract
+    return threads
 
 
 def hide_progress(manager: Any) -> None:

@@ -7,10 +7,12 @@ import subprocess
 import sys
 import tarfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from scripts._sources import gather
+from scripts._sources.supply import Promised
 from scripts.build import build
 from scripts.errors import ScriptError
 from scripts.fetch import fetch
@@ -180,3 +182,16 @@ def test_a_fetch_that_is_killed_is_continued_by_a_build(asker, server):
     assert (root / "sources/asker/a.bin").read_bytes() == data
     assert [path.name for path in (root / "sources/asker").iterdir()] == ["a.bin"]
     assert (root / "artifacts/asker.tar").exists()
+
+
+def test_what_is_promised_is_got_whenever_it_is_done():
+    with ThreadPoolExecutor(4) as first, ThreadPoolExecutor(4) as threads:
+        for _ in range(500):
+            steps = [
+                Promised(first.submit(int, n), threads).then(lambda n: Promised(first.submit(int, n), threads))
+                for n in range(4)
+            ]
+            assert [step.get() for step in steps] == [0, 1, 2, 3]
+        failing = Promised(first.submit(int, "x"), threads).then(lambda n: Promised(first.submit(int, n), threads))
+        with pytest.raises(ValueError, match="invalid literal"):
+            failing.get()
