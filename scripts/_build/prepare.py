@@ -104,8 +104,9 @@ def reading_parents(definition: Definition) -> Iterator[None]:
                 f"name the artifact of {name} among the deps of {definition.name} in dvc.yaml"
             )
         present = read_definition(name, root=definition.root).version
-        for option, value in options.items():
-            if option in ("version", "rev", "repo") and value not in (None, present if option == "version" else None):
+        for option, here in {"version": present, "rev": None, "repo": None}.items():
+            value = options.get(option)
+            if value not in (None, here):
                 raise ScriptError(
                     f"{definition.name}: its builder reads the dataset {name} with {option}={value!r}; its stage depends "
                     f"on the artifact that is here, {name} {present}, so leave out {option}="

@@ -13,7 +13,7 @@ from loader._errors import LoaderError
 from scripts._build.builder import make_builder, where
 from scripts._build.prepare import reading_parents
 from scripts._build.quiet import quiet_tensorflow
-from scripts._sources.supply import Promised, hide_progress, promise_results, refuse_manual
+from scripts._sources.supply import Promised, take_over
 from scripts.definition import Definition
 from scripts.errors import ScriptError
 
@@ -73,9 +73,7 @@ def _ask(
     asked: dict[str, None] = {}
     config = tfds.download.DownloadConfig(extract_dir=scratch / "extracted", try_download_gcs=False)
     manager = builder._make_download_manager(download_dir=scratch / "downloads", download_config=config)
-    threads = promise_results(manager)
-    hide_progress(manager)
-    refuse_manual(manager, definition)
+    threads = take_over(manager, definition)
     extract = manager._extract
 
     def promised(path: Path) -> Promised:

@@ -19,7 +19,7 @@ def supply(builder: Any, sources: Sources, definition: Definition) -> None:
 
     def make(**options: Any) -> Any:
         manager = make_manager(**options)
-        threads = promise_results(manager)
+        threads = take_over(manager, definition)
 
         def download(resource: Any) -> Promised:
             source = registered(builder, resource.url, definition)
@@ -29,8 +29,6 @@ def supply(builder: Any, sources: Sources, definition: Definition) -> None:
             return Promised(sources.submit(source), threads)
 
         manager._download = download
-        hide_progress(manager)
-        refuse_manual(manager, definition)
         return manager
 
     builder._make_download_manager = make
@@ -63,8 +61,18 @@ class Promised:
         return Promised(self._threads.submit(lambda: step(self.get()).get()), self._threads)
 
 
-def promise_results(manager: Any) -> Executor:
-    """Have a download manager promise in our way what it extracts; return the threads for promises of downloads."""
+def take_over(manager: Any, definition: Definition) -> Executor:
+    """Change in a download manager what is changed whatever brings the files.
+
+    It promises in our way what it extracts, its progress bars for downloads do not stand beside ours, at zero, and it
+    refuses the folder of files that were downloaded by hand. Return the threads for the promises of downloads.
+    """
+    manager._downloader.tqdm = nullcontext
+    _refuse_manual(manager, definition)
+    return _promise_extracted(manager)
+
+
+def _promise_extracted(manager: Any) -> Executor:
     threads = ThreadPoolExecutor(FILES_AT_ONCE)
     extractor = manager._extractor
 
@@ -78,14 +86,7 @@ def promise_results(manager: Any) -> Executor:
     return threads
 
 
-def hide_progress(manager: Any) -> None:
-    """Keep TFDS's progress bars for downloads from standing beside ours, at zero."""
-    manager._downloader.tqdm = nullcontext
-
-
-def refuse_manual(manager: Any, definition: Definition) -> None:
-    """Refuse to a builder the folder of files that were downloaded by hand."""
-
+def _refuse_manual(manager: Any, definition: Definition) -> None:
     def manual_dir(_: Any) -> Any:
         raise ScriptError(
             f"{definition.name}: its builder wants files that are downloaded by hand, which nothing here could prove; "
