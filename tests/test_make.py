@@ -81,6 +81,7 @@ def test_a_changed_definition_changes_the_artifact_and_a_verify_says_what(tiny):
     assert "split train: 1 of 200 records differ, in label (1)" in text
     assert ": label 1 and 0\n" in text
     assert "Running stage 'tiny'" in make(tiny, "build", "DATASET=tiny")
+    make(tiny, "verify", "DATASET=tiny", "REBUILD=1")
 
 
 def test_the_definitions_readme_may_change_without_a_rebuild(tiny):
