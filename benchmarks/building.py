@@ -131,8 +131,8 @@ def _memory(pid: int) -> float:
 
 def _check_same(name: str) -> None:
     """Both hold the same examples; TFDS's bytes differ in the order of protobuf's maps alone."""
-    from loader._features.example import Example
-    from loader._tfrecord import read, scan
+    from loader._format.example import Example
+    from loader._format.tfrecord import read, scan
 
     def digest(shard: Path) -> str:
         data = shard.read_bytes()

@@ -20,7 +20,7 @@ from measure import TIMED
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from tests.large import make_large  # noqa: E402
+from tests.helpers.large_artifact import make_large  # noqa: E402
 
 ROUNDS = 5
 RECORDS = (1_000, 10_000_000)

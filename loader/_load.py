@@ -9,18 +9,18 @@ from typing import Any, Literal, TypedDict, Unpack, overload
 
 import numpy as np
 
-from loader._artifact import Artifact
 from loader._errors import ArgumentError, DecodeError, NotFoundError, UnsupportedError
 from loader._features.parse import FeaturesDict
+from loader._fetch.reference import find_source
 from loader._fetch.repository import PathLike
-from loader._fetch.source import find_source
+from loader._format.artifact import Artifact
+from loader._format.records import Records
+from loader._format.tfrecord import TFRecordFiles
 from loader._formats import Format, SplitFormat, check_format, converter
 from loader._info import DatasetInfo, read_info
 from loader._prepared import find_prepared
-from loader._records import Records
 from loader._split import Convert, Positions, Split
 from loader._split_spec import EvenSplit, Slice, SplitSpec, resolve
-from loader._tfrecord import TFRecordFiles
 
 SplitList = list[str] | list[EvenSplit] | list[SplitSpec] | tuple[SplitSpec, ...]  # not Sequence, which a str is too
 Splits = SplitSpec | SplitList | None

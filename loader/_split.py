@@ -15,7 +15,7 @@ from loader._errors import ArgumentError, DecodeError
 from loader._features.decode import make_decoder
 from loader._features.parse import FeaturesDict
 from loader._features.values import Array
-from loader._records import Records
+from loader._format.records import Records
 from loader._state import State, make_state, read_state
 
 Example = dict[str, Any]

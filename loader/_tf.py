@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from loader._artifact import Artifact
 from loader._errors import FetchError, UnsupportedError
-from loader._extract import extract_members, extractable, version_folder
 from loader._fetch import store
 from loader._fetch.places import CACHE_VARIABLE
+from loader._format.artifact import Artifact
+from loader._format.extraction import extract_members, extractable, version_folder
 from loader._info import DatasetInfo
 from loader._split_spec import EvenSplit, SplitSpec, resolve
 

@@ -10,8 +10,8 @@ try:
 
     from loader import LoaderError
     from scripts import add, build, extract, fetch, mirror, new, pull, push, register, remote, remove, repro, s3, verify
-    from scripts.errors import ScriptError, TerminatedError
-    from scripts.processes import raise_on_sigterm
+    from scripts._process.errors import ScriptError, TerminatedError
+    from scripts._process.processes import raise_on_sigterm
 except ModuleNotFoundError as missing:
     sys.exit(
         f"error: {sys.executable} lacks {missing.name}; set up with: make setup, "

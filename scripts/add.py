@@ -9,12 +9,12 @@ from typing import Annotated, Any
 
 import typer
 
+from scripts._define.definition import ROOT, UNKNOWN_LICENSE, read_names
 from scripts._define.readme import make_row
 from scripts._define.stages import LOCK_NAME, VISIBILITY, Entry, enter, taken
-from scripts._define.tfds_builders import BuilderFacts, read_builder, read_builder_names
-from scripts.definition import ROOT, UNKNOWN_LICENSE, read_names
-from scripts.errors import ScriptError
-from scripts.scratch import scratch_folder
+from scripts._process.errors import ScriptError
+from scripts._process.scratch import scratch_folder
+from scripts._tfds.catalog import BuilderFacts, read_builder, read_builder_names
 
 CATALOG = "https://www.tensorflow.org/datasets/catalog"
 _WIDTH = 100  # of a description

@@ -12,9 +12,9 @@ import typer
 from scripts._build.manifest import describe, write_manifest
 from scripts._build.package import pack
 from scripts._build.prepare import prepare
-from scripts.definition import ROOT, read_definition
-from scripts.processes import end_with_dvc
-from scripts.scratch import scratch_folder
+from scripts._define.definition import ROOT, read_definition
+from scripts._process.processes import end_with_dvc
+from scripts._process.scratch import scratch_folder
 
 
 def build(name: str, *, root: Path = ROOT, output: Path | None = None) -> list[Path]:

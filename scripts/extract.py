@@ -10,10 +10,10 @@ from typing import Annotated
 
 import typer
 
-from loader._extract import extract_members, extractable, version_folder
-from scripts.definition import ROOT, read_definition
-from scripts.errors import ScriptError
-from scripts.scratch import scratch_folder
+from loader._format.extraction import extract_members, extractable, version_folder
+from scripts._define.definition import ROOT, read_definition
+from scripts._process.errors import ScriptError
+from scripts._process.scratch import scratch_folder
 from scripts.verify import check_tar, open_artifact
 
 AT_FDCWD = -100

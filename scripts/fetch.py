@@ -7,10 +7,10 @@ from typing import Annotated, Any, NamedTuple
 
 import typer
 
+from scripts._define.definition import ROOT, read_definition
+from scripts._process.scratch import scratch_folder
 from scripts._sources.sources import Source, Sources
-from scripts._sources.supply import registered
-from scripts.definition import ROOT, read_definition
-from scripts.scratch import scratch_folder
+from scripts._tfds.downloads import registered
 
 
 class Found(NamedTuple):
@@ -41,7 +41,7 @@ def fetch(name: str, *, root: Path = ROOT) -> list[Found]:
     ScriptError
         The definition is wrong, its builder fails, or a source is to be had nowhere.
     """
-    from scripts._sources.gather import gather
+    from scripts._tfds.gather import gather
 
     definition = read_definition(name, root=root)
     definition.check_toolchain()

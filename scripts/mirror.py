@@ -8,14 +8,14 @@ from typing import Annotated
 
 import typer
 
+from scripts._define.consent import check_consent
+from scripts._define.definition import ROOT, read_definition
+from scripts._process.errors import ScriptError
+from scripts._process.files import hash_file, replacing
 from scripts._sources.download import say
 from scripts._sources.sources import FOLDER
 from scripts._sources.tracked import dvc_file
-from scripts.consent import check_consent
-from scripts.definition import ROOT, read_definition
-from scripts.errors import ScriptError
 from scripts.fetch import fetch
-from scripts.files import hash_file, replacing
 
 
 def mirror(name: str, *, public: bool, root: Path = ROOT) -> list[str]:
@@ -46,8 +46,8 @@ def mirror(name: str, *, public: bool, root: Path = ROOT) -> list[str]:
     """
     definition = read_definition(name, root=root)
     check_consent(definition, public=public, action="mirror")
-    from scripts.dvc_remote import open_repo_to_send, remote_object
-    from scripts.dvc_track import dvc_track
+    from scripts._dvc.objects import open_repo_to_send, remote_object
+    from scripts._dvc.track import dvc_track
 
     repo = open_repo_to_send(root)
     found = fetch(name, root=root)

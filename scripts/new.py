@@ -9,14 +9,14 @@ from typing import Annotated, Literal
 
 import typer
 
+from scripts._define.definition import ROOT, TOOLCHAIN, UNKNOWN_LICENSE, read_names
 from scripts._define.parent import read_parent
 from scripts._define.readme import make_row
 from scripts._define.scaffold import EPSILON, VERSION, Scaffold, adversarial, standard
 from scripts._define.stages import LOCK_NAME, VISIBILITY, Entry, enter, taken
-from scripts._define.tfds_builders import read_builder_names
-from scripts.definition import ROOT, TOOLCHAIN, UNKNOWN_LICENSE, read_names
-from scripts.errors import ScriptError
-from scripts.scratch import scratch_folder
+from scripts._process.errors import ScriptError
+from scripts._process.scratch import scratch_folder
+from scripts._tfds.catalog import read_builder_names
 
 Kind = Literal["standard", "adversarial"]
 PARENT = "mnist"

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from loader._errors import FetchError
-from scripts.definition import ROOT, read_definition
+from scripts._define.definition import ROOT, read_definition
 from scripts.verify import open_artifact
 
 
@@ -21,7 +21,7 @@ def pull(name: str, *, root: Path = ROOT) -> list[Path]:
         There is no such dataset, it cannot be had, or is not what was recorded.
     """
     definition = read_definition(name, root=root)
-    from scripts.dvc_pull import dvc_pull
+    from scripts._dvc.pull import dvc_pull
 
     for config, tar in definition.tars.items():
         try:

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from scripts.consent import check_consent
-from scripts.definition import ROOT, Definition, read_definition
-from scripts.errors import ScriptError
-from scripts.files import hash_file
+from scripts._define.consent import check_consent
+from scripts._define.definition import ROOT, Definition, read_definition
+from scripts._process.errors import ScriptError
+from scripts._process.files import hash_file
 
 if TYPE_CHECKING:
-    from scripts.dvc_remote import RemoteObject
+    from scripts._dvc.objects import RemoteObject
 
 
 def push(name: str, *, public: bool, root: Path = ROOT) -> list[str]:
@@ -43,7 +43,7 @@ def push(name: str, *, public: bool, root: Path = ROOT) -> list[str]:
     """
     definition = read_definition(name, root=root)
     check_consent(definition, public=public, action="push")
-    from scripts.dvc_remote import locate, open_repo_to_send
+    from scripts._dvc.objects import locate, open_repo_to_send
 
     repo = open_repo_to_send(root)
     return [_push_one(definition, tar, locate(repo, tar)) for tar in definition.tars.values()]

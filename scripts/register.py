@@ -12,15 +12,15 @@ from typing import Annotated, Any
 
 import typer
 
+from scripts._define.definition import ROOT, Definition, read_definition
+from scripts._process.errors import ScriptError
+from scripts._process.scratch import scratch_folder
 from scripts._sources.checksums import add_checksums
 from scripts._sources.download import say
-from scripts._sources.newcomer import Newcomer, Newcomers, basename, name_apart
 from scripts._sources.parts import Parts
 from scripts._sources.sources import FILES_AT_ONCE, FOLDER, PAGE, Source, Sources
-from scripts._sources.supply import registered
-from scripts.definition import ROOT, Definition, read_definition
-from scripts.errors import ScriptError
-from scripts.scratch import scratch_folder
+from scripts._sources.unregistered import Newcomer, Newcomers, basename, name_apart
+from scripts._tfds.downloads import registered
 
 
 def register(name: str, *, root: Path = ROOT, trusts: Callable[[], bool] = lambda: True) -> list[Source]:
@@ -85,7 +85,7 @@ def command(names: Annotated[list[str], typer.Argument(help="The datasets.")]) -
 
 
 def _find_all(definition: Definition, sources: Sources, newcomers: Newcomers, scratch: Path) -> list[Newcomer]:
-    from scripts._sources.gather import gather
+    from scripts._tfds.gather import gather
 
     found: dict[str, Newcomer] = {}
     taken: dict[str, str] = {}

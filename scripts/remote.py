@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 
 import typer
 
-from scripts.definition import ROOT, VISIBILITIES
-from scripts.errors import ScriptError
+from scripts._define.definition import ROOT, VISIBILITIES
+from scripts._process.errors import ScriptError
 
 S3_PROFILE = "datasets-s3"  # the mark of what `point_local` wrote
 LOCAL_OPTIONS = ("url", "endpointurl", "region", "credentialpath", "profile")

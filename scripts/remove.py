@@ -11,11 +11,11 @@ from typing import Annotated
 import typer
 
 from loader._fetch.revision import ARTIFACTS
+from scripts._define.definition import ROOT, read_deps, read_names, read_stage, read_yaml
 from scripts._define.stages import LOCK_NAME, STAGES, UNDER, take_out
-from scripts._define.tfds_builders import nearest
-from scripts.definition import ROOT, read_deps, read_names, read_stage, read_yaml
-from scripts.errors import ScriptError
-from scripts.scratch import scratch_folder
+from scripts._process.errors import ScriptError
+from scripts._process.scratch import scratch_folder
+from scripts._tfds.catalog import nearest
 
 
 @dataclass(frozen=True)

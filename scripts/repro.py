@@ -13,9 +13,9 @@ from typing import Annotated
 
 import typer
 
-from scripts.definition import ROOT, read_definition
-from scripts.errors import ScriptError, TerminatedError
-from scripts.processes import CLEAN_UP_SECONDS
+from scripts._define.definition import ROOT, read_definition
+from scripts._process.errors import ScriptError, TerminatedError
+from scripts._process.processes import CLEAN_UP_SECONDS
 
 
 def repro(names: Sequence[str], *, overwrite: bool = False, root: Path = ROOT) -> None:

@@ -19,8 +19,8 @@ from typing import Annotated
 import typer
 from filelock import FileLock
 
-from scripts.definition import ROOT
-from scripts.errors import ScriptError
+from scripts._define.definition import ROOT
+from scripts._process.errors import ScriptError
 from scripts.remote import S3_PROFILE, clear_local, point_local
 
 HOST = "127.0.0.1"

@@ -11,17 +11,19 @@ from typing import Annotated
 
 import typer
 
-from loader import LoaderError, _index, _tfrecord
-from loader._artifact import LocalArtifact
+from loader import LoaderError
 from loader._errors import IntegrityError
-from loader._index import HEADER_NAME, ROW
+from loader._format import index as _index
+from loader._format import tfrecord as _tfrecord
+from loader._format.artifact import LocalArtifact
+from loader._format.index import HEADER_NAME, ROW
+from loader._format.manifest import read_manifest
 from loader._info import Description, read_description
-from loader._manifest import read_manifest
+from scripts._define.definition import ROOT, Definition, read_definition, read_names, read_stage
+from scripts._process.errors import ScriptError
+from scripts._process.files import CHUNK_BYTES, hash_file
 from scripts._verify.compare import compare, compare_json
 from scripts._verify.sandbox import rebuilt
-from scripts.definition import ROOT, Definition, read_definition, read_names, read_stage
-from scripts.errors import ScriptError
-from scripts.files import CHUNK_BYTES, hash_file
 
 
 def open_artifact(definition: Definition, *, config: str | None = None, folder: Path | None = None) -> LocalArtifact:

@@ -17,11 +17,11 @@ from filelock import FileLock
 
 from loader._fetch.places import object_path
 from scripts import s3
+from scripts._define.definition import read_definition
 from scripts._sources import download as downloads
-from scripts.definition import read_definition
 from scripts.remote import S3_PROFILE, point_local
-from tests.small import make_small
-from tests.web import WebServer
+from tests.helpers.recorded_dataset import make_small
+from tests.helpers.web_server import WebServer
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # of a run in the background; what the tests start must hear it
     signal.signal(signal.SIGINT, signal.default_int_handler)

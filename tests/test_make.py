@@ -8,7 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from scripts.__main__ import app
-from tests.tiny import add_tiny
+from tests.helpers.buildable_dataset import add_tiny
 
 ROOT = Path(__file__).resolve().parents[1]
 

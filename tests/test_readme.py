@@ -63,6 +63,6 @@ def test_every_path_it_names_exists():
 
 
 def test_every_dataset_is_in_its_table():
-    from scripts.definition import read_names
+    from scripts._define.definition import read_names
 
     assert set(re.findall(r"^\| \[`(\w+)`\]", TEXT, re.MULTILINE)) == set(read_names(root=ROOT))

@@ -10,7 +10,7 @@ import pytest
 
 from scripts.remote import S3_PROFILE
 from tests.conftest import BIN, Clone
-from tests.web import WebFile, WebServer
+from tests.helpers.web_server import WebFile, WebServer
 
 
 @pytest.fixture

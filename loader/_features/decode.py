@@ -21,10 +21,10 @@ from google.protobuf.message import DecodeError as ProtobufError
 from loader._errors import DecodeError
 from loader._features.cells import cell_leaf, is_cell
 from loader._features.connectors import Dataset, Feature, FeaturesDict, Image, Sequence, TfdsFeature
-from loader._features.example import Example
 from loader._features.nested import dataset_leaf
 from loader._features.sequences import sequence_leaf
 from loader._features.values import ERRORS, Fields, Leaf, values_leaf
+from loader._format.example import Example
 
 
 def make_decoder(features: FeaturesDict) -> Callable[[bytes], dict[str, Any]]:

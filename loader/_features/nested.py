@@ -16,9 +16,9 @@ from loader._errors import DecodeError, UnsupportedError
 from loader._features import connectors
 from loader._features.cells import cell_keys, is_cell
 from loader._features.connectors import Dataset, Feature, FeaturesDict, Image, Tensor
-from loader._features.example import Feature as Field
 from loader._features.sequences import FLAT_VALUES, ROW_LENGTHS, row_lengths
 from loader._features.values import ERRORS, Fields, Leaf, is_missing, list_of
+from loader._format.example import Feature as Field
 
 Cut = Callable[[int], dict[str, Any]]  # from the number of an example to its fields
 Column = Callable[[Fields], tuple[int, Cut]]  # from a record's fields to how many examples there are, and their fields

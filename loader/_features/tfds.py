@@ -21,9 +21,9 @@ import numpy as np
 
 from loader._errors import UnsupportedError
 from loader._features.connectors import TfdsFeature
-from loader._features.example import Example
 from loader._features.sequences import split_rows
 from loader._features.values import Fields, Leaf
+from loader._format.example import Example
 
 _NAME = "feature"  # what the feature is called towards TFDS
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from loader._errors import ManifestError, NotFoundError
 from loader._fetch.git import Git
-from loader._manifest import Manifest, parse_manifest
+from loader._format.manifest import Manifest, parse_manifest
 
 ARTIFACTS = "artifacts"
 

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from scripts._build.workers import Workers
-from scripts.errors import TerminatedError
+from scripts._process.errors import TerminatedError
 
 Key = int | str | bytes
 Serialize = Callable[[Any], bytes]

@@ -1,4 +1,4 @@
-"""Writing the manifest: what a dataset is, without the data (`loader._manifest` reads it)."""
+"""Writing the manifest: what a dataset is, without the data (`loader._format.manifest` reads it)."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from loader._fetch.revision import ARTIFACTS
-from loader._index import FORMAT
-from loader._manifest import read_manifest
+from loader._format.index import FORMAT
+from loader._format.manifest import read_manifest
 from scripts._build.package import Packed
 from scripts._build.prepare import Prepared
-from scripts.definition import Definition
-from scripts.files import replacing
+from scripts._define.definition import Definition
+from scripts._process.files import replacing
 
 
 def describe(definition: Definition, built: Sequence[tuple[Prepared, Packed]]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Packing what a builder wrote into one tar of format 1 (see `loader._index` for the record index)."""
+"""Packing what a builder wrote into one tar of format 1 (see `loader._format.index` for the record index)."""
 
 from __future__ import annotations
 
@@ -11,15 +11,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from loader import _index, _tfrecord
+from loader._format import index as _index
+from loader._format import tfrecord as _tfrecord
 from loader._errors import IntegrityError
-from loader._index import BLOCK_BYTES, BLOCK_RECORDS, HEADER_NAME, ROW, ROWS_NAME, Header, Member
+from loader._format.index import BLOCK_BYTES, BLOCK_RECORDS, HEADER_NAME, ROW, ROWS_NAME, Header, Member
 from loader._info import Description, read_description
-from loader._manifest import ArtifactEntry
+from loader._format.manifest import ArtifactEntry
 from scripts._build.prepare import Prepared
-from scripts._build.shards import KEY_BYTES
-from scripts.errors import ScriptError
-from scripts.files import CHUNK_BYTES, hash_file, replacing
+from scripts._tfds.shards import KEY_BYTES
+from scripts._process.errors import ScriptError
+from scripts._process.files import CHUNK_BYTES, hash_file, replacing
 
 NO_SHA256 = "0" * 64
 

@@ -13,15 +13,15 @@ from typing import Any
 from loader._fetch.places import OFFLINE_VARIABLE
 from loader._fetch.repository import REPOSITORY_VARIABLE
 from scripts._build.beam.pipelines import pipelines
-from scripts._build.builder import make_builder, where
+from scripts._tfds.builder import make_builder, where
 from scripts._build.encode import Encoder
-from scripts._build.quiet import quiet_tensorflow
-from scripts._build.shards import ShardWriter
-from scripts._build.splits import encoding_in
+from scripts._tfds.quiet import quiet_tensorflow
+from scripts._tfds.shards import ShardWriter
+from scripts._tfds.splits import encoding_in
 from scripts._sources.sources import Source, Sources
-from scripts._sources.supply import supply
-from scripts.definition import Definition, read_definition
-from scripts.errors import ScriptError
+from scripts._tfds.downloads import supply
+from scripts._define.definition import Definition, read_definition
+from scripts._process.errors import ScriptError
 
 
 @dataclass(frozen=True)

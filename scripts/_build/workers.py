@@ -15,8 +15,8 @@ from multiprocessing.connection import Connection
 from queue import SimpleQueue
 from typing import Any
 
-from scripts.errors import ScriptError
-from scripts.processes import end_with_parent, signals_held
+from scripts._process.errors import ScriptError
+from scripts._process.processes import end_with_parent, signals_held
 
 
 class Workers:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from scripts.errors import ScriptError
+from scripts._process.errors import ScriptError
 
 INDENT = 2
 

@@ -8,9 +8,9 @@ from typing import Any
 
 from loader._errors import LoaderError
 from loader._fetch.revision import ARTIFACTS
-from loader._manifest import read_manifest
-from scripts.definition import read_definition
-from scripts.errors import ScriptError
+from loader._format.manifest import read_manifest
+from scripts._define.definition import read_definition
+from scripts._process.errors import ScriptError
 
 
 @dataclass(frozen=True)

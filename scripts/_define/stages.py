@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from loader._fetch.revision import ARTIFACTS
+from scripts._define.definition import TOOLCHAIN, read_stage, read_yaml
 from scripts._define.entries import add_entry, remove_entry
 from scripts._define.readme import add_row, remove_row
-from scripts.definition import TOOLCHAIN, read_stage, read_yaml
-from scripts.errors import ScriptError
-from scripts.files import replacing
+from scripts._process.errors import ScriptError
+from scripts._process.files import replacing
 
 PARAMS, STAGES, LOCK, README = "params.yaml", "dvc.yaml", "dvc.lock", "README.md"
 UNDER = "stages"

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from scripts._process.files import replacing
 from scripts._sources.sources import Source
-from scripts.files import replacing
 
 
 def add_checksums(path: Path, sources: Iterable[Source]) -> None:

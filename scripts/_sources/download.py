@@ -18,8 +18,8 @@ from threading import Event
 from typing import Any
 from urllib.parse import unquote, urlsplit, urlunsplit
 
-from scripts.errors import DoorClosedError
-from scripts.files import replacing
+from scripts._process.errors import DoorClosedError
+from scripts._process.files import replacing
 
 ATTEMPTS = 4
 FIRST_PAUSE_SECONDS = 0.5

@@ -11,9 +11,9 @@ from threading import Event
 
 from filelock import FileLock, Timeout
 
+from scripts._process.errors import DoorClosedError
+from scripts._process.scratch import SCRATCH
 from scripts._sources.download import say
-from scripts.errors import DoorClosedError
-from scripts.scratch import SCRATCH
 
 WAIT_SECONDS = 1
 

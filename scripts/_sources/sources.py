@@ -11,13 +11,13 @@ from threading import Event, Lock
 from typing import Self
 from urllib.parse import quote
 
+from scripts._define.definition import Definition
+from scripts._process.errors import DoorClosedError, ScriptError
+from scripts._process.files import hash_file
 from scripts._sources.download import Answer, download, forget, say, shown
+from scripts._sources.npm import Registry
 from scripts._sources.parts import Parts
-from scripts._sources.registry import Registry
 from scripts._sources.tracked import Tracked
-from scripts.definition import Definition
-from scripts.errors import DoorClosedError, ScriptError
-from scripts.files import hash_file
 
 FOLDER = "sources"
 MIRROR_VARIABLE = "DATASETS_MIRROR"

@@ -10,10 +10,10 @@ from pathlib import Path
 from loader._errors import FetchError, IntegrityError
 from loader._fetch.places import object_path
 from loader._fetch.revision import Recorded
+from scripts._define.definition import Definition, read_yaml
+from scripts._process.errors import DoorClosedError, ScriptError
+from scripts._process.files import hash_file
 from scripts._sources.download import say
-from scripts.definition import Definition, read_yaml
-from scripts.errors import DoorClosedError, ScriptError
-from scripts.files import hash_file
 
 
 def dvc_file(definition: Definition) -> Path:

@@ -11,11 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from loader._artifact import LocalArtifact
 from loader._errors import LoaderError
 from loader._features.decode import make_decoder
-from loader._features.example import Example
-from loader._index import HEADER_NAME, ROW, ROWS_NAME, Member
+from loader._format.artifact import LocalArtifact
+from loader._format.example import Example
+from loader._format.index import HEADER_NAME, ROW, ROWS_NAME, Member
 from loader._info import read_info
 from scripts._verify.values import brief, differences
 
@@ -26,7 +26,9 @@ MOST_VALUES = 8  # of a record's features that are shown
 MOST_RECORDS = 3  # of a split that are named one by one
 MOST_EXAMPLES = 200  # of a split that are decoded, to say which features differ
 MOST_TEXT = 1 << 20  # bytes of a metadata file that is shown
-ROW_TYPE = np.dtype([("offset", "<u8"), ("length", "<u4"), ("key", "S16"), ("digest", "S16")])  # loader._index.ROW
+ROW_TYPE = np.dtype(
+    [("offset", "<u8"), ("length", "<u4"), ("key", "S16"), ("digest", "S16")]
+)  # loader._format.index.ROW
 assert ROW_TYPE.itemsize == ROW.size
 
 Rows = np.ndarray[Any, Any]

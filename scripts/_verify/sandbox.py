@@ -27,11 +27,11 @@ from pathlib import Path
 from typing import BinaryIO
 
 from loader._fetch.revision import ARTIFACTS
-from loader._manifest import Manifest
+from loader._format.manifest import Manifest
+from scripts._define.definition import ROOT, Definition
+from scripts._process.errors import ScriptError
+from scripts._process.scratch import scratch_folder
 from scripts._sources.sources import FOLDER, Source, Sources
-from scripts.definition import ROOT, Definition
-from scripts.errors import ScriptError
-from scripts.scratch import scratch_folder
 
 CODE = ("scripts", "loader")
 RECORDS = ("params.yaml", "dvc.yaml", "dvc.lock")

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 import loader
-from scripts._build.builder import find_builder
-from scripts.definition import ROOT, read_definition
+from scripts._define.definition import ROOT, read_definition
+from scripts._tfds.builder import find_builder
 
 README = ROOT / "datasets/adversarial/mnist_fgsm/README.md"
 EPSILON = 26

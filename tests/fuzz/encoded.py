@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests.fuzz.edits import NUMBERS, TEXTS, Draw, spliced
 from tests.fuzz.zoo import Fields
-from tests.loader.both import chunk
+from tests.helpers.parity import chunk
 
 PNG = b"\x89PNG\r\n\x1a\n"
 SIDES = (0, 1, 5, 7, 4096, 16384, 65535, 65536, 2**30, 2**31 - 1, 2**31, 2**32 - 1)

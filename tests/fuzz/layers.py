@@ -21,20 +21,20 @@ from hypothesis import strategies as st
 import loader
 from loader import LoaderError
 from loader._collate import make_collator
-from loader._extract import extractable
 from loader._features.decode import make_decoder
-from loader._fetch.source import find_source
-from loader._index import ROW, ROWS_NAME, digest
+from loader._fetch.reference import find_source
+from loader._fetch.stream import StreamedArtifact
+from loader._format.extraction import extractable
+from loader._format.index import ROW, ROWS_NAME, digest
+from loader._format.tfrecord import masked_crc, scan
 from loader._info import read_info
-from loader._stream import StreamedArtifact
-from loader._tfrecord import masked_crc, scan
 from tests.fuzz import values
 from tests.fuzz.edits import NUMBERS, Draw, Edit, Splice, apply, edit_json, json_edits, spliced, splices
 from tests.fuzz.encoded import other_fields
 from tests.fuzz.signed import Remote, Signed
 from tests.fuzz.zoo import LEFT_TO_TFDS, ZOO, Kept, by_hand, by_tfds, make_zoo, serialize
-from tests.loader.both import CORE, document, no_file
-from tests.small import SPLITS, make_small
+from tests.helpers.parity import CORE, document, no_file
+from tests.helpers.recorded_dataset import SPLITS, make_small
 
 WITH_TFDS = "features, TFDS"
 

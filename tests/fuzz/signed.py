@@ -7,14 +7,14 @@ from hashlib import sha256
 from pathlib import Path
 
 from loader._errors import FetchError
-from loader._index import BLOCK_BYTES, HEADER_NAME, ROWS_NAME, Header, Member, parse
+from loader._format.index import BLOCK_BYTES, HEADER_NAME, ROWS_NAME, Header, Member, parse
 
 
 class Signed:
     """The artifact and manifest of the repository `root`.
 
     What is changed is put behind the tar, whose own entries the loader does not look at, and everything above it in the
-    chain of hashes is written anew. `tests.forge` makes a whole tar, and takes longer.
+    chain of hashes is written anew. `tests.helpers.tampering` makes a whole tar, and takes longer.
     """
 
     def __init__(self, root: Path) -> None:

@@ -14,14 +14,14 @@ import cv2
 import numpy as np
 
 from loader._features.connectors import FeaturesDict, TfdsFeature
-from loader._features.example import Example
 from loader._features.parse import parse_features
-from loader._index import digest
+from loader._format.example import Example
+from loader._format.index import digest
+from loader._format.tfrecord import masked_crc, scan
 from loader._info import read_info
-from loader._tfrecord import masked_crc, scan
-from tests.forge import Row, take_apart
-from tests.loader.both import CORE, document, no_file, png, tensor
-from tests.small import make_small
+from tests.helpers.parity import CORE, document, no_file, png, tensor
+from tests.helpers.recorded_dataset import make_small
+from tests.helpers.tampering import Row, take_apart
 
 Fields = dict[str, tuple[str, list[Any]]]  # by what follows the feature's name: the kind of list, and its values
 
@@ -276,8 +276,8 @@ def write_with_tfds(folder: Path) -> None:
     nowhere = os.open(os.devnull, os.O_WRONLY)
     for said in (1, 2):
         os.dup2(nowhere, said)
+    from tests.helpers.parity import write_cases
     from tests.loader import test_decode, test_decode_images, test_decode_sequences
-    from tests.loader.both import write_cases
 
     folder.mkdir()
     modules = {"": test_decode, "image, ": test_decode_images, "sequence, ": test_decode_sequences}
@@ -285,7 +285,7 @@ def write_with_tfds(folder: Path) -> None:
 
 
 def make_zoo(root: Path) -> Path:
-    """Make a repository like that of `tests.small`, of few records in which every feature is, in two shards and one."""
+    """Make a repository like that of `tests.helpers.recorded_dataset`, of few records in which every feature is, in two shards and one."""
     make_small(root)
     artifact = take_apart(root)
     artifact.file("features.json").data = json.dumps(DOCUMENT).encode()

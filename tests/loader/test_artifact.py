@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 import loader
-from loader import _index
-from loader._fetch.source import find_source
-from loader._index import HEADER_NAME, ROWS_NAME
-from tests.small import SPLITS, example
+from loader._fetch.reference import find_source
+from loader._format import index as _index
+from loader._format.index import HEADER_NAME, ROWS_NAME
+from tests.helpers.recorded_dataset import SPLITS, example
 
 
 def load(root):

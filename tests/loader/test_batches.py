@@ -10,7 +10,7 @@ import pytest
 
 import loader
 from loader import _batches
-from tests.small import example
+from tests.helpers.recorded_dataset import example
 
 
 @pytest.fixture(autouse=True)
@@ -186,7 +186,7 @@ class TestFeatures:
         assert list(train[0]) == ["text", "label"]
 
     def test_others_need_not_even_decode(self, small):
-        from tests.forge import replace_record, take_apart
+        from tests.helpers.tampering import replace_record, take_apart
 
         forgery = take_apart(small)
         row = forgery.rows[0]

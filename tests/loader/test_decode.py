@@ -10,7 +10,7 @@ import pytest
 
 import loader
 from loader._features.decode import make_decoder
-from tests.loader.both import (
+from tests.helpers.parity import (
     assert_same,
     decode,
     feature,

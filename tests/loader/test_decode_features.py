@@ -23,7 +23,7 @@ from loader._features.connectors import (
     Video,
 )
 from loader._features.parse import parse_features
-from tests.loader.both import CORE, document, feature, features, no_file, tensor
+from tests.helpers.parity import CORE, document, feature, features, no_file, tensor
 
 UINT8, INT64 = np.dtype(np.uint8), np.dtype(np.int64)
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import loader
-from tests.loader.both import RNG, assert_same, chunk, decode, feature, integers, png, write_cases
+from tests.helpers.parity import RNG, assert_same, chunk, decode, feature, integers, png, write_cases
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # TensorFlow's own
 

@@ -11,7 +11,7 @@ import pytest
 
 import loader
 from loader._features.decode import make_decoder
-from tests.loader.both import (
+from tests.helpers.parity import (
     CORE,
     arrays,
     assert_same,

@@ -11,7 +11,7 @@ import pytest
 import loader
 from loader._features.connectors import Image, TfdsFeature
 from loader._features.decode import make_decoder
-from tests.loader.both import CORE, assert_same, decode, document, features, integers, tensor, write_cases
+from tests.helpers.parity import CORE, assert_same, decode, document, features, integers, tensor, write_cases
 
 tfds = pytest.importorskip("tensorflow_datasets")
 pytestmark = pytest.mark.filterwarnings("ignore")  # TensorFlow's own

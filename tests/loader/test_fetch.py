@@ -11,7 +11,7 @@ import pytest
 
 import loader
 from loader._fetch.s3 import S3Object
-from tests.small import make_git, make_small
+from tests.helpers.recorded_dataset import make_git, make_small
 
 ROOT = Path(__file__).resolve().parents[2]
 READ = """

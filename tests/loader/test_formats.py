@@ -8,7 +8,7 @@ import pytest
 
 import loader
 from tests.conftest import make_clone
-from tests.tiny import add_tiny
+from tests.helpers.buildable_dataset import add_tiny
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # the frameworks' own
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import loader
-from tests.small import prepare_small
+from tests.helpers.recorded_dataset import prepare_small
 
 ROOT = Path(__file__).resolve().parents[2]
 

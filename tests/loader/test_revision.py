@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 import loader
-from tests import small as small_dataset
-from tests.small import fill_dvc_cache, make_git, make_small
+from tests.helpers import recorded_dataset as small_dataset
+from tests.helpers.recorded_dataset import fill_dvc_cache, make_git, make_small
 
 ROOT = Path(__file__).resolve().parents[2]
 

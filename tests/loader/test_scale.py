@@ -3,10 +3,10 @@
 import pytest
 
 import loader
-from loader._artifact import LocalArtifact
-from loader._index import BLOCK_BYTES
-from tests.large import make_large
-from tests.small import example
+from loader._format.artifact import LocalArtifact
+from loader._format.index import BLOCK_BYTES
+from tests.helpers.large_artifact import make_large
+from tests.helpers.recorded_dataset import example
 
 
 @pytest.mark.parametrize("count", [5_000, pytest.param(10_000_000, marks=pytest.mark.slow)])

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import loader
-from tests.small import example
+from tests.helpers.recorded_dataset import example
 
 
 @pytest.fixture

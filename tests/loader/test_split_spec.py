@@ -3,7 +3,7 @@
 import pytest
 
 import loader
-from tests.small import prepare_small
+from tests.helpers.recorded_dataset import prepare_small
 
 SPECS = [
     "train",

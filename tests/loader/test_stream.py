@@ -10,11 +10,11 @@ import pytest
 
 import loader
 from loader._fetch import s3
-from loader._fetch.source import find_source
-from loader._index import BLOCK_BYTES, HEADER_NAME, ROWS_NAME
-from loader._stream import FIRST_READ_BYTES
-from tests.proxy import running_proxy
-from tests.small import example, make_git, make_small
+from loader._fetch.reference import find_source
+from loader._fetch.stream import FIRST_READ_BYTES
+from loader._format.index import BLOCK_BYTES, HEADER_NAME, ROWS_NAME
+from tests.helpers.recorded_dataset import example, make_git, make_small
+from tests.helpers.s3_proxy import running_proxy
 
 
 @pytest.fixture

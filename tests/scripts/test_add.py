@@ -5,11 +5,11 @@ from functools import partial
 
 import pytest
 
+from scripts._define.definition import read_definition, read_yaml
+from scripts._process.errors import ScriptError
 from scripts.add import add
-from scripts.definition import read_definition, read_yaml
-from scripts.errors import ScriptError
-from tests.killed import files_of, run_killed
-from tests.scripts.house import make_house, status
+from tests.helpers.commented_repository import make_house, status
+from tests.helpers.killing import files_of, run_killed
 
 
 @pytest.fixture

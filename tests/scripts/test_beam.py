@@ -13,11 +13,11 @@ import time
 import psutil
 import pytest
 
-from scripts._build.shards import ShardWriter
-from scripts.definition import read_definition
-from scripts.errors import ScriptError
+from scripts._define.definition import read_definition
+from scripts._process.errors import ScriptError
+from scripts._tfds.shards import ShardWriter
 from tests.conftest import clean_environment, make_clone
-from tests.tiny import BUILDER, add_tiny
+from tests.helpers.buildable_dataset import BUILDER, add_tiny
 
 needs_beam = pytest.mark.skipif(importlib.util.find_spec("apache_beam") is None, reason="add Beam with: make beam")
 

@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 
 import loader
+from scripts._process.errors import ScriptError
 from scripts.build import build
-from scripts.errors import ScriptError
 from scripts.fetch import fetch
 from tests.conftest import clean_environment, make_clone
-from tests.tiny import BUILDER, add_tiny
+from tests.helpers.buildable_dataset import BUILDER, add_tiny
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")
 
@@ -112,7 +112,7 @@ def test_dvc_builds_it_once_and_tfds_reads_what_the_tar_holds(tiny, tmp_path):
 def test_a_killed_build_leaves_nothing_that_looks_finished_and_the_next_one_works(tiny):
     for point in ("sources", "shards", "packing", "rows", "tar", "rename", "manifest"):
         # which gets as far as this one over what the one before it left
-        killed = tiny.run(sys.executable, "-m", "tests.faults", point, "tiny", check=False)
+        killed = tiny.run(sys.executable, "-m", "tests.helpers.faulty_build", point, "tiny", check=False)
         assert killed.returncode == -9, killed.stderr
         assert "tiny.json" not in artifacts(tiny)
         with pytest.raises(loader.ManifestError, match="tiny: the manifest"):
@@ -124,14 +124,14 @@ def test_a_killed_build_leaves_nothing_that_looks_finished_and_the_next_one_work
 
 
 def test_a_terminated_build_cleans_up(tiny):
-    ended = tiny.run(sys.executable, "-m", "tests.faults", "terminate", "tiny", check=False)
+    ended = tiny.run(sys.executable, "-m", "tests.helpers.faulty_build", "terminate", "tiny", check=False)
     assert ended.returncode == 143
     assert artifacts(tiny) == []
     assert leftovers(tiny) == []
 
 
 def test_a_full_disk_is_one_sentence_and_leaves_nothing(tiny):
-    ended = tiny.run(sys.executable, "-m", "tests.faults", "full", "tiny", check=False)
+    ended = tiny.run(sys.executable, "-m", "tests.helpers.faulty_build", "full", "tiny", check=False)
     assert ended.returncode == 1
     assert ended.stderr.strip().rpartition("\n")[2] == (
         f"error: {tiny.root / 'artifacts/tiny.tar'} cannot be written: No space left on device"
@@ -282,8 +282,8 @@ def test_the_digit_samples_are_those_of_the_wav_files(built):
 
     import numpy as np
 
+    from scripts._define.definition import read_definition
     from scripts._sources.sources import Source, Sources
-    from scripts.definition import read_definition
 
     root = built("digit").root
     info, ds = loader.load("digit", repo=root)

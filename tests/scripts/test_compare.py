@@ -7,14 +7,14 @@ import cv2
 import numpy as np
 import pytest
 
-from loader._artifact import LocalArtifact
-from loader._features.example import Example
-from loader._manifest import Manifest
+from loader._format.artifact import LocalArtifact
+from loader._format.example import Example
+from loader._format.manifest import Manifest
 from scripts._build.package import pack
 from scripts._build.prepare import Prepared
-from scripts._build.shards import KEY_BYTES
+from scripts._tfds.shards import KEY_BYTES
 from scripts._verify.compare import MOST_RECORDS, compare
-from tests.small import FEATURES, NAME, VERSION, example, write_tfrecord
+from tests.helpers.recorded_dataset import FEATURES, NAME, VERSION, example, write_tfrecord
 
 
 def encode(values, *, deterministic=True):

@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 from tests.conftest import make_clone
-from tests.tiny import BUILDER, add_tiny
+from tests.helpers.buildable_dataset import BUILDER, add_tiny
 
 CONFIGS = """    BUILDER_CONFIGS = [tfds.core.BuilderConfig(name="two.words"), tfds.core.BuilderConfig(name="one-word")]
     DEFAULT_BUILDER_CONFIG_NAME = "one-word"

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from scripts.definition import read_definition, read_names, read_yaml
-from scripts.errors import ScriptError
-from tests.small import DVC_YAML, PARAMS_YAML
+from scripts._define.definition import read_definition, read_names, read_yaml
+from scripts._process.errors import ScriptError
+from tests.helpers.recorded_dataset import DVC_YAML, PARAMS_YAML
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -8,11 +8,11 @@ import time
 
 import pytest
 
+from scripts._process.errors import DoorClosedError
 from scripts._sources import download as module
 from scripts._sources.download import download, forget
-from scripts.errors import DoorClosedError
 from tests.conftest import ROOT
-from tests.web import WebFile
+from tests.helpers.web_server import WebFile
 
 DATA = bytes(range(256)) * 20_000  # five chunks
 OTHER = DATA[::-1]

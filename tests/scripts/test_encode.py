@@ -14,11 +14,11 @@ import pytest
 
 import loader
 from scripts._build import encode as module
-from scripts._build.builder import find_builder
 from scripts._build.encode import CHUNK_EXAMPLES, Encoder, _chunks
-from scripts.definition import read_definition
-from scripts.errors import ScriptError
-from tests.tiny import add_tiny
+from scripts._define.definition import read_definition
+from scripts._process.errors import ScriptError
+from scripts._tfds.builder import find_builder
+from tests.helpers.buildable_dataset import add_tiny
 
 # yields what may only be encoded before the generator goes on, beside what may travel
 HARD = """

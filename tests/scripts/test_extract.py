@@ -12,13 +12,13 @@ from pathlib import Path
 import pytest
 
 import loader
-from loader._artifact import LocalArtifact
-from loader._index import HEADER_NAME, ROWS_NAME
+from loader._format.artifact import LocalArtifact
+from loader._format.index import HEADER_NAME, ROWS_NAME
 from scripts import extract as module
-from scripts.errors import ScriptError
+from scripts._process.errors import ScriptError
 from scripts.extract import extract
-from tests.forge import flip, take_apart
-from tests.small import SPLITS, example
+from tests.helpers.recorded_dataset import SPLITS, example
+from tests.helpers.tampering import flip, take_apart
 
 VERSION = "small/1.0.0"
 

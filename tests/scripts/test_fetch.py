@@ -11,14 +11,14 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from scripts._sources import gather
-from scripts._sources.supply import Promised
+from scripts._process.errors import ScriptError
+from scripts._tfds import gather
+from scripts._tfds.downloads import Promised
 from scripts.build import build
-from scripts.errors import ScriptError
 from scripts.fetch import fetch
-from tests.asker import checksums, line, make_asker
 from tests.conftest import ROOT
-from tests.web import WebFile
+from tests.helpers.source_files_dataset import checksums, line, make_asker
+from tests.helpers.web_server import WebFile
 
 FILES = {f"{letter}.bin": letter.encode() * 200_000 for letter in "abcdef"}
 

@@ -11,12 +11,12 @@ import pytest
 
 from loader._errors import FetchError
 from loader._fetch.places import object_path
-from scripts.errors import ScriptError
+from scripts._process.errors import ScriptError
 from scripts.fetch import fetch
 from scripts.mirror import mirror
-from tests.asker import checksums, line, make_asker
 from tests.conftest import ROOT
-from tests.web import WebFile
+from tests.helpers.source_files_dataset import checksums, line, make_asker
+from tests.helpers.web_server import WebFile
 
 FILES = {"a.bin": b"a" * 100_000, "b.bin": b"b" * 70_000}
 BOTH = 'return {"train": self._generate_examples(dl_manager.download([f"{BASE}/a.bin", f"{BASE}/b.bin"]))}'
@@ -277,8 +277,8 @@ def test_a_dataset_without_sources_has_nothing_to_mirror(make):
 KILL = """
 import os, pathlib, signal
 from unittest import mock
-import scripts.dvc_track, scripts.mirror
-from scripts.dvc_remote import RemoteObject
+import scripts._dvc.track, scripts.mirror
+from scripts._dvc.objects import RemoteObject
 
 def die(*_, **__):
     os.kill(os.getpid(), signal.SIGKILL)
@@ -289,7 +289,7 @@ with mock.patch.object({where}, {what!r}, die):
 POINTS = (
     ("scripts.mirror", "replacing"),  # copying
     ("RemoteObject", "put"),  # storing
-    ("scripts.dvc_track", "dvc_track"),  # recording
+    ("scripts._dvc.track", "dvc_track"),  # recording
     ("__import__('dvc.stage').stage.Stage", "dump"),  # writing
 )
 

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from scripts._define.definition import read_definition
 from scripts._define.parent import Features, Parent
 from scripts._define.scaffold import adversarial, standard
-from scripts.definition import read_definition
-from scripts.errors import ScriptError
+from scripts._process.errors import ScriptError
 from scripts.new import new
-from tests.killed import files_of, run_killed
-from tests.scripts.house import commit, make_house, status
-from tests.tiny import add_tiny
+from tests.helpers.buildable_dataset import add_tiny
+from tests.helpers.commented_repository import commit, make_house, status
+from tests.helpers.killing import files_of, run_killed
 
 BUILDER = "datasets/standard/third/third.py"
 

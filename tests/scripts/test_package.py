@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from loader import _index
-from loader._index import HEADER_NAME, ROW, ROWS_NAME
+from loader._format import index as _index
+from loader._format.index import HEADER_NAME, ROW, ROWS_NAME
 from scripts._build import package
 from scripts._build.package import pack
-from scripts.errors import ScriptError
-from tests.small import SPLITS, pack_small, prepare_small, record
+from scripts._process.errors import ScriptError
+from tests.helpers.recorded_dataset import SPLITS, pack_small, prepare_small, record
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -175,7 +175,7 @@ def test_the_memory_it_takes_does_not_depend_on_the_size(tmp_path):
     """A shard of 400 MB is packed by a process that may not allocate 200."""
     import json
 
-    from tests.small import FEATURES, write_tfrecord
+    from tests.helpers.recorded_dataset import FEATURES, write_tfrecord
 
     folder = tmp_path / "data/small/1.0.0"
     folder.mkdir(parents=True)

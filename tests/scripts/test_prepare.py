@@ -6,8 +6,8 @@ import pytest
 
 import loader
 from scripts._build.prepare import reading_parents
-from scripts.definition import read_definition
-from scripts.errors import ScriptError
+from scripts._define.definition import read_definition
+from scripts._process.errors import ScriptError
 
 
 @pytest.fixture

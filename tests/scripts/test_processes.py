@@ -5,9 +5,9 @@ import signal
 
 import pytest
 
-from scripts import processes
-from scripts.errors import TerminatedError
-from scripts.processes import raise_on_sigterm, signals_held
+from scripts._process import processes
+from scripts._process.errors import TerminatedError
+from scripts._process.processes import raise_on_sigterm, signals_held
 
 
 @pytest.fixture(autouse=True)

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 import loader
-from scripts.errors import ScriptError
+from scripts._process.errors import ScriptError
 from scripts.pull import pull
 from scripts.push import push
-from tests.small import make_dvc, make_small
-from tests.tiny import add_tiny
+from tests.helpers.buildable_dataset import add_tiny
+from tests.helpers.recorded_dataset import make_dvc, make_small
 
 ROOT = Path(__file__).resolve().parents[2]
 PUSH = "from pathlib import Path; from scripts.push import push; push('small', public=True, root=Path({!r}))"

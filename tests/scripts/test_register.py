@@ -6,12 +6,12 @@ import os
 import pytest
 
 from scripts import register as module
-from scripts.errors import ScriptError
+from scripts._process.errors import ScriptError
 from scripts.fetch import fetch
 from scripts.register import register
-from tests.asker import checksums, line, make_asker
 from tests.conftest import BIN
-from tests.web import WebFile
+from tests.helpers.source_files_dataset import checksums, line, make_asker
+from tests.helpers.web_server import WebFile
 
 A, B, OTHER = b"a" * 100_000, b"b" * 70_000, b"other" * 1000
 PAGE = b"<!DOCTYPE html><title>Sign in</title>"

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from scripts._sources.registry import Registry
+from scripts._define.definition import read_definition
+from scripts._process.errors import DoorClosedError, ScriptError
+from scripts._process.files import hash_file
+from scripts._sources.npm import Registry
 from scripts._sources.sources import Source, Sources
-from scripts.definition import read_definition
-from scripts.errors import DoorClosedError, ScriptError
-from scripts.files import hash_file
 
 LABELS = "t10k-labels-idx1-ubyte.gz"
 LABELS_SHA256 = "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6"

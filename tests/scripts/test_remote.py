@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from dvc.config import Config
 
-from scripts.errors import ScriptError
+from scripts._process.errors import ScriptError
 from scripts.remote import check_apart, clear_local, point, point_local
-from tests.small import make_dvc, make_small
+from tests.helpers.recorded_dataset import make_dvc, make_small
 
 ROOT = Path(__file__).resolve().parents[2]
 URLS = {"public": "s3://our-public/data", "private": "s3://our-private"}

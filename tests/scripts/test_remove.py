@@ -5,12 +5,12 @@ from functools import partial
 
 import pytest
 
-from scripts.errors import ScriptError
+from scripts._process.errors import ScriptError
 from scripts.new import new
 from scripts.remove import remove
-from tests.killed import files_of, run_killed
-from tests.scripts.house import commit, make_house, status
-from tests.tiny import add_tiny
+from tests.helpers.buildable_dataset import add_tiny
+from tests.helpers.commented_repository import commit, make_house, status
+from tests.helpers.killing import files_of, run_killed
 
 FOLDER = "datasets/standard/first"
 

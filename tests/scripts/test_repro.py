@@ -11,10 +11,10 @@ import psutil
 import pytest
 from dvc.lock import Lock
 
-from scripts.errors import ScriptError
+from scripts._process.errors import ScriptError
 from scripts.repro import _groups, repro
 from tests.conftest import clean_environment
-from tests.tiny import add_tiny
+from tests.helpers.buildable_dataset import add_tiny
 
 
 @pytest.fixture

@@ -15,15 +15,15 @@ from importlib.util import find_spec
 import psutil
 import pytest
 
-from loader._artifact import LocalArtifact
-from loader._manifest import Manifest, read_manifest
+from loader._format.artifact import LocalArtifact
+from loader._format.manifest import Manifest, read_manifest
+from scripts._define.definition import read_definition
+from scripts._process.errors import ScriptError
 from scripts._verify import sandbox
 from scripts._verify.compare import compare
 from scripts._verify.sandbox import rebuilt
-from scripts.definition import read_definition
-from scripts.errors import ScriptError
 from tests.conftest import clean_environment
-from tests.tiny import BUILDER, SOURCE, add_tiny
+from tests.helpers.buildable_dataset import BUILDER, SOURCE, add_tiny
 
 LEAKS = {
     "clock": "int(time.time()) // 86400",

@@ -9,12 +9,12 @@ import time
 
 import pytest
 
+from scripts._define.definition import read_definition
+from scripts._process.errors import ScriptError
 from scripts._sources import download as downloads
 from scripts._sources import parts
 from scripts._sources.sources import FILES_AT_ONCE, Source, Sources
-from scripts.definition import read_definition
-from scripts.errors import ScriptError
-from tests.web import WebFile
+from tests.helpers.web_server import WebFile
 
 DATA = bytes(range(256)) * 5000  # more than one chunk
 WRONG = bytes([DATA[0] ^ 1]) + DATA[1:]

@@ -6,12 +6,12 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings, strategies
 
+from scripts._define.definition import read_definition, read_stage, read_yaml
 from scripts._define.entries import add_entry, remove_entry
 from scripts._define.stages import Entry, enter, take_out
-from scripts.definition import read_definition, read_stage, read_yaml
-from scripts.errors import ScriptError
-from tests.killed import files_of, run_killed
-from tests.scripts.house import DVC_LOCK, DVC_YAML, PARAMS_YAML, README, make_house
+from scripts._process.errors import ScriptError
+from tests.helpers.commented_repository import DVC_LOCK, DVC_YAML, PARAMS_YAML, README, make_house
+from tests.helpers.killing import files_of, run_killed
 
 ROOT = Path(__file__).resolve().parents[2]
 PATH = Path("some.yaml")

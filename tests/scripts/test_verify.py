@@ -9,11 +9,11 @@ import tarfile
 import pytest
 
 import loader
-from loader._index import HEADER_NAME
-from scripts.errors import ScriptError
+from loader._format.index import HEADER_NAME
+from scripts._process.errors import ScriptError
 from scripts.verify import command, verify, verify_each
-from tests.forge import File, flip, sign, take_apart
-from tests.small import record_small
+from tests.helpers.recorded_dataset import record_small
+from tests.helpers.tampering import File, flip, sign, take_apart
 
 FIRST_SHARD = "small-train.tfrecord-00000-of-00002"
 TEST_SHARD = "small-test.tfrecord-00000-of-00001"

@@ -19,9 +19,9 @@ from typing import Any
 
 import numpy as np
 
-from scripts.definition import read_yaml
+from scripts._define.definition import read_yaml
 from tests.conftest import Clone
-from tests.tiny import PARAMS, STAGE
+from tests.helpers.buildable_dataset import PARAMS, STAGE
 
 NAME = "canonical"
 BUILDER = Path(__file__).with_name("canonical.py")
@@ -68,13 +68,13 @@ def build(clone: Clone) -> dict[str, Any]:
 
 def measure(root: Path) -> dict[str, Any]:
     """Return the digests of the dataset that was built in a repository; no values of what only TFDS decodes."""
-    from loader._artifact import LocalArtifact
     from loader._features.connectors import FeaturesDict, TfdsFeature
     from loader._features.decode import make_decoder
-    from loader._features.example import Example
-    from loader._index import ROW
+    from loader._format.artifact import LocalArtifact
+    from loader._format.example import Example
+    from loader._format.index import ROW
+    from loader._format.manifest import read_manifest
     from loader._info import read_info
-    from loader._manifest import read_manifest
 
     manifest = read_manifest(root / "artifacts" / f"{NAME}.json")
     artifact = LocalArtifact(root / "artifacts" / f"{NAME}.tar", manifest, manifest.artifact())

@@ -23,7 +23,7 @@ from apache_beam.transforms.combiners import LiftedCombinePerKey
 from apache_beam.transforms.core import CombinePerKey, ParDo
 from dask import distributed
 
-from scripts.errors import ScriptError
+from scripts._process.errors import ScriptError
 
 # by the time this is asked, Beam's GroupByKey has put each key's values together; and Dask spreads work by itself
 _NOTHING_TO_DO = (overrides._GroupAlsoByWindow, overrides._Reshuffle)

@@ -8,7 +8,7 @@ import shlex
 from typing import Any, NoReturn
 
 from scripts._build.beam import worker
-from scripts.errors import ScriptError
+from scripts._process.errors import ScriptError
 
 VARIABLE = "DATASETS_BEAM"
 LOCAL = {"directrunner", "fnapirunner", "switchingdirectrunner"}

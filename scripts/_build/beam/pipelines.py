@@ -19,13 +19,13 @@ from typing import Any
 
 from loader._fetch.places import OFFLINE_VARIABLE
 from loader._fetch.repository import REPOSITORY_VARIABLE
-from scripts._build import shards
+from scripts._tfds import shards
 from scripts._build.beam import options as beam_options
 from scripts._build.beam.code import travelling
 from scripts._build.beam.worker import quiet_prints
-from scripts._build.builder import module_name
-from scripts.definition import Definition
-from scripts.errors import ScriptError
+from scripts._tfds.builder import module_name
+from scripts._define.definition import Definition
+from scripts._process.errors import ScriptError
 
 WORKERS_NEED = (REPOSITORY_VARIABLE, OFFLINE_VARIABLE)  # where a builder finds its parents
 # an error at the end of a traceback, and the lines that its message goes on for

@@ -10,7 +10,7 @@ import threading
 import time
 import warnings
 
-from scripts.definition import ROOT
+from scripts._define.definition import ROOT
 
 
 def command() -> str:
@@ -23,7 +23,7 @@ def main() -> None:
     """Serve the runner that started this process, quietly, until it has no more work or is no more."""
     warnings.simplefilter("ignore")
     threading.Thread(target=_end_with, args=(int(sys.argv[1]),), daemon=True).start()
-    from scripts._build.quiet import quiet_tensorflow
+    from scripts._tfds.quiet import quiet_tensorflow
 
     quiet_tensorflow()
     quiet_prints()

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from scripts._build.quiet import held_stderr
-from scripts.definition import CONFIG_NAME
-from scripts.errors import ScriptError
+from scripts._define.definition import CONFIG_NAME
+from scripts._process.errors import ScriptError
+from scripts._tfds.quiet import held_stderr
 
 _LISTED = 10
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Literal
 
-from scripts.definition import UNKNOWN_LICENSE, Definition
-from scripts.errors import ScriptError
+from scripts._define.definition import UNKNOWN_LICENSE, Definition
+from scripts._process.errors import ScriptError
 
 
 def check_consent(definition: Definition, *, public: bool, action: Literal["push", "mirror"]) -> None:

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from loader._errors import LoaderError
-from scripts._build.builder import make_builder, where
 from scripts._build.prepare import reading_parents
-from scripts._build.quiet import quiet_tensorflow
-from scripts._sources.supply import Promised, take_over
-from scripts.definition import Definition
-from scripts.errors import ScriptError
+from scripts._define.definition import Definition
+from scripts._process.errors import ScriptError
+from scripts._tfds.builder import make_builder, where
+from scripts._tfds.downloads import Promised, take_over
+from scripts._tfds.quiet import quiet_tensorflow
 
 MAX_RUNS = 50  # one for each file that is looked into to learn of the next
 Bring = Callable[[Any, list[str]], dict[str, Path]]

@@ -11,7 +11,7 @@ from dvc.lock import LockError
 from dvc.repo import Repo
 
 from loader._errors import FetchError
-from scripts.dvc_remote import RemoteObject, is_cached, locate, open_repo
+from scripts._dvc.objects import RemoteObject, is_cached, locate, open_repo
 
 LOCK_WAIT_SECONDS = 600
 

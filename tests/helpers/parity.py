@@ -10,8 +10,8 @@ import pytest
 import loader
 from loader._features.connectors import FeaturesDict
 from loader._features.decode import make_decoder
-from loader._features.example import Example
 from loader._features.parse import parse_features
+from loader._format.example import Example
 
 RNG = np.random.default_rng(0)
 CORE = "tensorflow_datasets.core.features"

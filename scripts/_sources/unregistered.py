@@ -10,12 +10,12 @@ from pathlib import Path
 from threading import Event
 from urllib.parse import unquote, urlsplit
 
+from scripts._define.definition import Definition
+from scripts._process.errors import DoorClosedError, ScriptError
+from scripts._process.files import hash_file
 from scripts._sources.download import Answer, download, forget, shown
 from scripts._sources.parts import Parts
 from scripts._sources.sources import FOLDER, Source, is_page, mirror_of
-from scripts.definition import Definition
-from scripts.errors import DoorClosedError, ScriptError
-from scripts.files import hash_file
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path, PurePosixPath
 
-from loader._artifact import Artifact
-from loader._index import HEADER_NAME, Member
+from loader._format.artifact import Artifact
+from loader._format.index import HEADER_NAME, Member
 
 
 def version_folder(artifact: Artifact) -> PurePosixPath:

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from threading import Thread
 from typing import TYPE_CHECKING
 
-from scripts.errors import TerminatedError
+from scripts._process.errors import TerminatedError
 
 if TYPE_CHECKING:
     import psutil

@@ -15,7 +15,7 @@ from dvc.repo import Repo
 
 from loader._errors import FetchError
 from loader._fetch.s3 import endpoint_of, explain
-from scripts.definition import VISIBILITIES
+from scripts._define.definition import VISIBILITIES
 from scripts.remote import check_apart
 
 _CREDENTIAL_OPTIONS = ("access_key_id", "profile", "credentialpath", "allow_anonymous_login")

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from loader._errors import IntegrityError
-from loader._records import Records
+from loader._format.records import Records
 
 _LENGTH = struct.Struct("<QI")
 _CRC = struct.Struct("<I")

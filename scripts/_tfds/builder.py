@@ -9,8 +9,8 @@ import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from scripts.definition import Definition
-from scripts.errors import ScriptError
+from scripts._define.definition import Definition
+from scripts._process.errors import ScriptError
 
 if TYPE_CHECKING:
     import tensorflow_datasets as tfds

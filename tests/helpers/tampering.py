@@ -9,10 +9,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from loader._index import BLOCK_BYTES, ROW, Header, Member, digest, parse
-from loader._tfrecord import masked_crc
+from loader._format.index import BLOCK_BYTES, ROW, Header, Member, digest, parse
+from loader._format.tfrecord import masked_crc
 from scripts._build.package import _padded, _tar_header
-from tests.small import record_small
+from tests.helpers.recorded_dataset import record_small
 
 NO_SHA256 = "0" * 64
 
@@ -43,7 +43,7 @@ class Forgery:
     Attributes
     ----------
     root
-        The repository of `tests.small`.
+        The repository of `tests.helpers.recorded_dataset`.
     header_path
         The path of the index header in the tar.
     files

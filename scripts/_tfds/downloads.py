@@ -8,9 +8,9 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
+from scripts._define.definition import Definition
+from scripts._process.errors import ScriptError
 from scripts._sources.sources import FILES_AT_ONCE, Source, Sources
-from scripts.definition import Definition
-from scripts.errors import ScriptError
 
 
 def supply(builder: Any, sources: Sources, definition: Definition) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from loader._errors import ManifestError, NotFoundError
-from loader._index import FORMAT
+from loader._format.index import FORMAT
 
 
 @dataclass(frozen=True)

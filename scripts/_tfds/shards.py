@@ -59,7 +59,7 @@ class ShardWriter:
         """
         from tensorflow_datasets.core.file_adapters import TfRecordFileAdapter
 
-        from loader._features.example import Example
+        from loader._format.example import Example
 
         name = Path(path).name
         # a runner may write a shard twice, even at the same time: each under a name of its own, then renamed

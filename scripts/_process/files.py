@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
-from scripts.errors import ScriptError
+from scripts._process.errors import ScriptError
 
 CHUNK_BYTES = 1 << 20
 

@@ -10,11 +10,11 @@ from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 
-from loader import _index
 from loader._errors import FetchError, IntegrityError, ManifestError
-from loader._index import BLOCK_BYTES, BLOCK_RECORDS, ROW, Header, Member
-from loader._manifest import ArtifactEntry, Manifest
-from loader._records import Records
+from loader._format import index as _index
+from loader._format.index import BLOCK_BYTES, BLOCK_RECORDS, ROW, Header, Member
+from loader._format.manifest import ArtifactEntry, Manifest
+from loader._format.records import Records
 
 CHUNK_BYTES = 1 << 20
 

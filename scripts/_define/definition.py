@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from loader._fetch.revision import ARTIFACTS
-from scripts.errors import ScriptError
+from scripts._process.errors import ScriptError
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 TOOLCHAIN = "toolchain"
 VISIBILITIES = ("public", "private")
 UNKNOWN_LICENSE = "unknown"  # how a license begins that somebody has yet to look up

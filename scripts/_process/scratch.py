@@ -9,7 +9,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from scripts.errors import ScriptError
+from scripts._process.errors import ScriptError
 
 SCRATCH = ".scratch"
 

@@ -10,16 +10,16 @@ from pathlib import Path
 
 import numpy as np
 
-from loader._features.example import Example
 from loader._fetch.places import object_path
-from loader._tfrecord import masked_crc
+from loader._format.example import Example
+from loader._format.tfrecord import masked_crc
 from scripts._build.manifest import describe, write_manifest
 from scripts._build.package import Packed, pack
 from scripts._build.prepare import Prepared
-from scripts._build.shards import KEY_BYTES
-from scripts.definition import read_definition
+from scripts._define.definition import read_definition
+from scripts._tfds.shards import KEY_BYTES
 
-CONFIG = Path(__file__).resolve().parents[1] / ".dvc/config"
+CONFIG = Path(__file__).resolve().parents[2] / ".dvc/config"
 NAME, VERSION = "small", "1.0.0"
 SPLITS = {
     "train": (5000, 300),

@@ -8,8 +8,8 @@ from pathlib import Path
 from dvc.exceptions import DvcException
 from dvc.repo import Repo
 
-from scripts.dvc_pull import when_free
-from scripts.errors import ScriptError
+from scripts._dvc.pull import when_free
+from scripts._process.errors import ScriptError
 
 
 def dvc_track(repo: Repo, paths: Iterable[Path], record: Path, *, remote: str) -> None:

@@ -14,9 +14,9 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from scripts._define.definition import Definition, read_yaml
+from scripts._process.errors import DoorClosedError, ScriptError
 from scripts._sources.download import say
-from scripts.definition import Definition, read_yaml
-from scripts.errors import DoorClosedError, ScriptError
 
 GZIP_HEADER_BYTES = 10
 TIMEOUT_SECONDS = 600

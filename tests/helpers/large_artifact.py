@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from loader._index import BLOCK_BYTES, HEADER_NAME, ROW, ROWS_NAME, Header, Member, digest
-from tests.small import FEATURES, PARAMS_YAML, record
+from loader._format.index import BLOCK_BYTES, HEADER_NAME, ROW, ROWS_NAME, Header, Member, digest
+from tests.helpers.recorded_dataset import FEATURES, PARAMS_YAML, record
 
 DISTINCT = 1000
 ROW_TYPE = np.dtype([("offset", "<u8"), ("length", "<u4"), ("key", "S16"), ("digest", "S16")])

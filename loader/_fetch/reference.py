@@ -7,13 +7,13 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from loader._artifact import Artifact, LocalArtifact
 from loader._errors import FetchError, IntegrityError, LoaderError, ManifestError, NotFoundError
 from loader._fetch import store
 from loader._fetch.places import OFFLINE_VARIABLE, is_offline, object_path
 from loader._fetch.repository import PathLike, Repository, find_repository, open_repository
 from loader._fetch.revision import ARTIFACTS, Recorded, Revision, WorkTree
-from loader._manifest import ArtifactEntry, Manifest
+from loader._format.artifact import Artifact, LocalArtifact
+from loader._format.manifest import ArtifactEntry, Manifest
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class Source:
         if self.offline:
             raise FetchError(f"{self.manifest.name}: streaming needs the network, and offline there is none")
         from loader._fetch.remote import locate
-        from loader._stream import StreamedArtifact
+        from loader._fetch.stream import StreamedArtifact
 
         with self._blamed():
             recorded = self._recorded()

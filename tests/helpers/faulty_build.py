@@ -1,4 +1,4 @@
-"""`python -m tests.faults POINT NAME`: build a dataset and be killed, or meet a full disk, at a point on the way."""
+"""`python -m tests.helpers.faulty_build POINT NAME`: build a dataset and be killed, or meet a full disk, at a point on the way."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ import signal
 import sys
 from unittest import mock
 
-from scripts import build, files
+from scripts import build
 from scripts._build import package
-from scripts._build.shards import ShardWriter
+from scripts._process import files
 from scripts._sources.sources import Sources
+from scripts._tfds.shards import ShardWriter
 
 KILL = {
     "sources": (Sources, "find"),

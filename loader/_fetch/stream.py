@@ -8,14 +8,14 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import lru_cache
 
-from loader import _index
-from loader._artifact import Artifact
 from loader._errors import FetchError
 from loader._fetch.s3 import S3Object
-from loader._index import BLOCK_RECORDS, ROW
-from loader._manifest import ArtifactEntry, Manifest
-from loader._records import Records
-from loader._tfrecord import HEAD_BYTES, TAIL_BYTES
+from loader._format import index as _index
+from loader._format.artifact import Artifact
+from loader._format.index import BLOCK_RECORDS, ROW
+from loader._format.manifest import ArtifactEntry, Manifest
+from loader._format.records import Records
+from loader._format.tfrecord import HEAD_BYTES, TAIL_BYTES
 
 FIRST_READ_BYTES = 64 << 10
 MOST_READ_BYTES = 4 << 20

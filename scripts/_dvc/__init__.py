@@ -1,0 +1,1 @@
+"""DVC: stages, the lock, remotes and their objects, pulling, recording."""
