@@ -8,6 +8,7 @@ ds["train"][0]
 from loader import cache
 from loader._batches import Batches
 from loader._errors import (
+    AccessError,
     ArgumentError,
     DecodeError,
     FetchError,
@@ -17,12 +18,15 @@ from loader._errors import (
     NotFoundError,
     UnsupportedError,
 )
-from loader._info import DatasetInfo, SplitInfo
-from loader._load import ensure, from_directory, load
+from loader._fetch.access import reading_only
+from loader._format.description import SplitInfo
+from loader._info import DatasetInfo
+from loader._load import ensure, from_directory, load, open  # noqa: A004  (it is called loader.open)
 from loader._split import Split
 from loader._split_spec import EvenSplit, even_splits
 
 __all__ = [
+    "AccessError",
     "ArgumentError",
     "Batches",
     "DatasetInfo",
@@ -41,6 +45,8 @@ __all__ = [
     "even_splits",
     "from_directory",
     "load",
+    "open",
+    "reading_only",
 ]
 
 for _name in __all__:

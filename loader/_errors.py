@@ -2,6 +2,7 @@
 
     LoaderError
     ├── ArgumentError      an argument that makes no sense; also a ValueError
+    ├── AccessError        a dataset's build reads what its stage does not depend on
     ├── NotFoundError      no such repository, revision, dataset, version, config or split
     ├── ManifestError      the manifest is missing, unreadable, or belongs to another artifact
     ├── FetchError         a repository or an artifact that is not here could not be fetched
@@ -9,7 +10,7 @@
     ├── DecodeError        recorded bytes that do not decode to the features they are declared to hold
     └── UnsupportedError   a feature that this loader cannot decode, or a package that is not installed
 
-Each message names the dataset, the file and, where there is one, the command that mends it.
+Each message names the dataset, the file and, where there is one, the command that fixes it.
 """
 
 _MOST = 2000
@@ -33,6 +34,10 @@ class LoaderError(Exception):
 
 class ArgumentError(LoaderError, ValueError):
     """An argument makes no sense."""
+
+
+class AccessError(LoaderError):
+    """The build of a dataset reads what its stage does not depend on."""
 
 
 class NotFoundError(LoaderError):

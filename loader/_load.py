@@ -1,29 +1,22 @@
-"""`load`, `from_directory` and `ensure`."""
+"""`load`, `open`, `from_directory` and `ensure`."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
-from itertools import accumulate
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, TypedDict, Unpack, overload
 
-import numpy as np
-
-from loader._errors import ArgumentError, DecodeError, NotFoundError, UnsupportedError
-from loader._features.parse import FeaturesDict
-from loader._fetch.reference import find_source
+from loader._errors import ArgumentError
+from loader._fetch.access import current_access
+from loader._fetch.places import expanded
+from loader._fetch.reference import find_artifact
 from loader._fetch.repository import PathLike
-from loader._format.artifact import Artifact
-from loader._format.records import Records
-from loader._format.tfrecord import TFRecordFiles
-from loader._formats import Format, SplitFormat, check_format, converter
-from loader._info import DatasetInfo, read_info
+from loader._formats import Format, SplitFormat, check_format
+from loader._info import DatasetInfo
+from loader._open import SplitList, Splits, open_artifact, open_folder
 from loader._prepared import find_prepared
-from loader._split import Convert, Positions, Split
-from loader._split_spec import EvenSplit, Slice, SplitSpec, resolve
-
-SplitList = list[str] | list[EvenSplit] | list[SplitSpec] | tuple[SplitSpec, ...]  # not Sequence, which a str is too
-Splits = SplitSpec | SplitList | None
+from loader._split import Split
+from loader._split_spec import SplitSpec
 
 
 class Options(TypedDict, total=False):
@@ -143,19 +136,8 @@ def load(
         folder = find_prepared(Path(data_dir), name, config=config, version=version)
         return _open_folder(folder, split, features, format, as_dataset)
     check_format(format, features=features, stream=stream, keywords=as_dataset)
-    source = find_source(name, version=version, config=config, rev=rev, repo=repo, offline=offline)
-    artifact: Artifact = source.stream() if stream else source.open()
-    info = _read(artifact.read_file, artifact.label, license=str(artifact.manifest.raw.get("license", "")))
-    # in order too: the order of the splits is the order of the index's rows
-    recorded = [(split_info.name, split_info.num_examples) for split_info in info.splits.values()]
-    if recorded != list(artifact.header.splits.items()):
-        raise artifact.error("contradicts itself: its record index and its dataset_info.json differ")
-    if format == "tf":
-        from loader._tf import as_datasets, extracted
-
-        return info, as_datasets(extracted(artifact), split, info, as_dataset)
-    records, firsts = artifact.records(), {name: artifact.rows(name).start for name in info.splits}
-    return info, _splits(split, info, features, converter(format), lambda _: (records, firsts))
+    reference = find_artifact(name, version=version, config=config, rev=rev, repo=repo, offline=offline)
+    return open_artifact(reference.stream() if stream else reference.open(), split, features, format, as_dataset)
 
 
 @overload
@@ -235,80 +217,72 @@ def ensure(
     >>> loader.ensure("digit").name
     'digit.tar'
     """
-    return find_source(name, version=version, config=config, rev=rev, repo=repo, offline=offline).open().path
+    return find_artifact(name, version=version, config=config, rev=rev, repo=repo, offline=offline).open().path
+
+
+def open(  # noqa: A001  (people write loader.open, and no module imports it by itself)
+    path: PathLike,
+    *,
+    hash: str | None = None,
+    split: Splits = None,
+    features: Sequence[str] | None = None,
+    format: Format = "numpy",
+    **as_dataset: Any,
+) -> tuple[DatasetInfo, Any]:
+    """Open an artifact by itself, without a repository: one from `dvc get`, say.
+
+    Without `hash`, the tar is proved against itself only: every record has the digest that the tar's own record index
+    gives, so damage is found, but not an artifact that somebody replaced.
+
+    Parameters
+    ----------
+    path
+        The tar.
+    hash
+        What the whole file must hash to: its MD5 (32 hex digits), as `dvc.lock` has it, or its SHA-256 (64), as the
+        manifest has it. The file is read once for it.
+    split, features, format, **as_dataset
+        As in `loader.load`.
+
+    Returns
+    -------
+    info, ds
+        What the dataset is, and the split, or a dict of all splits by name, or a list for a list.
+
+    Raises
+    ------
+    ArgumentError
+        The hash is neither an MD5 nor a SHA-256, or arguments that make no sense together.
+    NotFoundError
+        There is no such file, split or feature.
+    IntegrityError
+        The file is no artifact of format 1, is damaged, or has another hash.
+    DecodeError, UnsupportedError
+        What it holds cannot be decoded, or a framework is not installed.
+
+    Examples
+    --------
+    >>> import loader
+    >>> info, ds = loader.open(loader.ensure("digit"))
+    >>> len(ds["train"])
+    1350
+    """
+    check_format(format, features=features, stream=False, keywords=as_dataset)
+    path = expanded(path)
+    _check_path(path)
+    from loader._format.standalone import open_tar  # imports tarfile, which `load` does without
+
+    return open_artifact(open_tar(path, hash=hash), split, features, format, as_dataset)
 
 
 def _open_folder(
     folder: Path, split: Splits, features: Sequence[str] | None, format: Format, as_dataset: dict[str, Any]
 ) -> tuple[DatasetInfo, Any]:
-    check_format(format, features=features, stream=False, keywords=as_dataset)
-    if not (folder / "dataset_info.json").is_file():
-        raise NotFoundError(f"{folder} holds no dataset_info.json, so it is no folder that TFDS prepared")
-    info = _read(lambda name: (folder / name).read_bytes(), str(folder))
-    if format == "tf":
-        from loader._tf import as_datasets
-
-        return info, as_datasets(folder, split, info, as_dataset)
-
-    def open_shards(names: Collection[str]) -> tuple[Records, dict[str, int]]:
-        wanted = [split_info for split_info in info.splits.values() if split_info.name in names]
-        paths = [folder / shard for split_info in wanted for shard in split_info.shard_names(info.name)]
-        starts = accumulate((split_info.num_examples for split_info in wanted), initial=0)
-        lengths = [length for split_info in wanted for length in split_info.shard_lengths]
-        return TFRecordFiles(paths, lengths), dict(
-            zip((split_info.name for split_info in wanted), starts, strict=False)
-        )
-
-    return info, _splits(split, info, features, converter(format), open_shards)
+    _check_path(folder)
+    return open_folder(folder, split, features, format, as_dataset)
 
 
-def _read(read_file: Callable[[str], bytes], whose: str, *, license: str = "") -> DatasetInfo:
-    try:
-        return read_info(read_file, license=license)
-    except (DecodeError, UnsupportedError) as error:
-        raise type(error)(f"{whose}: {error}") from error
-
-
-def _splits(
-    wanted: Splits,
-    info: DatasetInfo,
-    features: Sequence[str] | None,
-    convert: Convert | None,
-    open_records: Callable[[Collection[str]], tuple[Records, dict[str, int]]],
-) -> Split | dict[str, Split] | list[Split]:
-    """Open what is wanted; `open_records` gives the records of some splits, and where each of these begins."""
-    chosen = _choose(info, features)
-    if wanted is not None and not isinstance(wanted, str | EvenSplit | list | tuple):
-        raise ArgumentError(f"split= takes a split string or a list of them, not {wanted!r}")
-    specs = list(info.splits) if wanted is None else [wanted] if isinstance(wanted, str | EvenSplit) else list(wanted)
-    parts = [resolve(spec, info.splits, dataset=info.full_name) for spec in specs]
-    records, firsts = open_records({part.name for slices in parts for part in slices})
-    opened = [
-        Split(f"{info.full_name} {spec}", records, chosen, _positions(slices, firsts), convert)
-        for spec, slices in zip(specs, parts, strict=True)
-    ]
-    if wanted is None:
-        return dict(zip(info.splits, opened, strict=True))
-    return opened[0] if isinstance(wanted, str | EvenSplit) else opened
-
-
-def _positions(slices: list[Slice], firsts: dict[str, int]) -> Positions:
-    ranges = [range(firsts[part.name] + part.start, firsts[part.name] + part.stop) for part in slices]
-    joined = [ranges[0]]
-    for following in ranges[1:]:
-        if following.start == joined[-1].stop:
-            joined[-1] = range(joined[-1].start, following.stop)
-        else:
-            joined.append(following)
-    return joined[0] if len(joined) == 1 else np.concatenate([np.arange(r.start, r.stop) for r in joined])
-
-
-def _choose(info: DatasetInfo, names: Sequence[str] | None) -> FeaturesDict:
-    if names is None:
-        return info.features
-    if isinstance(names, str):
-        raise ArgumentError(f"features= takes a list of names: features=[{names!r}]")
-    for name in names:
-        if name not in info.features:
-            raise NotFoundError(f"{info.full_name} has no feature {name!r}; its features: {', '.join(info.features)}")
-    return FeaturesDict({name: info.features[name] for name in names})
+def _check_path(path: Path) -> None:
+    access = current_access()
+    if access is not None:
+        access.check_path(path)

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from loader._errors import ArgumentError, NotFoundError
-from loader._info import SplitInfo
+from loader._format.description import SplitInfo
 
 _PART = re.compile(r"(?P<name>[\w-]+)(?:\[(?P<slice>[^\[\]]*)\])?")
 _BOUNDARY = re.compile(r"(?P<value>-?[\d_.]+)(?P<unit>%|shard)?")

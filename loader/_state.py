@@ -2,17 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeVar
 
 from loader._errors import ArgumentError
 
 State = Mapping[str, Any]
+Item = TypeVar("Item")
 
 
-def make_state(of: str, position: int, **more: Any) -> dict[str, Any]:
-    """Return the state of an iterator over `of` that goes on at `position`."""
-    return {"of": of, "next": position, **more}
+class ResumableIterator(Iterator[Item]):
+    """An iterator that says where it stands, so that another one can go on there, in another process too.
+
+    Parameters
+    ----------
+    items
+        What is left.
+    of
+        Names what the items are of, which a later iterator must be of too; called by `state` only.
+    start
+        The position of the first item.
+    **more
+        What else the state keeps.
+    """
+
+    def __init__(self, items: Iterator[Item], *, of: Callable[[], str], start: int, **more: Any) -> None:
+        self._items = items
+        self._of = of
+        self._next = start
+        self._more = more
+
+    def __next__(self) -> Item:
+        item = next(self._items)
+        self._next += 1
+        return item
+
+    def state(self) -> dict[str, Any]:
+        """Return where the iterator stands, as values that JSON can keep."""
+        return {"of": self._of(), "next": self._next, **self._more}
 
 
 def read_state(state: State, of: str, length: int) -> int:

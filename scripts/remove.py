@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from loader._fetch.revision import ARTIFACTS
+from loader._format.names import ARTIFACTS
 from scripts._define.definition import ROOT, read_deps, read_names, read_stage, read_yaml
 from scripts._define.stages import LOCK_NAME, STAGES, UNDER, take_out
 from scripts._process.errors import ScriptError

@@ -13,12 +13,11 @@ import typer
 
 from loader import LoaderError
 from loader._errors import IntegrityError
-from loader._format import index as _index
-from loader._format import tfrecord as _tfrecord
+from loader._format import index, tfrecord
 from loader._format.artifact import LocalArtifact
+from loader._format.description import Description, read_description
 from loader._format.index import HEADER_NAME, ROW
 from loader._format.manifest import read_manifest
-from loader._info import Description, read_description
 from scripts._define.definition import ROOT, Definition, read_definition, read_names, read_stage
 from scripts._process.errors import ScriptError
 from scripts._process.files import CHUNK_BYTES, hash_file
@@ -146,7 +145,7 @@ def _check_lock(definition: Definition, artifact: LocalArtifact) -> str:
     if found != expected:
         raise IntegrityError(
             f"{definition.name}: {artifact.path} is not what dvc.lock records: {found} instead of {expected}; "
-            f"{artifact.mend}"
+            f"{artifact.fix}"
         )
     if (size, sha256.hexdigest()) != (artifact.entry.size, artifact.entry.sha256):
         raise IntegrityError(
@@ -217,10 +216,10 @@ def _check_records(artifact: LocalArtifact, info: Description) -> str:
                 raise artifact.error(f"lacks the shard {name}")
             in_shard = 0
             try:
-                for offset, length in _tfrecord.scan(artifact.map, shard.offset, shard.offset + shard.size):
-                    record = _tfrecord.read(artifact.map, offset, length)
+                for offset, length in tfrecord.scan(artifact.map, shard.offset, shard.offset + shard.size):
+                    record = tfrecord.read(artifact.map, offset, length)
                     row_offset, row_length, _, digest = ROW.unpack_from(artifact.map, row_position)
-                    if (row_offset, row_length, digest) != (offset, length, _index.digest(record)):
+                    if (row_offset, row_length, digest) != (offset, length, index.digest(record)):
                         raise IntegrityError(f"does not match the record index in record {count + in_shard:,}")
                     row_position += ROW.size
                     in_shard += 1

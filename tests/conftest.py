@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
-from loader._fetch.places import object_path
+from loader._format.names import object_path
 from scripts import s3
 from scripts._define.definition import read_definition
 from scripts._sources import download as downloads

@@ -11,9 +11,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from loader._features.cells import fits
 from loader._features.connectors import Audio
-from loader._features.values import Array
+from loader._features.values import Array, fits
 
 _PCM = (1, 0xFFFE)
 _MAX_CHUNKS = 10  # pydub looks no further either

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from loader._errors import UnsupportedError
-from loader._features.connectors import Audio, Image, Shape, Tensor
-from loader._features.values import MAX_BYTES, Array, Fields, Leaf, only
+from loader._features.connectors import Audio, Image, Tensor
+from loader._features.values import MAX_BYTES, Array, Fields, Leaf, fits, only
 
 Decoder = Callable[..., Array]  # from the bytes, and from the shape where the record keeps one
 
@@ -121,8 +121,3 @@ def _inflate(data: bytes, size: int | None) -> bytes:
     if not inflater.eof or (size is not None and len(inflated) != size):
         raise ValueError(f"it decompresses to {len(inflated):,} bytes only")
     return inflated
-
-
-def fits(shape: Shape, declared: Shape) -> bool:
-    """Say whether a value of `shape` is one of the `declared` shape."""
-    return len(shape) == len(declared) and all(d is None or d == s for s, d in zip(shape, declared, strict=True))

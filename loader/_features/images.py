@@ -19,10 +19,9 @@ import numpy as np
 import simplejpeg
 from kornia_rs import io as kornia
 
-from loader._features.cells import fits
 from loader._features.connectors import DType, Image
 from loader._features.image_header import PNG, PNG_END, Header, read_header
-from loader._features.values import MAX_BYTES, Array
+from loader._features.values import MAX_BYTES, Array, fits
 
 _UINT8 = np.dtype(np.uint8)
 _MODES = {1: "mono", 3: "rgb", 4: "rgba"}

@@ -139,3 +139,8 @@ def _scalar_leaf(kind: str, dtype: DType, key: str) -> Leaf:
         return decode_uint64
     leaf = {"bytes_list": decode_bytes, "int64_list": decode_integer, "float_list": decode_float}[kind]
     return _unwarned(leaf, dtype)
+
+
+def fits(shape: Shape, declared: Shape) -> bool:
+    """Say whether a value of `shape` is one of the `declared` shape."""
+    return len(shape) == len(declared) and all(d is None or d == s for s, d in zip(shape, declared, strict=True))

@@ -35,11 +35,6 @@ def cache_folder() -> Path:
     return user_cache_path("versioned-datasets", appauthor=False)
 
 
-def object_path(md5: str) -> str:
-    """Return the path of an object in a DVC remote or cache (DVC 3: `files/md5/`, and the md5, divided)."""
-    return f"files/md5/{md5[:2]}/{md5[2:]}"
-
-
 def is_offline(offline: bool | None) -> bool:
     """Return whether the network is out of bounds: as the caller says, or else as DATASETS_OFFLINE does."""
     if offline is not None:

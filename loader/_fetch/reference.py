@@ -9,16 +9,18 @@ from pathlib import Path
 
 from loader._errors import FetchError, IntegrityError, LoaderError, ManifestError, NotFoundError
 from loader._fetch import store
-from loader._fetch.places import OFFLINE_VARIABLE, is_offline, object_path
+from loader._fetch.access import current_access
+from loader._fetch.places import OFFLINE_VARIABLE, is_offline
 from loader._fetch.repository import PathLike, Repository, find_repository, open_repository
-from loader._fetch.revision import ARTIFACTS, Recorded, Revision, WorkTree
+from loader._fetch.revision import Revision, TrackedFile, WorkTree
 from loader._format.artifact import Artifact, LocalArtifact
 from loader._format.manifest import ArtifactEntry, Manifest
+from loader._format.names import ARTIFACTS, object_path
 
 
 @dataclass(frozen=True)
-class Source:
-    """An artifact that a revision of a repository records."""
+class ArtifactReference:
+    """An artifact that a revision of a repository records, wherever its bytes are."""
 
     repository: Repository
     revision: Revision
@@ -40,14 +42,14 @@ class Source:
             checked_out = self.revision.root / ARTIFACTS / self.entry.filename
             if checked_out.exists():
                 return self._local(checked_out)
-        with self._blamed():
-            recorded = self._recorded()
-            cached = store.entry_folder(store.ARTIFACTS, recorded.md5) / self.entry.filename
-            for path in (cached, *self._elsewhere(recorded)):
-                if path.is_file() and path.stat().st_size == recorded.size:
+        with self._naming_artifact():
+            tracked = self._tracked_file()
+            cached = store.entry_folder(store.ARTIFACTS, tracked.md5) / self.entry.filename
+            for path in (cached, *self._other_copies(tracked)):
+                if path.is_file() and path.stat().st_size == tracked.size:
                     store.mark_used(cached.parent)
                     return self._local(path)
-            self._fetch(recorded, cached)
+            self._fetch(tracked, cached)
         return self._local(cached)
 
     def stream(self) -> Artifact:
@@ -56,70 +58,71 @@ class Source:
         Raises
         ------
         FetchError
-            Its remote cannot be used, or the network is out of bounds.
+            Its remote cannot be used, or the network must not be.
         """
         if self.offline:
-            raise FetchError(f"{self.manifest.name}: streaming needs the network, and offline there is none")
+            raise FetchError(f"{self.manifest.name}: streaming needs the network, which must not be used offline")
         from loader._fetch.remote import locate
         from loader._fetch.stream import StreamedArtifact
 
-        with self._blamed():
-            recorded = self._recorded()
-            return StreamedArtifact(locate(self.repository.dvc_config(), recorded), self.manifest, self.entry)
+        with self._naming_artifact():
+            tracked = self._tracked_file()
+            return StreamedArtifact(locate(self.repository.dvc_config(), tracked), self.manifest, self.entry)
 
     def _local(self, path: Path) -> LocalArtifact:
         return LocalArtifact(path, self.manifest, self.entry)
 
-    def _elsewhere(self, recorded: Recorded) -> Iterator[Path]:
-        """Where else on this machine it may be, the nearest first; nothing is copied from there."""
+    def _other_copies(self, tracked: TrackedFile) -> Iterator[Path]:
+        """Where else on this machine it may be, the cheapest place to look first; nothing is copied from there."""
         if self.repository.root is not None:
-            with suppress(LoaderError):  # checked out, where the work tree records the same
-                if WorkTree(self.repository.root).recorded(self.manifest.name, self.entry.filename) == recorded:
+            with suppress(LoaderError):  # checked out, where the work tree records the same file
+                if WorkTree(self.repository.root).tracked_file(self.manifest.name, self.entry.filename) == tracked:
                     yield self.repository.root / ARTIFACTS / self.entry.filename
         for cache in self._dvc_caches():
-            yield cache / object_path(recorded.md5)
+            yield cache / object_path(tracked.md5)
 
     def _dvc_caches(self) -> Iterator[Path]:
         roots = set() if self.repository.root is None else {self.repository.root}
-        with suppress(NotFoundError):  # the repository at hand, where another one was named
+        with suppress(NotFoundError):  # the repository around the working folder, where another one was named
             roots.add(find_repository())
         for root in roots:
             yield root / ".dvc" / "cache"
-        from loader._fetch.remote import read_config  # only who has it nowhere else pays for importing DVC
+        from loader._fetch.remote import read_config  # imports DVC, which takes long: only where nothing else has it
 
-        named = self.repository.dvc_config() if self.repository.root is not None else read_config(None)
-        if folder := named.get("cache", {}).get("dir"):
+        config = self.repository.dvc_config() if self.repository.root is not None else read_config(None)
+        if folder := config.get("cache", {}).get("dir"):
             yield Path(folder)
 
-    def _recorded(self) -> Recorded:
-        recorded = self.revision.recorded(self.manifest.name, self.entry.filename)
-        if recorded.size != self.entry.size:
+    def _tracked_file(self) -> TrackedFile:
+        tracked = self.revision.tracked_file(self.manifest.name, self.entry.filename)
+        if tracked.size != self.entry.size:
             raise ManifestError(
                 f"{self.manifest.name}: {self.manifest.label} and dvc.lock record two different artifacts; "
-                + self.revision.mend(f"dvc.lock {ARTIFACTS}/{self.manifest.name}.json")
+                + self.revision.fix(f"dvc.lock {ARTIFACTS}/{self.manifest.name}.json")
             )
-        return recorded
+        return tracked
 
-    def _fetch(self, recorded: Recorded, target: Path) -> None:
+    def _fetch(self, tracked: TrackedFile, target: Path) -> None:
         if self.offline:
             raise FetchError(f"offline nothing is fetched; load it once without offline=True and {OFFLINE_VARIABLE}")
         from loader._fetch.download import download
         from loader._fetch.remote import locate
 
-        download(locate(self.repository.dvc_config(), recorded), target, md5=recorded.md5, size=recorded.size)
+        download(locate(self.repository.dvc_config(), tracked), target, md5=tracked.md5, size=tracked.size)
         store.trim(keep=target.parent)
 
     @contextmanager
-    def _blamed(self) -> Iterator[None]:
+    def _naming_artifact(self) -> Iterator[None]:
+        """Begin the message of an error with the dataset and the artifact."""
         try:
             yield
         except (FetchError, IntegrityError) as error:
             raise type(error)(
-                f"{self.manifest.name}: {self.entry.filename} is not on this machine and cannot be had: {error}"
+                f"{self.manifest.name}: {self.entry.filename} is not on this machine and cannot be fetched: {error}"
             ) from error
 
 
-def find_source(
+def find_artifact(
     name: str,
     *,
     version: str | None = None,
@@ -127,10 +130,17 @@ def find_source(
     rev: str | None = None,
     repo: PathLike | None = None,
     offline: bool | None = None,
-) -> Source:
-    """Find the artifact of a dataset; the parameters and errors are those of `loader.load`."""
+) -> ArtifactReference:
+    """Find the record of a dataset's artifact; the parameters and errors are those of `loader.load`."""
+    access = current_access()
+    if access is not None:
+        access.check_dataset(name, rev=rev, repo=repo)
+        repo, offline = access.root, True
+        present = WorkTree(access.root).manifest(name)
+        access.check_version(name, wanted=version, present=present.version)
+        access.check_artifact(name, present.artifact(config).filename)
     offline = is_offline(offline)
     repository = open_repository(repo, rev=rev, offline=offline)
     revision = repository.revision(name, rev=rev, version=version)
     manifest = revision.manifest(name)
-    return Source(repository, revision, manifest, manifest.artifact(config), offline)
+    return ArtifactReference(repository, revision, manifest, manifest.artifact(config), offline)

@@ -10,9 +10,9 @@ from dvc.config import Config
 from dvc.exceptions import DvcException
 
 from loader._errors import FetchError
-from loader._fetch.places import object_path
-from loader._fetch.revision import Recorded
+from loader._fetch.revision import TrackedFile
 from loader._fetch.s3 import S3Object
+from loader._format.names import object_path
 
 
 def read_config(dvc_folder: Path | None, *, committed: bytes | None = None) -> dict[str, Any]:
@@ -43,7 +43,7 @@ def read_config(dvc_folder: Path | None, *, committed: bytes | None = None) -> d
         raise FetchError(f"DVC's configuration cannot be read: {error}") from error
 
 
-def locate(config: dict[str, Any], recorded: Recorded) -> S3Object:
+def locate(config: dict[str, Any], recorded: TrackedFile) -> S3Object:
     """Return the object that holds a recorded artifact.
 
     Raises

@@ -11,7 +11,8 @@ from typing import Any
 from loader._errors import FetchError, NotFoundError
 from loader._fetch.git import Git, copy_of
 from loader._fetch.places import expanded
-from loader._fetch.revision import ARTIFACTS, Commit, Revision, WorkTree
+from loader._fetch.revision import Commit, Revision, WorkTree
+from loader._format.names import ARTIFACTS
 
 PathLike = str | os.PathLike[str]
 

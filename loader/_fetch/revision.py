@@ -11,18 +11,17 @@ from typing import Any
 from loader._errors import ManifestError, NotFoundError
 from loader._fetch.git import Git
 from loader._format.manifest import Manifest, parse_manifest
-
-ARTIFACTS = "artifacts"
+from loader._format.names import ARTIFACTS
 
 
 @dataclass(frozen=True)
-class Recorded:
-    """What `dvc.lock` and `dvc.yaml` record of an artifact.
+class TrackedFile:
+    """A file that DVC tracks, as `dvc.lock` and `dvc.yaml` record it.
 
     Attributes
     ----------
     md5, size
-        Its MD5 (hex) and its bytes.
+        Its MD5 (hex) and its number of bytes.
     remote
         The DVC remote it belongs to, None for the default one.
     """
@@ -46,7 +45,7 @@ class Revision(ABC):
         """Return the names of the datasets that have a manifest."""
 
     @abstractmethod
-    def mend(self, path: str) -> str:
+    def fix(self, path: str) -> str:
         """Return what to do about a file that is not what it should be."""
 
     def manifest(self, name: str) -> Manifest:
@@ -61,16 +60,16 @@ class Revision(ABC):
         """
         recorded = self.datasets()
         path = f"{ARTIFACTS}/{name}.json"
-        mend = self.mend(path)
+        fix = self.fix(path)
         if name in recorded:
             try:
                 data = self.read(path)
             except OSError as error:
-                raise ManifestError(f"{name}: {self.label}/{path} cannot be read ({error}); {mend}") from error
-            return parse_manifest(data, name=name, label=f"{self.label}/{path}", mend=mend)
+                raise ManifestError(f"{name}: {self.label}/{path} cannot be read ({error}); {fix}") from error
+            return parse_manifest(data, name=name, label=f"{self.label}/{path}", fix=fix)
         if path in self._text("dvc.yaml"):
             raise ManifestError(
-                f"{name}: the manifest {self.label}/{path} is missing; {mend}, "
+                f"{name}: the manifest {self.label}/{path} is missing; {fix}, "
                 f"or build the dataset with: make build DATASET={name}"
             )
         import difflib
@@ -79,7 +78,7 @@ class Revision(ABC):
         hint = f"did you mean {' or '.join(close)}?" if close else f"it has: {', '.join(sorted(recorded)) or 'none'}"
         raise NotFoundError(f"there is no dataset {name!r} in {self.label}; {hint}")
 
-    def recorded(self, name: str, filename: str) -> Recorded:
+    def tracked_file(self, name: str, filename: str) -> TrackedFile:
         """Return what is recorded of the artifact `filename` of dataset `name`.
 
         Raises
@@ -106,7 +105,7 @@ class Revision(ABC):
                 raise ValueError(f"{md5!r} is no MD5")
             if not isinstance(remote, str | None):
                 raise ValueError(f"{remote!r} is no remote")
-            return Recorded(md5, size, remote)
+            return TrackedFile(md5, size, remote)
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise ManifestError(f"{name}: dvc.lock or dvc.yaml of {self.label} cannot be read: {error!r}") from error
 
@@ -132,7 +131,7 @@ class WorkTree(Revision):
         """Return the names of the manifests in `artifacts/`."""
         return {file.stem for file in (self.root / ARTIFACTS).glob("*.json")}
 
-    def mend(self, path: str) -> str:
+    def fix(self, path: str) -> str:
         """Return the command that brings a committed file back."""
         return f"restore it with: git checkout -- {path}"
 
@@ -154,7 +153,7 @@ class Commit(Revision):
         names = self.git.names(self.commit, ARTIFACTS)
         return {name.removesuffix(".json") for name in names if name.endswith(".json")}
 
-    def mend(self, path: str) -> str:
+    def fix(self, path: str) -> str:
         """Return that a commit stays as it is."""
         return "choose another revision"
 

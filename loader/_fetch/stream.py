@@ -10,7 +10,7 @@ from functools import lru_cache
 
 from loader._errors import FetchError
 from loader._fetch.s3 import S3Object
-from loader._format import index as _index
+from loader._format import index
 from loader._format.artifact import Artifact
 from loader._format.index import BLOCK_RECORDS, ROW
 from loader._format.manifest import ArtifactEntry, Manifest
@@ -44,7 +44,7 @@ class StreamedArtifact(Artifact):
         return StreamedArtifact, (self.source, self.manifest, self.entry)
 
     @property
-    def mend(self) -> str:
+    def fix(self) -> str:
         """What brings the recorded artifact back."""
         return f"whoever has the right one can run: make push DATASET={self.manifest.name}"
 
@@ -143,6 +143,6 @@ class StreamedRecords(Records):
             yield self._prove(number, data[start : start + length], digest)
 
     def _prove(self, number: int, record: bytes, digest: bytes) -> bytes:
-        if _index.digest(record) != digest:
+        if index.digest(record) != digest:
             raise self._artifact.error(f"is damaged in {self._artifact.whereabouts(number)}")
         return record

@@ -1,1 +1,1 @@
-"""What an artifact is, format 1: the manifest, the record index, the records, the tar. `docs/format.md` specifies it."""
+"""What an artifact is, format 1: manifest, record index, records, tar. `docs/format.md` specifies it."""

@@ -11,7 +11,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from loader._errors import FetchError, IntegrityError, ManifestError
-from loader._format import index as _index
+from loader._format import index
 from loader._format.index import BLOCK_BYTES, BLOCK_RECORDS, ROW, Header, Member
 from loader._format.manifest import ArtifactEntry, Manifest
 from loader._format.records import Records
@@ -41,7 +41,7 @@ class Artifact(ABC):
 
     @property
     @abstractmethod
-    def mend(self) -> str:
+    def fix(self) -> str:
         """What brings the recorded artifact back."""
 
     @abstractmethod
@@ -65,7 +65,7 @@ class Artifact(ABC):
 
     def error(self, what: str) -> IntegrityError:
         """Return an error that names this artifact, says `what` of it, and how to mend it."""
-        return IntegrityError(f"{self.manifest.name}: {self.label} {what}; {self.mend}")
+        return IntegrityError(f"{self.manifest.name}: {self.label} {what}; {self.fix}")
 
     @cached_property
     def header(self) -> Header:
@@ -79,7 +79,7 @@ class Artifact(ABC):
                 f"git checkout -- dvc.lock artifacts/{manifest.name}.json && dvc pull -f {manifest.name}"
             )
         try:
-            return _index.parse(data, tar_size=entry.size)
+            return index.parse(data, tar_size=entry.size)
         except IntegrityError as error:
             raise self.error(f"cannot be read: {error}") from error
 
@@ -160,7 +160,7 @@ class LocalArtifact(Artifact):
         return {name: value for name, value in vars(self).items() if name not in ("map", "header")}
 
     @property
-    def mend(self) -> str:
+    def fix(self) -> str:
         """The command that brings the recorded artifact back."""
         paths = shlex.join(str(path) for path in (self.path, *self._links()))
         return f"remove it, and it is fetched anew when it is next loaded or pulled: rm -f {paths}"
@@ -238,7 +238,7 @@ class LocalRecords(Records):
                 proved.add(block)
             offset, length, _, digest = unpack(mapped, rows + row * row_bytes)
             record = mapped[offset : offset + length]
-            if _index.digest(record) != digest:
+            if index.digest(record) != digest:
                 raise artifact.error(f"is damaged in {artifact.whereabouts(row)}")
             return record
 

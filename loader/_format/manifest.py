@@ -90,18 +90,18 @@ def read_manifest(path: Path) -> Manifest:
     ManifestError
         There is none, or it is not a manifest of format 1.
     """
-    mend = f"restore it with: git checkout -- artifacts/{path.name}"
+    fix = f"restore it with: git checkout -- artifacts/{path.name}"
     try:
         data = path.read_bytes()
     except FileNotFoundError as error:
-        raise ManifestError(f"{path.stem}: the manifest {path} is missing; {mend}") from error
+        raise ManifestError(f"{path.stem}: the manifest {path} is missing; {fix}") from error
     except OSError as error:
-        raise ManifestError(f"{path.stem}: {path} is not a usable manifest ({error}); {mend}") from error
-    return parse_manifest(data, name=path.stem, label=str(path), mend=mend)
+        raise ManifestError(f"{path.stem}: {path} is not a usable manifest ({error}); {fix}") from error
+    return parse_manifest(data, name=path.stem, label=str(path), fix=fix)
 
 
-def parse_manifest(data: bytes, *, name: str, label: str, mend: str) -> Manifest:
-    """Parse the bytes of the manifest of dataset `name`; `label` and `mend` are for messages.
+def parse_manifest(data: bytes, *, name: str, label: str, fix: str) -> Manifest:
+    """Parse the bytes of the manifest of dataset `name`; `label` and `fix` are for messages.
 
     Raises
     ------
@@ -121,7 +121,7 @@ def parse_manifest(data: bytes, *, name: str, label: str, mend: str) -> Manifest
         return Manifest(label, name, str(raw["version"]), entries, None if default is None else str(default), raw)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError) as error:
         reason = f"{error} is missing" if isinstance(error, KeyError) else error
-        raise ManifestError(f"{name}: {label} is not a usable manifest ({reason}); {mend}") from error
+        raise ManifestError(f"{name}: {label} is not a usable manifest ({reason}); {fix}") from error
 
 
 def _entry(filename: str, entry: dict[str, Any]) -> ArtifactEntry:

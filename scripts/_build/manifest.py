@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from loader._fetch.revision import ARTIFACTS
+from loader._format.names import ARTIFACTS
 from loader._format.index import FORMAT
 from loader._format.manifest import read_manifest
 from scripts._build.package import Packed

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from loader._format import index as _index
-from loader._format import tfrecord as _tfrecord
+from loader._format import index
+from loader._format import tfrecord
 from loader._errors import IntegrityError
 from loader._format.index import BLOCK_BYTES, BLOCK_RECORDS, HEADER_NAME, ROW, ROWS_NAME, Header, Member
-from loader._info import Description, read_description
+from loader._format.description import Description, read_description
 from loader._format.manifest import ArtifactEntry
 from scripts._build.prepare import Prepared
 from scripts._tfds.shards import KEY_BYTES
@@ -168,10 +168,10 @@ def _shard_rows(path: Path, base: int, keys: Path, records: int, split: str) -> 
             mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data,
             keys.open("rb") as key,
         ):
-            for offset, length in _tfrecord.scan(data, 0, len(data)):
-                record = _tfrecord.read(data, offset, length)
+            for offset, length in tfrecord.scan(data, 0, len(data)):
+                record = tfrecord.read(data, offset, length)
                 count += 1
-                yield ROW.pack(base + offset, length, key.read(KEY_BYTES), _index.digest(record))
+                yield ROW.pack(base + offset, length, key.read(KEY_BYTES), index.digest(record))
     except (IntegrityError, ValueError) as error:
         raise ScriptError(f"split {split}: the shard {path.name} that TFDS wrote {error}") from error
     if count != records:

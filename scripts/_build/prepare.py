@@ -95,7 +95,7 @@ def reading_parents(definition: Definition) -> Iterator[None]:
     same is true of an artifact of another revision or repository.
     """
     loading: Any = importlib.import_module("loader._load")
-    find_source = loading.find_source
+    find_artifact = loading.find_artifact
 
     def find_parent(name: str, **options: Any) -> Any:
         if name not in definition.parents:
@@ -111,16 +111,16 @@ def reading_parents(definition: Definition) -> Iterator[None]:
                     f"{definition.name}: its builder reads the dataset {name} with {option}={value!r}; its stage depends "
                     f"on the artifact that is here, {name} {present}, so leave out {option}="
                 )
-        return find_source(name, **options)
+        return find_artifact(name, **options)
 
     wanted = {REPOSITORY_VARIABLE: str(definition.root), OFFLINE_VARIABLE: "1"}
     before = {name: os.environ.get(name) for name in wanted}
     os.environ.update(wanted)
-    loading.find_source = find_parent
+    loading.find_artifact = find_parent
     try:
         yield
     finally:
-        loading.find_source = find_source
+        loading.find_artifact = find_artifact
         for name, value in before.items():
             if value is None:
                 del os.environ[name]

@@ -11,7 +11,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from loader._fetch.revision import ARTIFACTS
+from loader._format.names import ARTIFACTS
 from scripts._process.errors import ScriptError
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from loader._errors import LoaderError
-from loader._fetch.revision import ARTIFACTS
 from loader._format.manifest import read_manifest
+from loader._format.names import ARTIFACTS
 from scripts._define.definition import read_definition
 from scripts._process.errors import ScriptError
 

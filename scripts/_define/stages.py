@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from loader._fetch.revision import ARTIFACTS
+from loader._format.names import ARTIFACTS
 from scripts._define.definition import TOOLCHAIN, read_stage, read_yaml
 from scripts._define.entries import add_entry, remove_entry
 from scripts._define.readme import add_row, remove_row

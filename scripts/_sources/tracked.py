@@ -8,8 +8,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from loader._errors import FetchError, IntegrityError
-from loader._fetch.places import object_path
-from loader._fetch.revision import Recorded
+from loader._fetch.revision import TrackedFile
+from loader._format.names import object_path
 from scripts._define.definition import Definition, read_yaml
 from scripts._process.errors import DoorClosedError, ScriptError
 from scripts._process.files import hash_file
@@ -32,7 +32,7 @@ class Tracked:
         What is recorded of each file, by its name; None where the file cannot be read.
     """
 
-    def __init__(self, definition: Definition, recorded: dict[str, Recorded] | None) -> None:
+    def __init__(self, definition: Definition, recorded: dict[str, TrackedFile] | None) -> None:
         self._definition = definition
         self._recorded = recorded
 
@@ -52,7 +52,7 @@ class Tracked:
         try:
             for out in read_yaml(path)["outs"]:
                 filename = str(out["path"]).removeprefix(f"{definition.name}/")
-                recorded[filename] = Recorded(str(out["md5"]), int(out["size"]), str(out.get("remote")))
+                recorded[filename] = TrackedFile(str(out["md5"]), int(out["size"]), str(out.get("remote")))
         except (ScriptError, KeyError, TypeError, ValueError, AttributeError):
             return cls(definition, None)  # of a command that was killed, which mends it when it runs again
         for filename, out in recorded.items():
@@ -95,7 +95,7 @@ class Tracked:
         except FetchError as error:
             raise DoorClosedError(str(error)) from error
 
-    def _cached(self, recorded: Recorded, folder: str | None) -> Iterator[Path]:
+    def _cached(self, recorded: TrackedFile, folder: str | None) -> Iterator[Path]:
         for cache in (self._definition.root / ".dvc/cache", *([Path(folder)] if folder else [])):
             path = cache / object_path(recorded.md5)
             with suppress(OSError):

@@ -26,8 +26,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from loader._fetch.revision import ARTIFACTS
 from loader._format.manifest import Manifest
+from loader._format.names import ARTIFACTS
 from scripts._define.definition import ROOT, Definition
 from scripts._process.errors import ScriptError
 from scripts._process.scratch import scratch_folder

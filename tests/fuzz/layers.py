@@ -22,7 +22,7 @@ import loader
 from loader import LoaderError
 from loader._collate import make_collator
 from loader._features.decode import make_decoder
-from loader._fetch.reference import find_source
+from loader._fetch.reference import find_artifact
 from loader._fetch.stream import StreamedArtifact
 from loader._format.extraction import extractable
 from loader._format.index import ROW, ROWS_NAME, digest
@@ -104,7 +104,7 @@ def index_header(seeds: Path, scratch: Path) -> Layer:
 
     def check(edits: tuple[Edit, ...]) -> None:
         signed.write(header=edit_json(signed.header_text, edits))
-        artifact = find_source("small", repo=root, offline=True).open()
+        artifact = find_artifact("small", repo=root, offline=True).open()
         with suppress(LoaderError):
             for member in extractable(artifact):
                 path = PurePosixPath(member.path)
@@ -144,7 +144,7 @@ def index_rows(seeds: Path, scratch: Path) -> Layer:
             kept = digest(signed.base[offset : offset + length]) if is_sealed else kept
             ROW.pack_into(data, number * ROW.size, offset, length, key, kept)
         signed.write(files={ROWS_NAME: bytes(data)})
-        artifact = find_source("small", repo=root, offline=True).open()
+        artifact = find_artifact("small", repo=root, offline=True).open()
         streamed = StreamedArtifact(Remote(signed.tar), artifact.manifest, artifact.entry)  # type: ignore[arg-type]
         numbers = sorted({number for number, *_ in changes} | {0, count - 1})
 

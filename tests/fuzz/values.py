@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from loader._features.cells import fits
+from loader._features.values import fits
 from loader._features.connectors import Dataset, Feature, FeaturesDict, Sequence
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from loader._fetch.places import object_path
 from loader._format.example import Example
+from loader._format.names import object_path
 from loader._format.tfrecord import masked_crc
 from scripts._build.manifest import describe, write_manifest
 from scripts._build.package import Packed, pack

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 import loader
-from loader._fetch.reference import find_source
-from loader._format import index as _index
+from loader._fetch.reference import find_artifact
+from loader._format import index
 from loader._format.index import HEADER_NAME, ROWS_NAME
 from tests.helpers.recorded_dataset import SPLITS, example
 
@@ -39,7 +39,7 @@ def members(root):
     artifact = json.loads((root / "artifacts/small.json").read_text())["artifacts"]["small.tar"]
     with (root / "artifacts/small.tar").open("rb") as file:
         file.seek(artifact["index"]["offset"])
-        header = _index.parse(file.read(artifact["index"]["size"]), tar_size=artifact["size"])
+        header = index.parse(file.read(artifact["index"]["size"]), tar_size=artifact["size"])
     own = {HEADER_NAME: (artifact["index"]["offset"], artifact["index"]["size"])}
     return own | {member.name: (member.offset, member.size) for member in header.members}
 
@@ -90,10 +90,10 @@ def test_a_flipped_bit_is_a_named_error(small, region, error, part):
 
 def inside_a_record(root, position):
     """The next byte from `position` that belongs to a record's bytes, not to TFRecord's framing."""
-    artifact = find_source("small", repo=root).open()
+    artifact = find_artifact("small", repo=root).open()
     rows = artifact.header.rows
-    for start in range(rows.offset, rows.offset + rows.size, _index.ROW.size):
-        offset, length, _, _ = _index.ROW.unpack_from(artifact.map, start)
+    for start in range(rows.offset, rows.offset + rows.size, index.ROW.size):
+        offset, length, _, _ = index.ROW.unpack_from(artifact.map, start)
         if length and offset <= position + 64 and position < offset + length:
             return max(position, offset)
     raise AssertionError("no record there")

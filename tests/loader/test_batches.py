@@ -9,13 +9,7 @@ import numpy as np
 import pytest
 
 import loader
-from loader import _batches
 from tests.helpers.recorded_dataset import example
-
-
-@pytest.fixture(autouse=True)
-def _threads_always_pay(monkeypatch):
-    monkeypatch.setattr(_batches, "THREADS_PAY_SECONDS", 0)
 
 
 @pytest.fixture
@@ -92,16 +86,6 @@ def test_damage_is_an_error_in_every_thread(small):
     for workers in (1, 2):
         with pytest.raises(loader.IntegrityError, match="record 4,000 of split 'train'"):
             list(train.batches(64, workers=workers))
-
-
-def test_examples_that_are_quickly_decoded_are_not_handed_to_threads(train, monkeypatch):
-    monkeypatch.setattr(_batches, "THREADS_PAY_SECONDS", 1)
-    before = threading.active_count()
-    texts = []
-    for batch in train[:100].batches(8, workers=4):
-        texts += batch["text"].tolist()
-        assert threading.active_count() == before
-    assert texts == [f"train {number}".encode() for number in range(100)]
 
 
 def test_threads_end_with_the_iteration(train):

@@ -10,7 +10,7 @@ import pytest
 
 import loader
 from loader._fetch import s3
-from loader._fetch.reference import find_source
+from loader._fetch.reference import find_artifact
 from loader._fetch.stream import FIRST_READ_BYTES
 from loader._format.index import BLOCK_BYTES, HEADER_NAME, ROWS_NAME
 from tests.helpers.recorded_dataset import example, make_git, make_small
@@ -39,7 +39,7 @@ def streamed(tmp_path, remote, proxy):
 def artifact(streamed, tmp_path):
     """The artifact as it was before it was pushed."""
     (tmp_path / "small.tar").rename(streamed / "artifacts/small.tar")
-    found = find_source("small", repo=streamed).open()
+    found = find_artifact("small", repo=streamed).open()
     assert found.header
     (streamed / "artifacts/small.tar").unlink()
     return found

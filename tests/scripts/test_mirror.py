@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from loader._errors import FetchError
-from loader._fetch.places import object_path
+from loader._format.names import object_path
 from scripts._process.errors import ScriptError
 from scripts.fetch import fetch
 from scripts.mirror import mirror

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from loader._format import index as _index
+from loader._format import index
 from loader._format.index import HEADER_NAME, ROW, ROWS_NAME
 from scripts._build import package
 from scripts._build.package import pack
@@ -60,7 +60,7 @@ def test_the_manifest_entry_leads_to_every_record(packed):
     assert entry.index_offset < 4096
     header_bytes = data[entry.index_offset : entry.index_offset + entry.index_size]
     assert hashlib.sha256(header_bytes).hexdigest() == entry.index_sha256
-    header = _index.parse(header_bytes, tar_size=len(data))
+    header = index.parse(header_bytes, tar_size=len(data))
     assert header.splits == {name: sum(lengths) for name, lengths in SPLITS.items()}
     rows = data[header.rows.offset : header.rows.offset + header.rows.size]
     expected = [record(split, number) for split, count in header.splits.items() for number in range(count)]
@@ -90,7 +90,7 @@ def test_names_that_need_pax_records_get_them_and_are_found(tmp_path):
     (prepared.folder / long_name).write_bytes(b"found")
     done = pack(prepared, tmp_path / "small.tar", scratch=tmp_path / "scratch")
     data = (tmp_path / "small.tar").read_bytes()
-    header = _index.parse(data[done.entry.index_offset :][: done.entry.index_size], tar_size=len(data))
+    header = index.parse(data[done.entry.index_offset :][: done.entry.index_size], tar_size=len(data))
     member = header.member(long_name)
     assert data[member.offset : member.offset + member.size] == b"found"
     with tarfile.open(fileobj=io.BytesIO(data)) as tar:

@@ -1,0 +1,177 @@
+"""The examples of a split: which records they are, in which order, and how they are decoded."""
+
+from __future__ import annotations
+
+import hashlib
+import operator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain
+from typing import Any, Self
+
+import numpy as np
+
+from loader._errors import ArgumentError, DecodeError
+from loader._features.decode import make_decoder
+from loader._features.parse import FeaturesDict
+from loader._features.values import Array
+from loader._format.records import Records
+
+Example = dict[str, Any]
+Positions = range | np.ndarray[Any, np.dtype[np.intp]]
+Convert = Callable[[Example], Example]
+
+CHUNK_POSITIONS = 4096  # that are turned into Python's integers at once
+
+
+class Examples:
+    """Examples in order, each decoded and proved when it is asked for.
+
+    They can be pickled and used after a fork; each process opens the artifact for itself.
+
+    Parameters
+    ----------
+    name
+        What they are, for messages: "digit/1.0.8 train".
+    records
+        The records, perhaps of more than these examples.
+    features
+        What is decoded of each record.
+    positions
+        Which records these examples are, in order.
+    convert
+        From NumPy's values, of an example or of a batch, to those handed out.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        records: Records,
+        features: FeaturesDict,
+        positions: Positions,
+        convert: Convert | None = None,
+    ) -> None:
+        self.name = name
+        self.features = features
+        self.convert = convert
+        self._records = records
+        self._positions = positions
+        self._attach()
+
+    def _attach(self) -> None:
+        self._read = self._records.reader()
+        self._decode = make_decoder(self.features)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name not in ("_read", "_decode")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._attach()
+
+    def __len__(self) -> int:
+        return len(self._positions)
+
+    @property
+    def fingerprint(self) -> str:
+        """Which examples in which order these are."""
+        positions = self._positions
+        order = str(positions) if isinstance(positions, range) else hashlib.sha256(positions.tobytes()).hexdigest()[:16]
+        return f"{self.name}: {order}"
+
+    def shuffle(self, seed: int) -> Self:
+        """Return the same examples in an order that the seed decides, the same on every machine.
+
+        The order is that of sorting random 64-bit numbers, drawn from NumPy's PCG64, whose stream never changes.
+
+        Parameters
+        ----------
+        seed
+            Not negative; take another one for every epoch.
+
+        Raises
+        ------
+        ArgumentError
+            The seed is negative.
+        """
+        seed = operator.index(seed)
+        if seed < 0:
+            raise ArgumentError(f"a seed must not be negative, as {seed} is")
+        order = np.argsort(np.random.PCG64(seed).random_raw(len(self)), kind="stable")
+        return self._part(np.asarray(self._positions, dtype=np.intp)[order])
+
+    def decode_one(self, number: int) -> Example:
+        """Return the example `number`, not converted.
+
+        Raises
+        ------
+        IndexError
+            There is none of that number.
+        IntegrityError
+            The record's bytes are not those recorded.
+        DecodeError
+            They cannot be decoded.
+        """
+        try:
+            position = int(self._positions[number])
+        except IndexError:
+            raise IndexError(f"{self.name} has {len(self):,} examples, there is no number {number:,}") from None
+        try:
+            return self._decode(self._read(position))
+        except DecodeError as error:
+            raise self._error(position, error) from error
+
+    def decode_range(self, start: int, stop: int | None = None) -> Iterator[Example]:
+        """Yield the examples from `start` to `stop`, not converted; errors are those of `decode_one`."""
+        decode, number = self._decode, start
+        for record in self._records.in_order(_integers(self._positions[start:stop])):
+            try:
+                example = decode(record)
+            except DecodeError as error:
+                raise self._error(int(self._positions[number]), error) from error
+            yield example
+            number += 1
+
+    def part(self, key: slice | Sequence[int] | Array) -> Self:
+        """Return some of the examples, over the same records.
+
+        Raises
+        ------
+        IndexError
+            A number is outside of the examples.
+        TypeError
+            The key is no slice and no list of integers.
+        """
+        return self._part(self._positions[key] if isinstance(key, slice) else self._select(key))
+
+    def _part(self, positions: Positions) -> Self:
+        # shares the reader too, so that an index block that was proved once is not proved again
+        part = type(self).__new__(type(self))
+        part.__dict__.update(self.__dict__, _positions=positions)
+        return part
+
+    def _error(self, position: int, error: DecodeError) -> DecodeError:
+        return DecodeError(f"{self.name}: {self._records.where(position)}: {error}")
+
+    def _select(self, key: Sequence[int] | Array) -> np.ndarray[Any, np.dtype[np.intp]]:
+        chosen = np.asarray(key)
+        if chosen.size == 0:
+            chosen = chosen.astype(np.intp)
+        if chosen.ndim != 1 or chosen.dtype.kind not in "iu":
+            raise TypeError(f"{self.name} takes an integer, a slice or a list of integers, not {key!r}")
+        wide = chosen.astype(object if chosen.dtype == np.uint64 else np.int64)
+        outside = (wide < -len(self)) | (wide >= len(self))
+        if outside.any():
+            raise IndexError(f"{self.name} has {len(self):,} examples, there is no number {chosen[outside][0]:,}")
+        chosen = chosen.astype(np.intp)
+        if isinstance(self._positions, range):  # computed, so that a long range is never written out
+            chosen = np.where(chosen < 0, chosen + len(self), chosen)
+            return self._positions.start + chosen * self._positions.step
+        return self._positions.take(chosen)
+
+
+def _integers(positions: Positions) -> Iterable[int]:
+    """Python's own integers, which are faster to count with than NumPy's, a chunk of them at a time."""
+    if isinstance(positions, range):
+        return positions
+    chunks = (positions[at : at + CHUNK_POSITIONS] for at in range(0, len(positions), CHUNK_POSITIONS))
+    return chain.from_iterable(chunk.tolist() for chunk in chunks)

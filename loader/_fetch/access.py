@@ -1,0 +1,157 @@
+"""What may be read while a dataset is built: the artifacts that its stage depends on, and nothing else.
+
+What else a builder reads would be neither recorded nor rebuilt when it changes, and could be private where the dataset
+is public. The limit stands in an environment variable, so that it holds in every thread and in every process that the
+build starts.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from loader._errors import AccessError
+from loader._format.names import ARTIFACTS
+
+READABLE_VARIABLE = "DATASETS_READABLE"
+
+
+@dataclass(frozen=True)
+class Access:
+    """What a build may read.
+
+    Attributes
+    ----------
+    reader
+        The dataset that is built, for messages.
+    root
+        The repository that its artifacts are read from.
+    parents
+        The datasets that it may read, each with the file names of their artifacts.
+    folders
+        The folders that it may read prepared data from.
+    """
+
+    reader: str
+    root: Path
+    parents: dict[str, tuple[str, ...]]
+    folders: tuple[Path, ...]
+
+    def check_dataset(self, name: str, *, rev: object, repo: object) -> None:
+        """Refuse a dataset that the stage does not depend on, and another revision or repository.
+
+        Raises
+        ------
+        AccessError
+            The build may not read it.
+        """
+        if name not in self.parents:
+            raise self._undeclared(f"the dataset {name}", f"the artifact of {name}")
+        for option, value in {"rev": rev, "repo": repo}.items():
+            if value is not None:
+                raise self._other(name, option, value)
+
+    def check_version(self, name: str, *, wanted: str | None, present: str) -> None:
+        """Refuse another version of a dataset than the one in the repository.
+
+        Raises
+        ------
+        AccessError
+            It is another one.
+        """
+        if wanted not in (None, present):
+            raise self._other(name, "version", wanted)
+
+    def check_artifact(self, name: str, filename: str) -> None:
+        """Refuse an artifact that the stage does not depend on.
+
+        Raises
+        ------
+        AccessError
+            It does not.
+        """
+        if filename not in self.parents[name]:
+            raise self._undeclared(f"the artifact {filename}", f"{ARTIFACTS}/{filename}")
+
+    def check_path(self, path: Path) -> None:
+        """Refuse a file or folder outside what the build may read.
+
+        Raises
+        ------
+        AccessError
+            It lies elsewhere.
+        """
+        resolved = path.resolve()
+        artifacts = [self.root / ARTIFACTS / filename for filenames in self.parents.values() for filename in filenames]
+        if resolved not in (artifact.resolve() for artifact in artifacts) and not any(
+            resolved.is_relative_to(folder.resolve()) for folder in self.folders
+        ):
+            raise AccessError(
+                f"{self.reader}: its builder reads {path}, which is neither part of its definition nor one of its "
+                f"sources; read a dataset of this repository by its name, with loader.load, and name its artifact "
+                f"among the deps of {self.reader} in dvc.yaml"
+            )
+
+    def _undeclared(self, what: str, dependency: str) -> AccessError:
+        return AccessError(
+            f"{self.reader}: its builder reads {what}, on which its stage does not depend; "
+            f"name {dependency} among the deps of {self.reader} in dvc.yaml"
+        )
+
+    def _other(self, name: str, option: str, value: object) -> AccessError:
+        return AccessError(
+            f"{self.reader}: its builder reads the dataset {name} with {option}={value!r}; its stage depends on the "
+            f"artifact in {ARTIFACTS}/, so leave out {option}="
+        )
+
+
+def current_access() -> Access | None:
+    """Return what may be read, None outside of a build, where everything may."""
+    text = os.environ.get(READABLE_VARIABLE)
+    if not text:
+        return None
+    raw = json.loads(text)
+    parents = {name: tuple(filenames) for name, filenames in raw["parents"].items()}
+    return Access(raw["reader"], Path(raw["root"]), parents, tuple(map(Path, raw["folders"])))
+
+
+@contextmanager
+def reading_only(
+    parents: Mapping[str, Sequence[str]],
+    *,
+    reader: str,
+    root: str | os.PathLike[str],
+    folders: Sequence[str | os.PathLike[str]] = (),
+) -> Iterator[None]:
+    """Limit what the loader reads inside a `with` block, in this process and in those that it starts there.
+
+    Parameters
+    ----------
+    parents
+        The datasets that may be read, each with the file names of its artifacts, like {"digit": ["digit.tar"]}.
+    reader
+        The dataset that is built, for messages.
+    root
+        The datasets repository; artifacts are read from its work tree, without the network.
+    folders
+        Folders below which `from_directory`, `data_dir=` and `open` may read.
+    """
+    limit = {
+        "reader": reader,
+        "root": os.fspath(root),
+        "parents": {name: list(filenames) for name, filenames in parents.items()},
+        "folders": [os.fspath(folder) for folder in folders],
+    }
+    before = os.environ.get(READABLE_VARIABLE)
+    os.environ[READABLE_VARIABLE] = json.dumps(limit)
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[READABLE_VARIABLE]
+        else:
+            os.environ[READABLE_VARIABLE] = before

@@ -1,0 +1,16 @@
+"""The names under which artifacts and manifests are kept."""
+
+from __future__ import annotations
+
+ARTIFACTS = "artifacts"
+"""The folder of a datasets repository that holds the artifacts and their manifests."""
+
+
+def tar_name(dataset: str, config: str | None = None) -> str:
+    """Return the file name of an artifact."""
+    return f"{dataset}-{config}.tar" if config else f"{dataset}.tar"
+
+
+def object_path(md5: str) -> str:
+    """Return the path of an object in a DVC remote or cache, as DVC 3 lays it out."""
+    return f"files/md5/{md5[:2]}/{md5[2:]}"
