@@ -22,9 +22,9 @@ from measure import TIMED
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from scripts import s3  # noqa: E402
+from scripts._dvc.remotes import point_local  # noqa: E402
+from scripts._process import s3_server  # noqa: E402
 from scripts.push import push  # noqa: E402
-from scripts.remote import point_local  # noqa: E402
 
 ROUNDS = 5
 
@@ -46,12 +46,12 @@ print(json.dumps({
 def main() -> None:
     """Start a server, push, measure and print."""
     with tempfile.TemporaryDirectory() as folder:
-        root, server = Path(folder, "repository"), s3.start(Path(folder, "s3"))
+        root, server = Path(folder, "repository"), s3_server.start(Path(folder, "s3"))
         try:
             subprocess.run(["git", "clone", "--quiet", str(ROOT), str(root)], check=True)
             for name in ("mnist.tar", "mnist.json"):
                 shutil.copy(ROOT / "artifacts" / name, root / "artifacts")
-            point_local(root, {name: f"s3://{name}" for name in s3.BUCKETS}, server.endpoint, server.credentials)
+            point_local(root, {name: f"s3://{name}" for name in s3_server.BUCKETS}, server.endpoint, server.credentials)
             push("mnist", public=True, root=root)
             size = (root / "artifacts/mnist.tar").stat().st_size
             (root / "artifacts/mnist.tar").unlink()
@@ -67,7 +67,7 @@ def main() -> None:
                         f"| {median['requests']:.0f} | {median['megabytes']:.0f} |"
                     )
         finally:
-            s3.stop(Path(folder, "s3"))
+            s3_server.stop(Path(folder, "s3"))
 
 
 def _run(root: Path, split: str, way: str) -> dict[str, float]:

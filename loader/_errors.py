@@ -13,7 +13,16 @@
 Each message names the dataset, the file and, where there is one, the command that fixes it.
 """
 
-_MOST = 2000
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from botocore.exceptions import ClientError
+
+_MAX_CHARACTERS = 2000
 
 
 class LoaderError(Exception):
@@ -25,8 +34,8 @@ class LoaderError(Exception):
 
     def __str__(self) -> str:
         text = super().__str__()
-        if len(text) > _MOST:
-            text = f"{text[: _MOST // 2]} [...] {text[-_MOST // 2 :]}"
+        if len(text) > _MAX_CHARACTERS:
+            text = f"{text[: _MAX_CHARACTERS // 2]} [...] {text[-_MAX_CHARACTERS // 2 :]}"
         if text.isprintable():
             return text
         return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
@@ -62,3 +71,29 @@ class DecodeError(LoaderError):
 
 class UnsupportedError(LoaderError):
     """A feature that this loader cannot decode, or a package that is not installed."""
+
+
+def endpoint_of(options: Mapping[str, Any]) -> str:
+    """Return the server of a remote with these options, for messages."""
+    return options.get("endpointurl") or os.environ.get("AWS_ENDPOINT_URL") or "AWS"
+
+
+def explain_s3(error: BaseException, remote: str, endpoint: str) -> str:
+    """Say in one sentence why the remote refused or did not answer, and what to do about it."""
+    from botocore.exceptions import ClientError, NoCredentialsError, PartialCredentialsError
+
+    if isinstance(error, (NoCredentialsError, PartialCredentialsError)):
+        return (
+            f"remote {remote!r} needs credentials and there are none: "
+            f"set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+        )
+    if isinstance(error, ClientError) and s3_status(error) >= 500:
+        return f"remote {remote!r} at {endpoint} answers with an error ({error})"
+    if isinstance(error, (PermissionError, ClientError)):
+        return f"remote {remote!r} at {endpoint} refuses access ({error}): check the AWS credentials in use"
+    return f"remote {remote!r} at {endpoint} cannot be reached ({str(error).rstrip('.') or type(error).__name__})"
+
+
+def s3_status(error: ClientError) -> int:
+    """Return the HTTP status of an answer that is an error."""
+    return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))

@@ -9,9 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
+from scripts._define.datasets import EDIT_LOCK, NEW_VISIBILITY, NewDataset, add_dataset, name_in_use
 from scripts._define.definition import ROOT, UNKNOWN_LICENSE, read_names
-from scripts._define.readme import make_row
-from scripts._define.stages import LOCK_NAME, VISIBILITY, Entry, enter, taken
 from scripts._process.errors import ScriptError
 from scripts._process.scratch import scratch_folder
 from scripts._tfds.catalog import BuilderFacts, read_builder, read_builder_names
@@ -42,12 +41,12 @@ def add(name: str, *, version: str | None = None, configs: tuple[str, ...] = (),
     Raises
     ------
     ScriptError
-        TFDS has no such builder, version or config, or the name is taken. Nothing is changed then.
+        TFDS has no such builder, version or config, or the name is in use. Nothing is changed then.
     """
     builders, ours = read_builder_names(), read_names(root=root)
     if name not in builders:
         if name in ours:
-            raise taken(name)
+            raise name_in_use(name)
         close = [
             f"{match} ({'here' if match in ours else 'TFDS'})"
             for match in difflib.get_close_matches(name, sorted({*builders, *ours}))
@@ -59,16 +58,14 @@ def add(name: str, *, version: str | None = None, configs: tuple[str, ...] = (),
     params: dict[str, Any] = {
         "builder": name,
         "version": facts.version,
-        "visibility": VISIBILITY,
+        "visibility": NEW_VISIBILITY,
         "license": facts.license or f"{UNKNOWN_LICENSE}{see}",
         **({"configs": list(configs)} if configs else {}),
     }
     sentence = facts.description.partition(". ")[0].rstrip(".") or name
     description = f"{textwrap.shorten(sentence, _WIDTH, placeholder=' ...')} (TFDS's own builder)"
-    row = make_row(name, f"{CATALOG}/{name}", description, textwrap.shorten(params["license"], _WIDTH))
-    entry = Entry(name, params, description, row)
-    with scratch_folder(root, LOCK_NAME):
-        enter(entry, root=root)
+    with scratch_folder(root, EDIT_LOCK):
+        add_dataset(NewDataset(name, params, description), root=root)
     return facts
 
 
@@ -82,7 +79,7 @@ def command(
     """Register one of TFDS's own datasets: its stage, its parameters."""
     configs = tuple(dict.fromkeys(part.strip() for part in config.split(",") if part.strip()))
     facts = add(name, version=version, configs=configs)
-    print(f"added {name} {facts.version}: the stage in dvc.yaml, the block in params.yaml and the row in README.md")
+    print(f"added {name} {facts.version}: the stage in dvc.yaml and the block in params.yaml")
     if facts.configs and not configs:
         print(
             f"it will be built in its default config, {facts.configs[0]}, one of {len(facts.configs):,}; "
@@ -90,9 +87,9 @@ def command(
         )
     licensed = "" if facts.license else "fill in license in params.yaml, which TFDS does not know; "
     print(
-        f"it is {VISIBILITY}: to publish it, say public in params.yaml (visibility) and in dvc.yaml (remote)\n"
+        f"it is {NEW_VISIBILITY}: to publish it, say public in params.yaml (visibility) and in dvc.yaml (remote)\n"
         f"next:\n"
         f"  1. {licensed}make build DATASET={name}\n"
-        f"  2. git add artifacts/{name}.json dvc.yaml dvc.lock params.yaml README.md; git commit\n"
+        f"  2. git add artifacts/{name}.json dvc.yaml dvc.lock params.yaml; git commit\n"
         f"  3. make push DATASET={name}"
     )

@@ -14,7 +14,7 @@ from loader._format.extraction import extract_members, extractable, version_fold
 from scripts._define.definition import ROOT, read_definition
 from scripts._process.errors import ScriptError
 from scripts._process.scratch import scratch_folder
-from scripts.verify import check_tar, open_artifact
+from scripts._verify.artifact import check_tar, open_artifact
 
 AT_FDCWD = -100
 RENAME_EXCHANGE = 2

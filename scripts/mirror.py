@@ -14,8 +14,8 @@ from scripts._process.errors import ScriptError
 from scripts._process.files import hash_file, replacing
 from scripts._sources.download import say
 from scripts._sources.sources import FOLDER
-from scripts._sources.tracked import dvc_file
-from scripts.fetch import fetch
+from scripts._sources.tracked_sources import dvc_file
+from scripts._tfds.fetch import fetch_sources
 
 
 def mirror(name: str, *, public: bool, root: Path = ROOT) -> list[str]:
@@ -50,7 +50,7 @@ def mirror(name: str, *, public: bool, root: Path = ROOT) -> list[str]:
     from scripts._dvc.track import dvc_track
 
     repo = open_repo_to_send(root)
-    found = fetch(name, root=root)
+    found = fetch_sources(name, root=root)
     if not found:
         raise ScriptError(f"{name}: its builder asks for no source files, so there is nothing to mirror")
     urls = []

@@ -9,11 +9,10 @@ from typing import Annotated, Literal
 
 import typer
 
+from scripts._define.datasets import EDIT_LOCK, NEW_VISIBILITY, NewDataset, add_dataset, name_in_use
 from scripts._define.definition import ROOT, TOOLCHAIN, UNKNOWN_LICENSE, read_names
 from scripts._define.parent import read_parent
-from scripts._define.readme import make_row
 from scripts._define.scaffold import EPSILON, VERSION, Scaffold, adversarial, standard
-from scripts._define.stages import LOCK_NAME, VISIBILITY, Entry, enter, taken
 from scripts._process.errors import ScriptError
 from scripts._process.scratch import scratch_folder
 from scripts._tfds.catalog import read_builder_names
@@ -26,7 +25,7 @@ _SUFFIX = "_dataset_builder"  # TFDS takes it off a module's name to call the bu
 
 
 def new(name: str, *, kind: Kind = "standard", parent: str = PARENT, root: Path = ROOT) -> Path:
-    """Make a dataset: its folder with a builder that works, its stage, its parameters and its row in README.md.
+    """Make a dataset: its folder with a builder that works, its stage and its parameters.
 
     Made again, it is completed where a run was killed, and left alone where it is complete.
 
@@ -49,18 +48,18 @@ def new(name: str, *, kind: Kind = "standard", parent: str = PARENT, root: Path 
     Raises
     ------
     ScriptError
-        The name is bad or taken, or the parent is not to be derived from. Nothing is changed then.
+        The name is bad or in use, or nothing can be derived from the parent. Nothing is changed then.
     """
     _check_name(name)
-    with scratch_folder(root, LOCK_NAME) as scratch:
+    with scratch_folder(root, EDIT_LOCK) as scratch:
         folder = root / "datasets" / kind / name
         for other in (root / "datasets").glob(f"*/{name}"):
             if other != folder:
                 raise ScriptError(
-                    f"the name {name} is taken: there is a folder {other.relative_to(root)}; take another name"
+                    f"the name {name} is in use: there is a folder {other.relative_to(root)}; choose another name"
                 )
         builder = folder.relative_to(root).as_posix()
-        params = {"builder": builder, "version": VERSION, "visibility": VISIBILITY, "license": UNKNOWN_LICENSE}
+        params = {"builder": builder, "version": VERSION, "visibility": NEW_VISIBILITY, "license": UNKNOWN_LICENSE}
         parents: tuple[str, ...] = ()
         if kind == "standard":
             scaffold = standard(name)
@@ -69,9 +68,8 @@ def new(name: str, *, kind: Kind = "standard", parent: str = PARENT, root: Path 
             scaffold, parents = adversarial(name, ancestor), ancestor.artifacts
             params |= {"license": ancestor.license, "arguments": {"epsilon": EPSILON}}  # type: ignore[dict-item]
         _check_folder(folder, scaffold, name, root)
-        row = make_row(name, f"{builder}/README.md", scaffold.description, str(params["license"]))
-        entry = Entry(name, params, scaffold.description, row, parents)
-        enter(entry, root=root, first=lambda: _make_folder(folder, scaffold, scratch / name))
+        dataset = NewDataset(name, params, scaffold.description, parents)
+        add_dataset(dataset, root=root, before=lambda: _make_folder(folder, scaffold, scratch / name))
     return folder
 
 
@@ -83,12 +81,12 @@ def command(
     """Make a dataset that builds as it stands: its folder, its stage, its parameters."""
     folder = new(name, kind=kind, parent=parent).relative_to(ROOT)
     print(
-        f"made {folder}, the stage in dvc.yaml, the block in params.yaml and the row in README.md\n"
-        f"it is {VISIBILITY}: to publish it, say public in params.yaml (visibility) and in dvc.yaml (remote)\n"
+        f"made {folder}, the stage in dvc.yaml and the block in params.yaml\n"
+        f"it is {NEW_VISIBILITY}: to publish it, say public in params.yaml (visibility) and in dvc.yaml (remote)\n"
         f"next:\n"
         f"  1. make build DATASET={name}    builds it as it stands\n"
         f"  2. edit {folder}/{name}.py and README.md, and version and license in params.yaml, and build it again\n"
-        f"  3. git add {folder} artifacts/{name}.json dvc.yaml dvc.lock params.yaml README.md; "
+        f"  3. git add {folder} artifacts/{name}.json dvc.yaml dvc.lock params.yaml; "
         f"git commit; make push DATASET={name}"
     )
 
@@ -101,12 +99,12 @@ def _check_name(name: str) -> None:
         )
     if keyword.iskeyword(name) or keyword.issoftkeyword(name) or name == TOOLCHAIN:
         raise ScriptError(
-            f"the name {name} is taken: it is a word of {'params.yaml' if name == TOOLCHAIN else 'Python'}"
+            f"the name {name} is in use: it is a word of {'params.yaml' if name == TOOLCHAIN else 'Python'}"
         )
     if name in read_builder_names():
         raise ScriptError(
-            f"the name {name} is taken: TFDS has a builder of that name; add it with: make add DATASET={name}, "
-            f"or take another name"
+            f"the name {name} is in use: TFDS has a builder of that name; add it with: make add DATASET={name}, "
+            f"or choose another name"
         )
 
 
@@ -122,7 +120,7 @@ def _check_folder(folder: Path, scaffold: Scaffold, name: str, root: Path) -> No
     if there == scaffold.files:
         return
     if name in read_names(root=root):
-        raise taken(name)
+        raise name_in_use(name)
     raise ScriptError(
         f"{folder} is there already, is not what would be made, and params.yaml does not know it; take another "
         f"name, or delete the folder with: rm -r {folder}"

@@ -7,9 +7,9 @@ from typing import Annotated
 
 import typer
 
-from loader._errors import FetchError
+from loader import FetchError
 from scripts._define.definition import ROOT, read_definition
-from scripts.verify import open_artifact
+from scripts._verify.artifact import open_artifact
 
 
 def pull(name: str, *, root: Path = ROOT) -> list[Path]:

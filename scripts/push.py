@@ -43,10 +43,10 @@ def push(name: str, *, public: bool, root: Path = ROOT) -> list[str]:
     """
     definition = read_definition(name, root=root)
     check_consent(definition, public=public, action="push")
-    from scripts._dvc.objects import locate, open_repo_to_send
+    from scripts._dvc.objects import artifact_object, open_repo_to_send
 
     repo = open_repo_to_send(root)
-    return [_push_one(definition, tar, locate(repo, tar)) for tar in definition.tars.values()]
+    return [_push_one(definition, tar, artifact_object(repo, tar)) for tar in definition.tars.values()]
 
 
 def _push_one(definition: Definition, tar: Path, found: RemoteObject) -> str:

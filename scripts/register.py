@@ -19,8 +19,8 @@ from scripts._sources.checksums import add_checksums
 from scripts._sources.download import say
 from scripts._sources.parts import Parts
 from scripts._sources.sources import FILES_AT_ONCE, FOLDER, PAGE, Source, Sources
-from scripts._sources.unregistered import Newcomer, Newcomers, basename, name_apart
-from scripts._tfds.downloads import registered
+from scripts._sources.unregistered import UnregisteredFile, UnregisteredFiles, basename, name_uniquely
+from scripts._tfds.downloads import registered_source
 
 
 def register(name: str, *, root: Path = ROOT, trusts: Callable[[], bool] = lambda: True) -> list[Source]:
@@ -60,17 +60,17 @@ def register(name: str, *, root: Path = ROOT, trusts: Callable[[], bool] = lambd
         ExitStack() as locks,
         Sources(definition) as sources,
     ):
-        newcomers = Newcomers(definition, Parts(root, root / FOLDER / name), locks)
-        found = _find_all(definition, sources, newcomers, scratch)
+        unregistered = UnregisteredFiles(definition, Parts(root, root / FOLDER / name), locks)
+        found = _find_all(definition, sources, unregistered, scratch)
         if found:
             _show(definition, found)
             _refuse_pages(definition, found)
             if not trusts():
                 raise ScriptError(f"{name}: nothing was registered")
             add_checksums(root / definition.builder / "checksums.tsv", [each.source for each in found])
-            for newcomer in found:
-                newcomers.keep(newcomer)
-    return [newcomer.source for newcomer in found]
+            for file in found:
+                unregistered.keep(file)
+    return [file.source for file in found]
 
 
 def command(names: Annotated[list[str], typer.Argument(help="The datasets.")]) -> None:
@@ -84,45 +84,49 @@ def command(names: Annotated[list[str], typer.Argument(help="The datasets.")]) -
             print(f"{name}: registered {source.url}")
 
 
-def _find_all(definition: Definition, sources: Sources, newcomers: Newcomers, scratch: Path) -> list[Newcomer]:
+def _find_all(
+    definition: Definition, sources: Sources, unregistered: UnregisteredFiles, scratch: Path
+) -> list[UnregisteredFile]:
     from scripts._tfds.gather import gather
 
-    found: dict[str, Newcomer] = {}
-    taken: dict[str, str] = {}
+    found: dict[str, UnregisteredFile] = {}
+    registered_names: dict[str, str] = {}
 
-    def bring(builder: Any, urls: list[str]) -> dict[str, Path]:
+    def fetch(builder: Any, urls: list[str]) -> dict[str, Path]:
         known = builder.url_infos or {}
-        taken.update({info.filename or basename(url): info.checksum for url, info in known.items()})
+        registered_names.update({info.filename or basename(url): info.checksum for url, info in known.items()})
         new = [url for url in urls if url not in known and url not in found]
         names = Counter(map(basename, [*new, *found]))
-        unclear = {name for name, count in names.items() if count > 1} | taken.keys()
-        futures = {url: sources.submit(registered(builder, url, definition)) for url in urls if url in known}
+        ambiguous = {name for name, count in names.items() if count > 1} | registered_names.keys()
+        futures = {url: sources.submit(registered_source(builder, url, definition)) for url in urls if url in known}
         try:
             with ThreadPoolExecutor(FILES_AT_ONCE) as pool:
-                found.update(zip(new, pool.map(lambda url: newcomers.find(url, unclear=unclear), new), strict=True))
+                found.update(
+                    zip(new, pool.map(lambda url: unregistered.find(url, ambiguous=ambiguous), new), strict=True)
+                )
         finally:
-            newcomers.stopped.set()
-        newcomers.stopped.clear()
+            unregistered.stopped.set()
+        unregistered.stopped.clear()
         paths = {url: future.result() for url, future in futures.items()}
         return paths | {url: found[url].path for url in urls if url in found}
 
-    gather(definition, bring, scratch=scratch)
-    return name_apart(list(found.values()), taken)
+    gather(definition, fetch, scratch=scratch)
+    return name_uniquely(list(found.values()), registered_names)
 
 
-def _show(definition: Definition, found: list[Newcomer]) -> None:
+def _show(definition: Definition, found: list[UnregisteredFile]) -> None:
     say(f"{definition.name}: these files would be trusted from now on, as {definition.builder}/checksums.tsv:")
-    for newcomer in found:
-        source = newcomer.source
+    for file in found:
+        source = file.source
         say(f"  {source.url}")
         say(f"    {source.size:,} bytes, SHA-256 {source.sha256}")
-        say(f"    kept as {source.filename}, {newcomer.content_type or 'of no stated type'}, from {newcomer.door}")
+        say(f"    kept as {source.filename}, {file.content_type or 'of no stated type'}, from {file.location}")
 
 
-def _refuse_pages(definition: Definition, found: list[Newcomer]) -> None:
-    for newcomer in found:
-        source = newcomer.source
-        if newcomer.is_page and not source.filename.lower().endswith((".html", ".htm")):
+def _refuse_pages(definition: Definition, found: list[UnregisteredFile]) -> None:
+    for file in found:
+        source = file.source
+        if file.is_page and not source.filename.lower().endswith((".html", ".htm")):
             raise ScriptError(
                 f"{definition.name}: nothing was registered, for {source.url} gives {PAGE}; "
                 f"name the file itself in {definition.builder}/{definition.name}.py, "

@@ -1,4 +1,4 @@
-"""`python -m scripts remove NAME`: a dataset out of this repository."""
+"""`python -m scripts remove NAME`: a dataset leaves this repository."""
 
 from __future__ import annotations
 
@@ -11,23 +11,24 @@ from typing import Annotated
 import typer
 
 from loader._format.names import ARTIFACTS
-from scripts._define.definition import ROOT, read_deps, read_names, read_stage, read_yaml
-from scripts._define.stages import LOCK_NAME, STAGES, UNDER, take_out
+from scripts._define.datasets import EDIT_LOCK, remove_dataset
+from scripts._define.definition import ROOT, read_names
+from scripts._dvc.stages import STAGES_FILE, dependencies, read_stages
 from scripts._process.errors import ScriptError
+from scripts._process.hints import nearest
 from scripts._process.scratch import scratch_folder
-from scripts._tfds.catalog import nearest
 
 
 @dataclass(frozen=True)
 class Removal:
-    """What was taken out, and what of the dataset is still there, as paths relative to the root."""
+    """What was removed, and what of the dataset is still there, as paths relative to the root."""
 
     removed: tuple[str, ...]
     left: tuple[str, ...]
 
 
 def remove(name: str, *, root: Path = ROOT) -> Removal:
-    """Take a dataset out of params.yaml, dvc.yaml, dvc.lock and README.md, with its manifest.
+    """Remove a dataset from params.yaml, dvc.yaml and dvc.lock, with its manifest.
 
     Its folder goes too if git has it as it is; otherwise it stays. Artifacts and sources stay where they are, on this
     machine and on the remotes.
@@ -37,7 +38,7 @@ def remove(name: str, *, root: Path = ROOT) -> Removal:
     ScriptError
         There is no such dataset, another is derived from it, or a file cannot be edited. Nothing is changed then.
     """
-    with scratch_folder(root, LOCK_NAME) as scratch:
+    with scratch_folder(root, EDIT_LOCK) as scratch:
         _check(name, root)
         removed = []
 
@@ -51,7 +52,7 @@ def remove(name: str, *, root: Path = ROOT) -> Removal:
                 manifest.unlink()
                 removed.append(manifest)
 
-        changed = take_out(name, root=root, first=remove_files)
+        changed = remove_dataset(name, root=root, before=remove_files)
     artifacts = (f"{ARTIFACTS}/{name}.tar", f"{ARTIFACTS}/{name}-*.tar")
     others = (f"datasets/*/{name}", f"sources/{name}", f"sources/{name}.dvc", f"extracted/{name}")
     left = [path for pattern in (*artifacts, *others) for path in sorted(root.glob(pattern))]
@@ -62,7 +63,7 @@ def remove(name: str, *, root: Path = ROOT) -> Removal:
 
 
 def command(name: Annotated[str, typer.Argument(help="The dataset, as params.yaml names it.")]) -> None:
-    """Take a dataset out of this repository; its artifacts and sources stay."""
+    """Remove a dataset from this repository; its artifacts and sources stay."""
     removal = remove(name)
     print(f"removed {name} from {', '.join(removal.removed)}")
     if removal.left:
@@ -71,15 +72,14 @@ def command(name: Annotated[str, typer.Argument(help="The dataset, as params.yam
 
 
 def _check(name: str, root: Path) -> None:
-    read_stage(root / STAGES, name)  # that the file has stages, or none
-    stages = read_yaml(root / STAGES).get(UNDER) or {}
+    stages = read_stages(root / STAGES_FILE)
     names = {*read_names(root=root), *stages}
     if name not in names:
         raise ScriptError(f"there is no dataset {name!r} in params.yaml or dvc.yaml; {nearest(name, sorted(names))}")
     artifact = re.compile(rf"{ARTIFACTS}/{re.escape(name)}(-.+)?\.tar")
     for other, stage in stages.items():
-        if isinstance(stage, dict) and any(map(artifact.fullmatch, read_deps(stage))):
-            raise ScriptError(f"{other} is derived from {name}; take that out first with: make remove DATASET={other}")
+        if any(map(artifact.fullmatch, dependencies(stage))):
+            raise ScriptError(f"{other} is derived from {name}; remove that first with: make remove DATASET={other}")
 
 
 def _is_in_git(folder: Path, root: Path) -> bool:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import sys
-import tarfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -12,44 +10,13 @@ from typing import Annotated
 import typer
 
 from loader import LoaderError
-from loader._errors import IntegrityError
-from loader._format import index, tfrecord
 from loader._format.artifact import LocalArtifact
-from loader._format.description import Description, read_description
-from loader._format.index import HEADER_NAME, ROW
-from loader._format.manifest import read_manifest
-from scripts._define.definition import ROOT, Definition, read_definition, read_names, read_stage
+from loader._format.description import read_description
+from scripts._define.definition import ROOT, Definition, read_definition, read_names
 from scripts._process.errors import ScriptError
-from scripts._process.files import CHUNK_BYTES, hash_file
+from scripts._verify.artifact import check_lock, check_members, check_records, check_tar, open_artifact
 from scripts._verify.compare import compare, compare_json
 from scripts._verify.sandbox import rebuilt
-
-
-def open_artifact(definition: Definition, *, config: str | None = None, folder: Path | None = None) -> LocalArtifact:
-    """Open the artifact of a config in `folder` (`artifacts/` by default) with the manifest beside it.
-
-    Raises
-    ------
-    ScriptError
-        The artifact is missing.
-    ManifestError
-        The manifest is.
-    """
-    folder = folder or definition.manifest.parent
-    manifest = read_manifest(folder / definition.manifest.name)
-    entry = manifest.artifact(config)
-    path = folder / entry.filename
-    if manifest.version != definition.version:
-        raise ScriptError(
-            f"{definition.name}: params.yaml says version {definition.version}, {manifest.label} {manifest.version}; "
-            f"build it with: make build DATASET={definition.name}"
-        )
-    if not path.exists():
-        raise ScriptError(
-            f"{definition.name}: {path} is missing; get it with: make pull DATASET={definition.name}, "
-            f"or build it with: make build DATASET={definition.name}"
-        )
-    return LocalArtifact(path, manifest, entry)
 
 
 def verify(name: str, *, rebuild: bool = False, root: Path = ROOT) -> list[str]:
@@ -69,8 +36,8 @@ def verify(name: str, *, rebuild: bool = False, root: Path = ROOT) -> list[str]:
     artifacts = [open_artifact(definition, config=config) for config in definition.tars]
     checked = []
     for artifact in artifacts:
-        lines = [_check_lock(definition, artifact), check_tar(artifact), _check_members(artifact)]
-        lines.append(_check_records(artifact, read_description(artifact.read_file)))
+        lines = [check_lock(definition, artifact), check_tar(artifact), check_members(artifact)]
+        lines.append(check_records(artifact, read_description(artifact.read_file)))
         config = artifact.entry.config if definition.configs else None
         checked += [f"{config}: {line}" if config else line for line in lines]
     if rebuild:
@@ -122,116 +89,6 @@ def command(
 def _report(name: str, checked: list[str]) -> None:
     for line in checked:
         print(f"{name}: ok: {line}", flush=True)
-
-
-def _check_lock(definition: Definition, artifact: LocalArtifact) -> str:
-    """Size and hashes, in one pass over the file."""
-    recorded = _locked(definition, artifact.path)
-    manifest_md5 = _locked(definition, definition.manifest).get("md5")
-    if hash_file(definition.manifest, "md5") != manifest_md5:
-        raise IntegrityError(
-            f"{definition.name}: {definition.manifest} is not what dvc.lock records; "
-            f"restore both with: git checkout -- dvc.lock artifacts/{definition.manifest.name}"
-        )
-    md5, sha256 = hashlib.md5(usedforsecurity=False), hashlib.sha256()
-    size = 0
-    with artifact.path.open("rb") as file:
-        while chunk := file.read(CHUNK_BYTES):
-            md5.update(chunk)
-            sha256.update(chunk)
-            size += len(chunk)
-    found = {"size": size, "md5": md5.hexdigest()}
-    expected = {"size": recorded.get("size"), "md5": recorded.get("md5")}
-    if found != expected:
-        raise IntegrityError(
-            f"{definition.name}: {artifact.path} is not what dvc.lock records: {found} instead of {expected}; "
-            f"{artifact.fix}"
-        )
-    if (size, sha256.hexdigest()) != (artifact.entry.size, artifact.entry.sha256):
-        raise IntegrityError(
-            f"{definition.name}: dvc.lock and {artifact.manifest.label} record two different artifacts; "
-            f"restore both with: git checkout -- dvc.lock artifacts/{artifact.manifest.name}.json"
-        )
-    return f"dvc.lock and manifest record these {size:,} bytes, md5 {found['md5']}"
-
-
-def _locked(definition: Definition, artifact: Path) -> dict[str, object]:
-    stage = read_stage(definition.root / "dvc.lock", definition.name)
-    path = artifact.relative_to(definition.root).as_posix()
-    for out in stage.get("outs") or ():
-        if isinstance(out, dict) and out.get("path") == path:
-            return out
-    raise ScriptError(f"dvc.lock does not record {path}; build it with: make build DATASET={definition.name}")
-
-
-def check_tar(artifact: LocalArtifact) -> str:
-    """The tar holds the header's members, where the header says, plain files, and nothing else."""
-    try:
-        with tarfile.open(artifact.path, "r:") as tar:
-            infos: list[tarfile.TarInfo] = []
-            for info in tar:
-                if infos and info.offset <= infos[-1].offset:  # a negative size leads back, for ever
-                    raise tarfile.ReadError("its members run backwards")
-                infos.append(info)
-    except (tarfile.TarError, ValueError) as error:
-        raise artifact.error(f"is not a sound tar ({error})") from error
-    odd = [
-        info.name
-        for info in infos
-        if not info.isreg() or (info.mode, info.mtime, info.uid, info.gid) != (0o644, 0, 0, 0)
-    ]
-    if odd:
-        raise artifact.error(f"holds members that are not plain files of format 1: {', '.join(odd[:3])}")
-    first, *rest = [(info.name, info.offset_data, info.size) for info in infos] or [("", 0, 0)]
-    header = (artifact.entry.index_offset, artifact.entry.index_size)
-    expected = [(member.path, member.offset, member.size) for member in artifact.header.members]
-    if not first[0].endswith(f"/{HEADER_NAME}") or first[1:] != header or rest != expected:
-        raise artifact.error("does not hold the members that its record index lists")
-    last = max(start + size for _, start, size in expected)
-    end = artifact.map[last:]
-    if any(end) or len(end) < 2 * tarfile.BLOCKSIZE:
-        raise artifact.error("does not end as a tar does")
-    return f"the tar holds the {len(infos)} members that its record index lists"
-
-
-def _check_members(artifact: LocalArtifact) -> str:
-    for member in artifact.header.members:
-        for _ in artifact.chunks(member):
-            pass
-    for number in range(len(artifact.header.blocks)):
-        artifact.block(number)
-    return f"every member and the {len(artifact.header.blocks)} blocks of the record index have their SHA-256"
-
-
-def _check_records(artifact: LocalArtifact, info: Description) -> str:
-    """Walk every shard record by record, beside the index's rows."""
-    if list(artifact.header.splits) != list(info.splits):  # in order, which is that of the rows
-        raise artifact.error("has other splits in its record index than in its dataset_info.json")
-    row_position = artifact.header.rows.offset
-    for split in info.splits.values():
-        count = 0  # of the split's records so far
-        for name, records in zip(split.shard_names(info.name), split.shard_lengths, strict=True):
-            shard = artifact.header.member(name)
-            if shard is None:
-                raise artifact.error(f"lacks the shard {name}")
-            in_shard = 0
-            try:
-                for offset, length in tfrecord.scan(artifact.map, shard.offset, shard.offset + shard.size):
-                    record = tfrecord.read(artifact.map, offset, length)
-                    row_offset, row_length, _, digest = ROW.unpack_from(artifact.map, row_position)
-                    if (row_offset, row_length, digest) != (offset, length, index.digest(record)):
-                        raise IntegrityError(f"does not match the record index in record {count + in_shard:,}")
-                    row_position += ROW.size
-                    in_shard += 1
-            except IntegrityError as error:
-                raise artifact.error(f"holds the shard {name}, which {error}") from error
-            if in_shard != records:
-                raise artifact.error(f"holds {in_shard:,} records in {name}, dataset_info.json says {records:,}")
-            count += in_shard
-        if count != artifact.header.splits[split.name]:
-            raise artifact.error(f"holds {count:,} records of split {split.name}, its record index says otherwise")
-    total = sum(artifact.header.splits.values())
-    return f"all {total:,} records have their digest and their TFRecord checksums, in the numbers recorded"
 
 
 def _check_rebuild(definition: Definition, artifacts: list[LocalArtifact]) -> str:

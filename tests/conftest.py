@@ -16,11 +16,11 @@ import pytest
 from filelock import FileLock
 
 from loader._format.names import object_path
-from scripts import s3
 from scripts._define.definition import read_definition
+from scripts._dvc.remotes import point_local
+from scripts._process.s3_server import BUCKETS, S3_PROFILE, Server, start, stop
 from scripts._sources import download as downloads
-from scripts.remote import S3_PROFILE, point_local
-from tests.helpers.recorded_dataset import make_small
+from tests.helpers.recorded_dataset import make_recorded
 from tests.helpers.web_server import WebServer
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # of a run in the background; what the tests start must hear it
@@ -114,7 +114,7 @@ def clone(tmp_path: Path) -> Clone:
 @pytest.fixture
 def small(tmp_path: Path) -> Path:
     """A repository of one dataset, `small`, made by hand in the format of the real ones."""
-    return make_small(tmp_path / "repository")
+    return make_recorded(tmp_path / "repository")
 
 
 @pytest.fixture(scope="session")
@@ -140,7 +140,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Clone]:
                 finished = clone.run("dvc", "repro", name, check=False)
                 (done if finished.returncode == 0 else failed).write_text(finished.stdout + finished.stderr)
         if failed.exists():
-            if "no door has the source file" in failed.read_text():
+            if "source file not found:" in failed.read_text():
                 pytest.skip(f"the sources of {name} are to be had nowhere here; set DATASETS_MIRROR")
             pytest.fail(failed.read_text())
         return Clone(root)
@@ -165,23 +165,23 @@ def server() -> Iterator[WebServer]:
 
 
 @pytest.fixture(scope="session")
-def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[s3.Server]:
+def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """A real S3 server with the buckets public and private."""
     folder = tmp_path_factory.mktemp("s3")
-    yield s3.start(folder)
-    s3.stop(folder)
+    yield start(folder)
+    stop(folder)
 
 
 @dataclass(frozen=True)
 class Remote:
     """The S3 server with buckets of a test's own, and a way to look at and to damage what is stored."""
 
-    server: s3.Server
+    server: Server
     root: Path
 
     def point(self, root: Path) -> None:
         """Point the clone at `root` to this test's folders of the buckets."""
-        urls = {bucket: f"s3://{bucket}/{self.root.name}-{id(self)}" for bucket in s3.BUCKETS}
+        urls = {bucket: f"s3://{bucket}/{self.root.name}-{id(self)}" for bucket in BUCKETS}
         point_local(root, urls, self.server.endpoint, self.server.credentials)
 
     def publish(self, tar: Path) -> str:
@@ -226,6 +226,6 @@ class Remote:
 
 
 @pytest.fixture
-def remote(s3_server: s3.Server, tmp_path: Path) -> Remote:
+def remote(s3_server: Server, tmp_path: Path) -> Remote:
     """The S3 server, for one test."""
     return Remote(s3_server, tmp_path)

@@ -8,14 +8,14 @@ import pytest
 from typer.testing import CliRunner
 
 from scripts.__main__ import app
-from tests.helpers.buildable_dataset import add_tiny
+from tests.helpers.buildable_dataset import add_buildable
 
 ROOT = Path(__file__).resolve().parents[1]
 
 
 @pytest.fixture
 def tiny(clone, remote):
-    add_tiny(clone.root)
+    add_buildable(clone.root)
     remote.point(clone.root)
     return clone
 

@@ -8,7 +8,7 @@ import zipfile
 
 import pytest
 
-from scripts.remote import S3_PROFILE
+from scripts._process.s3_server import S3_PROFILE
 from tests.conftest import BIN, Clone
 from tests.helpers.web_server import WebFile, WebServer
 

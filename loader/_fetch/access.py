@@ -126,7 +126,7 @@ def reading_only(
     reader: str,
     root: str | os.PathLike[str],
     folders: Sequence[str | os.PathLike[str]] = (),
-) -> Iterator[None]:
+) -> Iterator[dict[str, str]]:
     """Limit what the loader reads inside a `with` block, in this process and in those that it starts there.
 
     Parameters
@@ -139,6 +139,11 @@ def reading_only(
         The datasets repository; artifacts are read from its work tree, without the network.
     folders
         Folders below which `from_directory`, `data_dir=` and `open` may read.
+
+    Yields
+    ------
+    dict
+        The environment variables by which a process that is started elsewhere is limited in the same way.
     """
     limit = {
         "reader": reader,
@@ -149,7 +154,7 @@ def reading_only(
     before = os.environ.get(READABLE_VARIABLE)
     os.environ[READABLE_VARIABLE] = json.dumps(limit)
     try:
-        yield
+        yield {READABLE_VARIABLE: os.environ[READABLE_VARIABLE]}
     finally:
         if before is None:
             del os.environ[READABLE_VARIABLE]

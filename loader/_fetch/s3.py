@@ -6,7 +6,6 @@ import os
 import random
 import threading
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -22,13 +21,11 @@ from botocore.exceptions import (
     EndpointConnectionError,
     HTTPClientError,
     IncompleteReadError,
-    NoCredentialsError,
-    PartialCredentialsError,
     ResponseStreamingError,
 )
 from botocore.session import Session
 
-from loader._errors import FetchError
+from loader._errors import FetchError, endpoint_of, explain_s3, s3_status
 
 ATTEMPTS = 5
 FIRST_PAUSE_SECONDS = 0.2
@@ -94,15 +91,15 @@ class S3Object:
             except _TRANSIENT as error:
                 failure: Exception = error
             except ClientError as error:
-                if _status(error) not in _BUSY and _status(error) < 500:
+                if s3_status(error) not in _BUSY and s3_status(error) < 500:
                     raise self._refused(error, offset + size) from error
                 failure = error
             except (BotoCoreError, OSError) as error:
-                raise FetchError(explain(error, self.remote, self._endpoint)) from error
+                raise FetchError(explain_s3(error, self.remote, self._endpoint)) from error
             else:
                 return data
         raise FetchError(
-            f"{explain(failure, self.remote, self._endpoint)}, tried {ATTEMPTS} times ({self.url})"
+            f"{explain_s3(failure, self.remote, self._endpoint)}, tried {ATTEMPTS} times ({self.url})"
         ) from failure
 
     @property
@@ -110,37 +107,17 @@ class S3Object:
         return endpoint_of(dict(self.options))
 
     def _refused(self, error: ClientError, end: int) -> FetchError:
-        if _status(error) == 404:
+        if s3_status(error) == 404:
             return FetchError(f"remote {self.remote!r} does not have it ({self.url}); whoever has it can run: dvc push")
-        if _status(error) == 416:
+        if s3_status(error) == 416:
             return self._too_small(end)
-        return FetchError(explain(error, self.remote, self._endpoint))
+        return FetchError(explain_s3(error, self.remote, self._endpoint))
 
     def _too_small(self, end: int) -> FetchError:
         return FetchError(
             f"the object on remote {self.remote!r} ends before byte {end:,} ({self.url}); "
             f"whoever has the right one can run: make push"
         )
-
-
-def endpoint_of(options: Mapping[str, Any]) -> str:
-    """Return the server of a remote with these options, for messages."""
-    return options.get("endpointurl") or os.environ.get("AWS_ENDPOINT_URL") or "AWS"
-
-
-def explain(error: BaseException, remote: str, endpoint: str) -> str:
-    """Say in one sentence why the remote refused or did not answer, and what to do about it."""
-    if isinstance(error, (NoCredentialsError, PartialCredentialsError)):
-        return f"remote {remote!r} wants credentials and there are none: set AWS_PROFILE, or AWS_ACCESS_KEY_ID and more"
-    if isinstance(error, ClientError) and _status(error) >= 500:
-        return f"remote {remote!r} at {endpoint} answers with an error ({error})"
-    if isinstance(error, (PermissionError, ClientError)):
-        return f"remote {remote!r} at {endpoint} refuses access ({error}): check the AWS credentials in use"
-    return f"remote {remote!r} at {endpoint} cannot be reached ({str(error).rstrip('.') or type(error).__name__})"
-
-
-def _status(error: ClientError) -> int:
-    return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
 
 
 @lru_cache(maxsize=16)

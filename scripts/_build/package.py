@@ -13,7 +13,7 @@ from typing import BinaryIO
 
 from loader._format import index
 from loader._format import tfrecord
-from loader._errors import IntegrityError
+from loader import IntegrityError
 from loader._format.index import BLOCK_BYTES, BLOCK_RECORDS, HEADER_NAME, ROW, ROWS_NAME, Header, Member
 from loader._format.description import Description, read_description
 from loader._format.manifest import ArtifactEntry

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-import difflib
 import json
-import posixpath
 import re
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from loader._format.names import ARTIFACTS
+from loader import reading_only
+from loader._format.names import ARTIFACTS, tar_name
+from scripts._define.lineage import ancestors
+from scripts._dvc.remotes import VISIBILITIES
+from scripts._dvc.stages import STAGES_FILE, dependencies, output_remotes, read_stages
 from scripts._process.errors import ScriptError
+from scripts._process.files import read_yaml
+from scripts._process.hints import nearest
 
 ROOT = Path(__file__).resolve().parents[2]
+PARAMS_FILE = "params.yaml"
 TOOLCHAIN = "toolchain"
-VISIBILITIES = ("public", "private")
 UNKNOWN_LICENSE = "unknown"  # how a license begins that somebody has yet to look up
 CONFIG_NAME = re.compile(r"\w[\w.-]{0,99}")
 
@@ -75,15 +80,23 @@ class Definition:
     @property
     def tars(self) -> dict[str | None, Path]:
         """Where the artifact of each config belongs; without configs, that of None."""
-        folder = self.root / ARTIFACTS
-        if not self.configs:
-            return {None: folder / f"{self.name}.tar"}
-        return {config: folder / f"{self.name}-{config}.tar" for config in self.configs}
+        return {config: self.root / ARTIFACTS / tar_name(self.name, config) for config in self.configs or (None,)}
 
     @property
     def manifest(self) -> Path:
         """Where the manifest belongs."""
         return self.root / ARTIFACTS / f"{self.name}.json"
+
+    def limit_reading(self, *folders: Path) -> AbstractContextManager[dict[str, str]]:
+        """Have the loader read, in a `with` block, the artifacts that the stage depends on and nothing else.
+
+        Parameters
+        ----------
+        folders
+            Where the builder may read prepared data too: scratch space into which its sources are extracted.
+        """
+        own = [self.folder] if self.folder else []
+        return reading_only(self.parents, reader=self.name, root=self.root, folders=[*own, *folders])
 
     def check_toolchain(self) -> None:
         """Refuse to build with other packages than those that decide the recorded bytes.
@@ -113,12 +126,10 @@ def read_definition(name: str, *, root: Path = ROOT) -> Definition:
     ScriptError
         There is no such dataset, its block is incomplete, or `dvc.yaml` contradicts it.
     """
-    params = read_yaml(root / "params.yaml")
+    params = read_yaml(root / PARAMS_FILE)
     datasets = _names(params)
     if name not in datasets:
-        close = difflib.get_close_matches(name, datasets, n=3)
-        hint = f"did you mean {' or '.join(close)}?" if close else f"it has: {', '.join(datasets)}"
-        raise ScriptError(f"there is no dataset {name!r} in params.yaml; {hint}")
+        raise ScriptError(f"there is no dataset {name!r} in params.yaml; {nearest(name, datasets)}")
     block = params[name]
     if not isinstance(block, dict):
         raise ScriptError(f"params.yaml: the block {name!r} is not a mapping")
@@ -134,12 +145,11 @@ def read_definition(name: str, *, root: Path = ROOT) -> Definition:
     toolchain = params.get(TOOLCHAIN)
     if not isinstance(toolchain, dict):
         raise ScriptError(f"params.yaml: the block {TOOLCHAIN!r} is missing")
-    stages = read_yaml(root / "dvc.yaml")
-    stage = _stage(stages, name, root / "dvc.yaml")
-    if not stage:
+    stages = read_stages(root / STAGES_FILE)
+    if not stages.get(name):
         raise ScriptError(f"dvc.yaml has no stage {name!r}, params.yaml has")
-    owners = {path: other for other in datasets for path in _outs(_stage(stages, other, root / "dvc.yaml"))}
-    parents = {other: _parents(_stage(stages, other, root / "dvc.yaml"), owners) for other in datasets}
+    owners = {path: other for other in datasets for path in output_remotes(stages.get(other, {}))}
+    parents = {other: _parents(stages.get(other, {}), owners) for other in datasets}
     definition = Definition(
         root,
         name,
@@ -149,61 +159,18 @@ def read_definition(name: str, *, root: Path = ROOT) -> Definition:
         parents=parents[name],
         toolchain={package: str(version) for package, version in toolchain.items()},
     )
-    _check_remote(definition, stage)
+    _check_remote(definition, stages[name])
     _check_ancestors(definition, parents, params)
     return definition
 
 
 def read_names(*, root: Path = ROOT) -> list[str]:
     """Return the names of all datasets that `params.yaml` defines."""
-    return _names(read_yaml(root / "params.yaml"))
+    return _names(read_yaml(root / PARAMS_FILE))
 
 
 def _names(params: dict[Any, Any]) -> list[str]:
     return sorted(key for key in params if isinstance(key, str) and key != TOOLCHAIN)
-
-
-def read_yaml(path: Path) -> dict[str, Any]:
-    """Read a YAML file that holds a mapping.
-
-    Raises
-    ------
-    ScriptError
-        It is missing, or not YAML, or no mapping.
-    """
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import YAMLError
-
-    try:
-        content = YAML(typ="safe").load(path)
-    except FileNotFoundError as error:
-        raise ScriptError(f"{path} is missing") from error
-    except YAMLError as error:
-        raise ScriptError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
-    if not isinstance(content, dict):
-        raise ScriptError(f"{path} is not a mapping")
-    return content
-
-
-def read_stage(path: Path, name: str) -> dict[str, Any]:
-    """Return the stage `name` of a `dvc.yaml` or `dvc.lock`, empty where there is none.
-
-    Raises
-    ------
-    ScriptError
-        The file is missing or not of that form.
-    """
-    return _stage(read_yaml(path), name, path)
-
-
-def _stage(document: dict[str, Any], name: str, path: Path) -> dict[str, Any]:
-    stages = document.get("stages") or {}
-    stage = stages.get(name) or {} if isinstance(stages, dict) else None
-    if not isinstance(stage, dict) or not all(isinstance(stage.get(key) or [], list) for key in ("deps", "outs")):
-        raise ScriptError(
-            f"{name}: {path} is not of the form that DVC writes: stages, by name, each with a list of outs"
-        )
-    return stage
 
 
 def _configs(name: str, configs: Any) -> tuple[str, ...]:
@@ -227,8 +194,8 @@ def _arguments(name: str, arguments: Any) -> dict[str, Any]:
         return {}
     if not isinstance(arguments, dict) or not all(isinstance(key, str) for key in arguments):
         raise ScriptError(f"params.yaml: the arguments of {name!r} must be a mapping of names to values")
-    if taken := arguments.keys() & {"data_dir", "config", "version", "file_format"}:
-        raise ScriptError(f"params.yaml: {name!r} cannot give its builder {', '.join(sorted(taken))} as an argument")
+    if reserved := arguments.keys() & {"data_dir", "config", "version", "file_format"}:
+        raise ScriptError(f"params.yaml: {name!r} cannot give its builder {', '.join(sorted(reserved))} as an argument")
     for key, value in arguments.items():
         if not _is_json(value):
             raise ScriptError(
@@ -245,32 +212,17 @@ def _is_json(value: Any) -> bool:
         return False
 
 
-def read_deps(stage: dict[str, Any]) -> list[str]:
-    """Return what a stage depends on, each path as DVC sees it: `./a` is `a`, and options are set aside."""
-    deps = (path for dep in stage.get("deps") or () for path in (dep if isinstance(dep, dict) else (dep,)))
-    return [posixpath.normpath(str(path)) for path in deps]
-
-
 def _parents(stage: dict[str, Any], owners: dict[str, str]) -> dict[str, tuple[str, ...]]:
     parents: dict[str, tuple[str, ...]] = {}
-    for dep in read_deps(stage):
+    for dep in dependencies(stage):
         if dep in owners:
             parents[owners[dep]] = (*parents.get(owners[dep], ()), dep.removeprefix(f"{ARTIFACTS}/"))
     return parents
 
 
-def _outs(stage: dict[str, Any]) -> dict[str, Any]:
-    """A stage's outputs, each with its remote."""
-    outs = {}
-    for out in stage.get("outs") or ():
-        for path, options in out.items() if isinstance(out, dict) else [(out, None)]:
-            outs[path] = options.get("remote") if isinstance(options, dict) else None
-    return outs
-
-
 def _check_remote(definition: Definition, stage: dict[str, Any]) -> None:
     """The outputs' remote in dvc.yaml is what DVC obeys, so it must be the visibility's."""
-    outs = _outs(stage)
+    outs = output_remotes(stage)
     for path, remote in outs.items():
         if remote != definition.visibility:
             raise ScriptError(
@@ -291,12 +243,10 @@ def _check_ancestors(
     """What is made from private data is private, in however many steps."""
     if definition.visibility != "public":
         return
-    ancestors = list(definition.parents)
-    for ancestor in ancestors:
+    for ancestor in ancestors(definition.name, parents.__getitem__):
         block = params[ancestor]
         if not isinstance(block, dict) or block.get("visibility") != "public":
             raise ScriptError(
                 f"{definition.name} is public and made from {ancestor}, which is not; "
                 f"make {definition.name} private in params.yaml and dvc.yaml"
             )
-        ancestors += [other for other in parents[ancestor] if other not in ancestors]  # the loop goes on with these

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from loader._errors import LoaderError
+from loader import LoaderError
 from loader._format.manifest import read_manifest
 from loader._format.names import ARTIFACTS
 from scripts._define.definition import read_definition

@@ -1,4 +1,4 @@
-"""The S3 object behind an artifact, looked at through DVC. Importing this module imports DVC."""
+"""The objects that DVC keeps on S3. Importing this module imports DVC."""
 
 from __future__ import annotations
 
@@ -13,17 +13,18 @@ from botocore.session import Session
 from dvc.exceptions import DvcException
 from dvc.repo import Repo
 
-from loader._errors import FetchError
-from loader._fetch.s3 import endpoint_of, explain
-from scripts._define.definition import VISIBILITIES
-from scripts.remote import check_apart
+from loader import FetchError
+from loader._errors import endpoint_of, explain_s3
+from scripts._dvc.remotes import VISIBILITIES, check_apart
 
+READ_BYTES = 4 << 20
+READS_AT_ONCE = 4
 _CREDENTIAL_OPTIONS = ("access_key_id", "profile", "credentialpath", "allow_anonymous_login")
 
 
 @dataclass(frozen=True)
 class Stored:
-    """What a remote says of an object: its bytes, and its md5 where it knows it."""
+    """What a remote says of an object: its number of bytes, and its md5 where the remote knows it."""
 
     size: int
     md5: str | None
@@ -31,7 +32,7 @@ class Stored:
 
 @dataclass(frozen=True)
 class RemoteObject:
-    """Where DVC keeps a file on a remote.
+    """An object on a remote, named by its md5, whether or not it is there.
 
     Attributes
     ----------
@@ -40,7 +41,7 @@ class RemoteObject:
     url
         The object's URL.
     md5, size
-        What is recorded of the file.
+        What is recorded of the file that it should hold.
     filesystem
         The remote's file system.
     endpoint
@@ -63,24 +64,23 @@ class RemoteObject:
             The remote cannot be asked; the message says why.
         """
         try:
-            # not through DVC's or s3fs's listings, which may be cached
+            # asked anew, because the listings of DVC and s3fs may be cached
             info = self.filesystem.fs.info(self._key, refresh=True)
         except FileNotFoundError:
             return None
         except (OSError, BotoCoreError, ClientError) as error:
-            raise FetchError(explain(error, self.remote, self.endpoint)) from error
-
+            raise self._failure(error) from error
         etag = str(info.get("ETag", "")).strip('"')
-        # of an object that was uploaded in one piece, the ETag is the md5
+        # the ETag of an object that was uploaded in one piece is its md5
         return Stored(int(info["size"]), etag if re.fullmatch("[0-9a-f]{32}", etag) else None)
 
     def is_sound(self) -> bool:
-        """Return whether the remote has the object whole, as far as the remote can tell."""
+        """Return whether the remote has the whole object, as far as the remote can tell."""
         found = self.stored()
         return found is not None and found.size == self.size and found.md5 in (None, self.md5)
 
     def put(self, path: Path) -> None:
-        """Store the file at `path` as the object, over whatever is there, and look whether it arrived.
+        """Store a file as the object, replacing what is there, and check that it arrived.
 
         Raises
         ------
@@ -90,9 +90,36 @@ class RemoteObject:
         try:
             self.filesystem.put_file(str(path), self._key)
         except (OSError, BotoCoreError, ClientError) as error:
-            raise FetchError(explain(error, self.remote, self.endpoint)) from error
+            raise self._failure(error) from error
         if not self.is_sound():
-            raise FetchError(f"{self.url} is not what was sent there just now, {path}; send it again")
+            raise FetchError(f"{self.url} is not what was just sent there, {path}; send it again")
+
+    def get(self, path: Path) -> None:
+        """Read the object into a file, from where an earlier read stopped; nothing is proved.
+
+        Raises
+        ------
+        FetchError
+            There is no such object, it is shorter than recorded, or the remote refuses or cannot be reached.
+        """
+        try:
+            with path.open("ab") as file:
+                while (start := file.tell()) < self.size:
+                    starts = range(start, self.size, READ_BYTES)[:READS_AT_ONCE]
+                    ends = [min(each + READ_BYTES, self.size) for each in starts]
+                    for data in self.filesystem.fs.cat_ranges([self._key] * len(starts), list(starts), ends):
+                        if isinstance(data, Exception):
+                            raise data
+                        file.write(data)
+                    if file.tell() != ends[-1]:
+                        raise FetchError(f"{self.url} is shorter than the {self.size:,} bytes recorded of it")
+        except FileNotFoundError as error:
+            raise FetchError(f"remote {self.remote!r} does not have it ({self.url})") from error
+        except (OSError, BotoCoreError, ClientError) as error:
+            raise self._failure(error) from error
+
+    def _failure(self, error: Exception) -> FetchError:
+        return FetchError(explain_s3(error, self.remote, self.endpoint))
 
     @property
     def _key(self) -> str:
@@ -100,10 +127,9 @@ class RemoteObject:
 
 
 def open_repo(root: Path) -> Repo:
-    """Open the DVC repository at `root`, reading remotes anonymously where the machine has no AWS credentials at all.
+    """Open the DVC repository at `root`; remotes are read anonymously where the machine has no AWS credentials at all.
 
-    DVC asks for credentials by default. It may only be told to go without when there are none: with the option set, it
-    ignores the credentials of those who have some.
+    DVC asks for credentials by default, and ignores those that there are once it is told to go without.
 
     Raises
     ------
@@ -119,7 +145,7 @@ def open_repo(root: Path) -> Repo:
 
 
 def open_repo_to_send(root: Path) -> Repo:
-    """Open the DVC repository at `root`, once it is sure that what is sent to one remote is not in the other.
+    """Open the DVC repository at `root` after checking that its two remotes are two buckets.
 
     Raises
     ------
@@ -147,8 +173,8 @@ def _open(root: Path) -> Repo:
     return Repo(root, config={"remote": anonymous})
 
 
-def locate(repo: Repo, path: Path) -> RemoteObject:
-    """Return where the artifact at `path` is kept.
+def artifact_object(repo: Repo, path: Path) -> RemoteObject:
+    """Return the object of the artifact at `path`.
 
     Raises
     ------
@@ -170,7 +196,7 @@ def locate(repo: Repo, path: Path) -> RemoteObject:
 
 
 def remote_object(repo: Repo, name: str, *, md5: str, size: int) -> RemoteObject:
-    """Return where DVC keeps the file with this md5 on the remote `name`.
+    """Return the object with this md5 on the remote `name`.
 
     Raises
     ------
@@ -187,18 +213,19 @@ def remote_object(repo: Repo, name: str, *, md5: str, size: int) -> RemoteObject
     return RemoteObject(name, url, md5, size, odb.fs, endpoint_of(repo.config["remote"][name]))
 
 
-def is_cached(repo: Repo, md5: str) -> bool:
-    """Return whether this machine's DVC cache has the object, and drop it from there where it is rotten.
+def cached_file(repo: Repo, md5: str) -> Path | None:
+    """Return the file with this md5 in DVC's cache on this machine, None where there is none.
 
-    DVC itself trusts every read-only file. What is rotten there is often the very file that is rotten in the work tree:
-    the two are links to one.
+    A file there that has another md5 is removed: DVC itself would trust it. Often it is the very file that is damaged
+    in the work tree, because the two are links to one.
     """
     path = Path(repo.cache.local.oid_to_path(md5))
     try:
         with path.open("rb") as file:
             found = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
     except OSError:
-        return False
+        return None
     if found != md5:
         path.unlink()
-    return found == md5
+        return None
+    return path

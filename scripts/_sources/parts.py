@@ -11,7 +11,7 @@ from threading import Event
 
 from filelock import FileLock, Timeout
 
-from scripts._process.errors import DoorClosedError
+from scripts._process.errors import UnavailableError
 from scripts._process.scratch import SCRATCH
 from scripts._sources.download import say
 
@@ -41,7 +41,7 @@ class Parts:
 
         Raises
         ------
-        DoorClosedError
+        UnavailableError
             `stopped` was set before the others were done.
         """
         key = hashlib.sha256(f"{self._folder.name} {origin}".encode()).hexdigest()[:16]
@@ -53,7 +53,7 @@ class Parts:
                 break
             except Timeout:
                 if stopped.is_set():
-                    raise DoorClosedError("given up", worth_saying=False) from None
+                    raise UnavailableError("given up", report=False) from None
                 if not said:
                     say(f"{label}: another process is fetching it; waiting")
                 said = True
@@ -64,7 +64,7 @@ class Parts:
             lock.release()
 
     def sweep(self) -> None:
-        """Remove what nobody is writing: what is left of files that came through another door, or are not asked for."""
+        """Remove unfinished files that nobody writes: the source was found elsewhere, or is not asked for any more."""
         for leftover in self._folder.glob(".*"):
             try:
                 with self._lock(leftover.name.lstrip(".").partition(".")[0]).acquire(timeout=0):

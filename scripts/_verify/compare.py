@@ -11,12 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from loader._errors import LoaderError
-from loader._features.decode import make_decoder
+import loader
+from loader import LoaderError
 from loader._format.artifact import LocalArtifact
 from loader._format.example import Example
 from loader._format.index import HEADER_NAME, ROW, ROWS_NAME, Member
-from loader._info import read_info
 from scripts._verify.values import brief, differences
 
 MOST_MEMBERS = 3  # shards that are named one by one
@@ -56,11 +55,10 @@ def compare_json(left: Any, right: Any) -> list[str]:
 
 
 class _Side:
-    """One of the two artifacts, with what is asked of it again and again."""
+    """One of the two artifacts, with what is opened once for all its splits."""
 
     def __init__(self, artifact: LocalArtifact) -> None:
         self.artifact = artifact
-        self.read = artifact.records().reader()
 
     def rows(self, split: str) -> Rows:
         """The index's rows of a split, as they lie in the tar."""
@@ -69,11 +67,23 @@ class _Side:
         return np.frombuffer(self.artifact.map, ROW_TYPE, len(rows), offset) if rows else np.empty(0, ROW_TYPE)
 
     def record(self, split: str, number: int) -> bytes:
-        return self.read(self.artifact.rows(split)[number])
+        return self._read(self.artifact.rows(split)[number])
+
+    def example(self, split: str, number: int) -> dict[str, Any]:
+        return self._splits[split][number]
 
     @cached_property
-    def decode(self) -> Callable[[bytes], dict[str, Any]]:
-        return make_decoder(read_info(self.artifact.read_file).features)
+    def _read(self) -> Callable[[int], bytes]:
+        return self.artifact.records().reader()
+
+    @cached_property
+    def _splits(self) -> dict[str, loader.Split]:
+        splits: dict[str, loader.Split] = loader.open(self.artifact.path)[1]
+        return splits
+
+
+_Record = tuple[_Side, str, int]
+"""A record: the artifact, the split and the number."""
 
 
 def _compare_members(recorded: LocalArtifact, fresh: LocalArtifact) -> Iterator[str]:
@@ -137,7 +147,7 @@ def _compare_split(left: _Side, right: _Side, split: str) -> Iterator[str]:
     named: list[str] = []
     for index in differing[:MOST_EXAMPLES]:
         numbers = tuple(int(index) if places is None else int(places[index]) for places in (here, there))
-        found = _compare_records(left, right, left.record(split, numbers[0]), right.record(split, numbers[1]))
+        found = _compare_records((left, split, numbers[0]), (right, split, numbers[1]))
         features.update(found.keys())
         if len(named) < MOST_RECORDS:
             also = f" ({numbers[1]:,} in the fresh build)" if numbers[0] != numbers[1] else ""
@@ -171,19 +181,20 @@ def _compare_keys(left: _Side, right: _Side, split: str, here: Rows, there: Rows
         if len(only):
             yield f"split {split}: {len(only):,} of {len(side.rows(split)):,} records are only in {where}"
             for number in only[:MOST_RECORDS]:
-                yield f"  record {number:,}: {_shown(side, side.record(split, int(number)))}"
+                yield f"  record {number:,}: {_shown(side, split, int(number))}"
     moved = np.flatnonzero(np.diff(there) < 0)
     if len(moved):
         yield f"split {split}: the records stand in another order from record {int(here[moved[0]]) + 1:,} on"
 
 
-def _compare_records(left: _Side, right: _Side, ours: bytes, theirs: bytes) -> dict[str, str]:
+def _compare_records(recorded: _Record, fresh: _Record) -> dict[str, str]:
     """Return the features that differ, each with how."""
+    (left, split, ours), (right, _, theirs) = recorded, fresh
     try:
-        found = dict(differences(left.decode(ours), right.decode(theirs)))
-    except LoaderError:  # no feature of this loader's
+        found = dict(differences(left.example(split, ours), right.example(split, theirs)))
+    except LoaderError:  # a feature that this loader cannot decode
         found = {}
-    for name, how in _compare_fields(ours, theirs):
+    for name, how in _compare_fields(left.record(split, ours), right.record(split, theirs)):
         # a feature lies in several fields where it is nested: its own name, and more behind a slash
         if not any(name == other or name.startswith(f"{other}/") for other in found):
             found[name] = how
@@ -200,11 +211,12 @@ def _compare_fields(ours: bytes, theirs: bytes) -> Iterator[tuple[str, str]]:
             yield name, f"holds the same value, or one that only TFDS reads, encoded otherwise: {sizes}"
 
 
-def _shown(side: _Side, record: bytes) -> str:
+def _shown(side: _Side, split: str, number: int) -> str:
     try:
-        return _few([f"{name} {brief(value)}" for name, value in side.decode(record).items()], MOST_VALUES, ", ")
+        example = side.example(split, number)
     except LoaderError:
-        return f"{len(record):,} bytes"
+        return f"{len(side.record(split, number)):,} bytes"
+    return _few([f"{name} {brief(value)}" for name, value in example.items()], MOST_VALUES, ", ")
 
 
 def _few(features: list[str], most: int, between: str) -> str:

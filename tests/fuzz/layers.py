@@ -34,7 +34,7 @@ from tests.fuzz.encoded import other_fields
 from tests.fuzz.signed import Remote, Signed
 from tests.fuzz.zoo import LEFT_TO_TFDS, ZOO, Kept, by_hand, by_tfds, make_zoo, serialize
 from tests.helpers.parity import CORE, document, no_file
-from tests.helpers.recorded_dataset import SPLITS, make_small
+from tests.helpers.recorded_dataset import SPLITS, make_recorded
 
 WITH_TFDS = "features, TFDS"
 
@@ -49,7 +49,7 @@ class Layer:
 
 def make_seeds(folder: Path) -> None:
     """Write what the layers start from."""
-    make_small(folder / "small")
+    make_recorded(folder / "small")
     make_zoo(folder / "zoo")
     Signed(folder / "zoo").unpack(folder / "prepared")
 

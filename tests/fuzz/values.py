@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from loader._features.values import fits
 from loader._features.connectors import Dataset, Feature, FeaturesDict, Sequence
+from loader._features.values import fits
 
 
 def check(feature: Feature, value: Any) -> None:

@@ -20,7 +20,7 @@ from loader._format.index import digest
 from loader._format.tfrecord import masked_crc, scan
 from loader._info import read_info
 from tests.helpers.parity import CORE, document, no_file, png, tensor
-from tests.helpers.recorded_dataset import make_small
+from tests.helpers.recorded_dataset import make_recorded
 from tests.helpers.tampering import Row, take_apart
 
 Fields = dict[str, tuple[str, list[Any]]]  # by what follows the feature's name: the kind of list, and its values
@@ -285,8 +285,8 @@ def write_with_tfds(folder: Path) -> None:
 
 
 def make_zoo(root: Path) -> Path:
-    """Make a repository like that of `tests.helpers.recorded_dataset`, of few records in which every feature is, in two shards and one."""
-    make_small(root)
+    """Make a repository like that of `recorded_dataset`, of few records with every feature, in two shards and one."""
+    make_recorded(root)
     artifact = take_apart(root)
     artifact.file("features.json").data = json.dumps(DOCUMENT).encode()
     lengths = {"train": (4, 2), "test": (2,)}

@@ -70,7 +70,7 @@ STAGE = """
 """
 
 
-def add_tiny(
+def add_buildable(
     root: Path,
     *,
     name: str = "tiny",

@@ -1,4 +1,4 @@
-"""A repository of two datasets with comments in every corner, for what edits its files."""
+"""A repository of two datasets whose files have comments and layouts of every kind, for testing what edits them."""
 
 from __future__ import annotations
 
@@ -78,21 +78,8 @@ stages:
       size: 26234880
 """
 
-README = """\
-# Datasets
 
-| name | what | license |
-|---|---|---|
-| [`first`](datasets/standard/first/README.md) | the first | CC0 |
-| [`second`](https://example.org) | the second | CC BY 4.0 |
-
-| another | table |
-|---|---|
-| [`first`](datasets/standard/first/README.md) | stays |
-"""
-
-
-def make_house(root: Path) -> Path:
+def make_commented(root: Path) -> Path:
     """Make the repository at `root`, committed to git."""
     (root / "datasets/standard/first").mkdir(parents=True)
     (root / "artifacts").mkdir()
@@ -100,7 +87,6 @@ def make_house(root: Path) -> Path:
         "dvc.yaml": DVC_YAML,
         "params.yaml": PARAMS_YAML,
         "dvc.lock": DVC_LOCK,
-        "README.md": README,
         "artifacts/first.json": "{}",
         "datasets/standard/first/first.py": "# a builder\n",
         "datasets/standard/first/README.md": "# first\n",

@@ -1,4 +1,4 @@
-"""`python -m tests.helpers.faulty_build POINT NAME`: build a dataset and be killed, or meet a full disk, at a point on the way."""
+"""`python -m tests.helpers.faulty_build POINT NAME`: a build that is killed, or meets a full disk, at a given point."""
 
 from __future__ import annotations
 

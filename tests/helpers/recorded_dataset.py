@@ -94,7 +94,7 @@ def write_tfrecord(path: Path, records: list[bytes]) -> None:
             file.write(length + struct.pack("<I", masked_crc(length)) + data + struct.pack("<I", masked_crc(data)))
 
 
-def prepare_small(scratch: Path) -> Prepared:
+def prepare_recorded(scratch: Path) -> Prepared:
     """Write what a builder would leave in `scratch`."""
     folder, keys = scratch / "data" / NAME / VERSION, scratch / "keys"
     folder.mkdir(parents=True)
@@ -119,29 +119,29 @@ def prepare_small(scratch: Path) -> Prepared:
     return Prepared(scratch / "data", folder, keys, None, None, ())
 
 
-def pack_small(target: Path, scratch: Path) -> tuple[Prepared, Packed]:
+def pack_recorded(target: Path, scratch: Path) -> tuple[Prepared, Packed]:
     """Write the dataset and its artifact."""
     scratch.mkdir()
-    prepared = prepare_small(scratch)
+    prepared = prepare_recorded(scratch)
     return prepared, pack(prepared, target, scratch=scratch)
 
 
-def make_small(root: Path) -> Path:
+def make_recorded(root: Path) -> Path:
     """Make a repository whose one dataset is built and recorded."""
     for folder in ("artifacts", "datasets/standard/small"):
         (root / folder).mkdir(parents=True)
     (root / "dvc.yaml").write_text(DVC_YAML)
     (root / "params.yaml").write_text(PARAMS_YAML)
     tar = root / "artifacts" / "small.tar"
-    prepared, packed = pack_small(tar, root / ".scratch-small")
+    prepared, packed = pack_recorded(tar, root / ".scratch-small")
     write_manifest(
         root / "artifacts" / "small.json", describe(read_definition("small", root=root), [(prepared, packed)])
     )
-    record_small(root)
+    record_artifacts(root)
     return root
 
 
-def record_small(root: Path) -> None:
+def record_artifacts(root: Path) -> None:
     """Write the `dvc.lock` that DVC would write of the artifacts as they are."""
     outs = []
     for name in ("small.json", "small.tar"):

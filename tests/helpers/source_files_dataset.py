@@ -51,7 +51,7 @@ OUTS
 """
 
 
-def make_asker(root: Path, url: str, body: str, *, visibility: str = "public", configs: tuple[str, ...] = ()) -> Path:
+def make_asking(root: Path, url: str, body: str, *, visibility: str = "public", configs: tuple[str, ...] = ()) -> Path:
     """Write the repository.
 
     Parameters

@@ -12,7 +12,7 @@ from pathlib import Path
 from loader._format.index import BLOCK_BYTES, ROW, Header, Member, digest, parse
 from loader._format.tfrecord import masked_crc
 from scripts._build.package import _padded, _tar_header
-from tests.helpers.recorded_dataset import record_small
+from tests.helpers.recorded_dataset import record_artifacts
 
 NO_SHA256 = "0" * 64
 
@@ -142,7 +142,7 @@ def sign(root: Path, *, index: dict[str, int | str] | None = None) -> None:
     if index is not None:
         entry["index"] = index
     path.write_text(json.dumps(manifest))
-    record_small(root)
+    record_artifacts(root)
 
 
 def replace_record(row: Row, data: bytes) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 import loader
 from loader._fetch.s3 import S3Object
-from tests.helpers.recorded_dataset import make_git, make_small
+from tests.helpers.recorded_dataset import make_git, make_recorded
 
 ROOT = Path(__file__).resolve().parents[2]
 READ = """
@@ -24,7 +24,7 @@ print(len(list(ds["train"])))
 @pytest.fixture
 def pushed(tmp_path, remote):
     """A repository whose artifact is on the remote and nowhere else."""
-    root = make_small(tmp_path / "repository")
+    root = make_recorded(tmp_path / "repository")
     make_git(root)
     remote.point(root)
     remote.publish(root / "artifacts/small.tar")

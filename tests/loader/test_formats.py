@@ -8,7 +8,7 @@ import pytest
 
 import loader
 from tests.conftest import make_clone
-from tests.helpers.buildable_dataset import add_tiny
+from tests.helpers.buildable_dataset import add_buildable
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # the frameworks' own
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.filterwarnings("ignore")  # the frameworks' own
 def tiny(tmp_path_factory):
     """A clone with a dataset of images, labels, numbers and text that TFDS wrote."""
     clone = make_clone(tmp_path_factory.mktemp("tiny") / "clone")
-    add_tiny(clone.root)
+    add_buildable(clone.root)
     clone.run("dvc", "repro", "tiny")
     return clone.root
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import loader
-from tests.helpers.recorded_dataset import prepare_small
+from tests.helpers.recorded_dataset import prepare_recorded
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -98,7 +98,7 @@ def test_every_error_is_a_loader_error():
 class TestFromDirectory:
     @pytest.fixture
     def folder(self, tmp_path):
-        return prepare_small(tmp_path).folder
+        return prepare_recorded(tmp_path).folder
 
     def test_it_reads_a_tfds_folder(self, folder):
         info, ds = loader.from_directory(folder)

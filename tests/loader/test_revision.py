@@ -11,7 +11,7 @@ import pytest
 
 import loader
 from tests.helpers import recorded_dataset as small_dataset
-from tests.helpers.recorded_dataset import fill_dvc_cache, make_git, make_small
+from tests.helpers.recorded_dataset import fill_dvc_cache, make_git, make_recorded
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -25,13 +25,13 @@ def git(root, *arguments):
 @pytest.fixture
 def history(tmp_path, remote, monkeypatch):
     """A repository with two versions of `small` in its history, both pushed, the newer one checked out."""
-    root = make_small(tmp_path / "repository")
+    root = make_recorded(tmp_path / "repository")
     make_git(root)
     remote.point(root)
     record(root, remote, "v1")
     monkeypatch.setattr(small_dataset, "VERSION", "2.0.0")
     monkeypatch.setattr(small_dataset, "SPLITS", {"train": (40,), "test": (2,)})
-    newer = make_small(tmp_path / "newer")
+    newer = make_recorded(tmp_path / "newer")
     for name in ("artifacts/small.tar", "artifacts/small.json", "dvc.lock"):
         (root / name).unlink()
         shutil.copy(newer / name, root / name)
@@ -97,7 +97,7 @@ def test_a_revision_without_the_dataset_is_one_sentence(history):
 
 
 def test_a_folder_that_git_does_not_know_has_no_revisions(tmp_path):
-    root = make_small(tmp_path / "repository")
+    root = make_recorded(tmp_path / "repository")
     with pytest.raises(loader.NotFoundError, match="has no revision 'v1'"):
         loader.load("small", repo=root, rev="v1")
 
@@ -200,7 +200,7 @@ class TestDataDir:
     @pytest.fixture
     def data_dir(self, tmp_path):
         data_dir = tmp_path / "data"
-        prepared = small_dataset.prepare_small(tmp_path / "scratch")
+        prepared = small_dataset.prepare_recorded(tmp_path / "scratch")
         for version in ("1.0.0", "1.0.10", "1.0.9"):
             shutil.copytree(prepared.folder, data_dir / "small" / version)
             info = data_dir / "small" / version / "dataset_info.json"

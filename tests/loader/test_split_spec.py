@@ -3,7 +3,7 @@
 import pytest
 
 import loader
-from tests.helpers.recorded_dataset import prepare_small
+from tests.helpers.recorded_dataset import prepare_recorded
 
 SPECS = [
     "train",
@@ -42,7 +42,7 @@ SPECS = [
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    return prepare_small(tmp_path_factory.mktemp("prepared")).folder
+    return prepare_recorded(tmp_path_factory.mktemp("prepared")).folder
 
 
 @pytest.fixture(scope="module")

@@ -13,7 +13,7 @@ from loader._fetch import s3
 from loader._fetch.reference import find_artifact
 from loader._fetch.stream import FIRST_READ_BYTES
 from loader._format.index import BLOCK_BYTES, HEADER_NAME, ROWS_NAME
-from tests.helpers.recorded_dataset import example, make_git, make_small
+from tests.helpers.recorded_dataset import example, make_git, make_recorded
 from tests.helpers.s3_proxy import running_proxy
 
 
@@ -26,7 +26,7 @@ def proxy(s3_server):
 @pytest.fixture
 def streamed(tmp_path, remote, proxy):
     """A repository whose artifact is on the remote and nowhere else, the remote behind the proxy."""
-    root = make_small(tmp_path / "repository")
+    root = make_recorded(tmp_path / "repository")
     make_git(root)
     remote.point(root)
     remote.publish(root / "artifacts/small.tar")

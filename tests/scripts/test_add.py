@@ -5,16 +5,17 @@ from functools import partial
 
 import pytest
 
-from scripts._define.definition import read_definition, read_yaml
+from scripts._define.definition import read_definition
 from scripts._process.errors import ScriptError
+from scripts._process.files import read_yaml
 from scripts.add import add
-from tests.helpers.commented_repository import make_house, status
+from tests.helpers.commented_repository import make_commented, status
 from tests.helpers.killing import files_of, run_killed
 
 
 @pytest.fixture
 def root(tmp_path):
-    return make_house(tmp_path / "house")
+    return make_commented(tmp_path / "house")
 
 
 def refused(root, match, name, **options):
@@ -35,9 +36,7 @@ def test_it_is_registered_with_what_tfds_says(root):
         "The CIFAR-10 dataset consists of 60000 32x32 colour images in 10 classes, with 6000 images per class "
         "(TFDS's own builder)"
     )
-    row = f"| [`cifar10`](https://www.tensorflow.org/datasets/catalog/cifar10) | {desc} | {found.license} |\n"
-    assert f"{row}\n| another | table |" in (root / "README.md").read_text()
-    assert {line[3:] for line in status(root)} == {"README.md", "dvc.yaml", "params.yaml"}
+    assert {line[3:] for line in status(root)} == {"dvc.yaml", "params.yaml"}
 
 
 def test_a_licence_that_tfds_knows_is_taken(root):
@@ -116,11 +115,11 @@ def test_tensorflow_stays_out(clone):
 
 
 def test_killed_anywhere_it_is_added_by_adding_it_again(tmp_path):
-    expected = make_house(tmp_path / "expected")
+    expected = make_commented(tmp_path / "expected")
     add("cifar10", root=expected)
     after = files_of(expected)
     for step in range(100):
-        root = make_house(tmp_path / f"{step}")
+        root = make_commented(tmp_path / f"{step}")
         ended = run_killed(partial(add, "cifar10", root=root), step, root=root)
         add("cifar10", root=root)
         assert files_of(root) == after, f"killed before step {step}"

@@ -17,7 +17,7 @@ from scripts._define.definition import read_definition
 from scripts._process.errors import ScriptError
 from scripts._tfds.shards import ShardWriter
 from tests.conftest import clean_environment, make_clone
-from tests.helpers.buildable_dataset import BUILDER, add_tiny
+from tests.helpers.buildable_dataset import BUILDER, add_buildable
 
 needs_beam = pytest.mark.skipif(importlib.util.find_spec("apache_beam") is None, reason="add Beam with: make beam")
 
@@ -83,10 +83,10 @@ def leftovers(clone):
 def beamed(tmp_path_factory):
     """A clone whose `tiny` uses Beam, and the md5 of the same data built by a generator."""
     plain = make_clone(tmp_path_factory.mktemp("plain") / "clone")
-    add_tiny(plain.root)
+    add_buildable(plain.root)
     plain.scripts("build", "tiny")
     clone = make_clone(tmp_path_factory.mktemp("beamed") / "clone")
-    add_tiny(clone.root, builder=BEAM_BUILDER)
+    add_buildable(clone.root, builder=BEAM_BUILDER)
     return clone, md5(plain)
 
 
@@ -205,7 +205,7 @@ def test_beam_gives_the_same_bytes_through_a_job_server_as_flink_and_spark_have(
     ],
 )
 def test_what_fails_in_a_worker_is_one_sentence(clone, failure, options, message):
-    add_tiny(clone.root, builder=FAILING_BUILDER.replace("FAIL", failure))
+    add_buildable(clone.root, builder=FAILING_BUILDER.replace("FAIL", failure))
     output = clone.scripts("build", "tiny", check=False, env={"DATASETS_BEAM": options})
     first, *others = output.splitlines()
     assert first == "tiny: building 1.0.0"
@@ -224,7 +224,7 @@ def test_no_example_is_lost_between_threads(clone):
     builder = builder.replace("(8, 8, 3)", "(200, 200, 3)").replace(
         "FAIL", f'return number, {{"image": {image}, "label": 0, "number": 0, "text": ""}}'
     )
-    add_tiny(clone.root, builder=builder)
+    add_buildable(clone.root, builder=builder)
     options = "--direct_running_mode=multi_threading --direct_num_workers=3"
     assert "train 1,500" in clone.scripts("build", "tiny", env={"DATASETS_BEAM": options})
 
@@ -244,7 +244,7 @@ def test_a_split_that_lacks_examples_is_refused(tmp_path):
 @needs_beam
 @pytest.mark.slow
 def test_a_killed_build_takes_its_workers_with_it(clone):
-    add_tiny(clone.root, builder=FAILING_BUILDER.replace("FAIL", "import time; time.sleep(600)"))
+    add_buildable(clone.root, builder=FAILING_BUILDER.replace("FAIL", "import time; time.sleep(600)"))
     command = [sys.executable, "-m", "scripts", "build", "tiny"]
     build = subprocess.Popen(command, cwd=clone.root, env=clean_environment())
     deadline = time.monotonic() + 120
@@ -259,7 +259,7 @@ def test_a_killed_build_takes_its_workers_with_it(clone):
 
 
 def test_a_builder_that_uses_beam_says_how_to_add_it(clone):
-    add_tiny(clone.root, builder=FAILING_BUILDER.replace("FAIL", "pass"))
+    add_buildable(clone.root, builder=FAILING_BUILDER.replace("FAIL", "pass"))
     code = (
         "import sys; sys.modules['apache_beam'] = None; sys.argv[1:] = ['build', 'tiny']; "
         "from scripts.__main__ import main; main()"

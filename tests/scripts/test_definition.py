@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from scripts._define.definition import read_definition, read_names, read_yaml
+from scripts._define.definition import read_definition, read_names
 from scripts._process.errors import ScriptError
+from scripts._process.files import read_yaml
 from tests.helpers.recorded_dataset import DVC_YAML, PARAMS_YAML
 
 ROOT = Path(__file__).resolve().parents[2]

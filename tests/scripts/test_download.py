@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from scripts._process.errors import DoorClosedError
+from scripts._process.errors import UnavailableError
 from scripts._sources import download as module
 from scripts._sources.download import download, forget
 from tests.conftest import ROOT
@@ -40,7 +40,7 @@ def broken(server, part, **options):
     url = server.serve("/x", WebFile(DATA, dict(ETAG), sends=[HALF], **options))
     attempts, module.ATTEMPTS = module.ATTEMPTS, 1
     try:
-        with pytest.raises(DoorClosedError):
+        with pytest.raises(UnavailableError):
             bring(url, part, size=len(DATA))
     finally:
         module.ATTEMPTS = attempts
@@ -111,7 +111,7 @@ def test_where_no_size_is_known_the_server_says_that_a_part_is_complete(server, 
 @pytest.mark.parametrize("size", [len(DATA), None])
 def test_a_file_that_changed_meanwhile_starts_anew(server, part, header, size):
     url = server.serve("/x", WebFile(DATA, {header: '"one"'}, sends=[HALF, 0, 0, 0]))
-    with pytest.raises(DoorClosedError, match="tried 4 times"):
+    with pytest.raises(UnavailableError, match="tried 4 times"):
         bring(url, part, size=size)
     server.serve("/x", WebFile(OTHER, {header: '"two"'}))
     bring(url, part, size=size)
@@ -156,7 +156,7 @@ def test_a_part_that_is_longer_than_the_file_starts_anew(server, part):
 def test_another_range_than_asked_for_is_not_appended(server, part):
     part.write_bytes(DATA[:HALF])
     url = server.answer("/x", DATA[:100], status=206, Content_Range=f"bytes 0-99/{len(DATA)}")
-    with pytest.raises(DoorClosedError, match="another part than it was asked for"):
+    with pytest.raises(UnavailableError, match="another part than it was asked for"):
         bring(url, part, size=len(DATA))
     assert not part.exists()
 
@@ -172,14 +172,14 @@ def test_a_busy_server_is_asked_again(server, part, status):
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 410])
 def test_a_server_that_refuses_is_asked_once(server, part, status):
     url = server.answer("/x", b"no", status=status)
-    with pytest.raises(DoorClosedError, match=f"answers {status}"):
+    with pytest.raises(UnavailableError, match=f"answers {status}"):
         bring(url, part)
     assert server.requests["/x"] == 1
 
 
 def test_a_server_that_stays_busy_is_given_up(server, part):
     url = server.answer("/x", b"no", status=503)
-    with pytest.raises(DoorClosedError, match=r"answers 503 .*, tried 4 times"):
+    with pytest.raises(UnavailableError, match=r"answers 503 .*, tried 4 times"):
         bring(url, part)
 
 
@@ -192,7 +192,7 @@ def test_a_server_that_says_when_is_asked_then(server, part, monkeypatch):
             return False
 
     url = server.answer("/x", b"no", status=429, Retry_After="7")
-    with pytest.raises(DoorClosedError):
+    with pytest.raises(UnavailableError):
         bring(url, part, stopped=Patient())
     assert pauses == [7, 7, 7]
 
@@ -218,16 +218,16 @@ def test_a_body_of_unstated_length_that_ends_early_is_continued(server, part):
 def test_a_body_without_end_is_left(server, part, monkeypatch):
     monkeypatch.setattr(module, "SURPLUS_BYTES", 1000)
     url = server.serve("/x", WebFile(DATA, length=False))
-    with pytest.raises(DoorClosedError, match="sends more than the 10 bytes recorded, without end"):
+    with pytest.raises(UnavailableError, match="sends more than the 10 bytes recorded, without end"):
         bring(url, part, size=10)
 
 
 def test_nobody_waits_for_what_is_not_wanted_any_more(server, part):
     stopped = module.Event()
     stopped.set()
-    with pytest.raises(DoorClosedError, match="given up"):
+    with pytest.raises(UnavailableError, match="given up"):
         bring(server.serve("/x", WebFile(DATA)), part, stopped=stopped)
-    with pytest.raises(DoorClosedError, match="given up"):
+    with pytest.raises(UnavailableError, match="given up"):
         bring(server.answer("/y", b"", status=503), part, stopped=stopped)
 
 

@@ -18,7 +18,7 @@ from scripts._build.encode import CHUNK_EXAMPLES, Encoder, _chunks
 from scripts._define.definition import read_definition
 from scripts._process.errors import ScriptError
 from scripts._tfds.builder import find_builder
-from tests.helpers.buildable_dataset import add_tiny
+from tests.helpers.buildable_dataset import add_buildable
 
 # yields what may only be encoded before the generator goes on, beside what may travel
 HARD = """
@@ -98,7 +98,7 @@ def build(clone, *, workers, check=True):
 
 
 def test_the_bytes_are_those_of_one_process(clone):
-    add_tiny(clone.root, builder=HARD)
+    add_buildable(clone.root, builder=HARD)
     found = set()
     for workers in (1, 5):
         build(clone, workers=workers)
@@ -115,7 +115,7 @@ def test_the_bytes_are_those_of_one_process(clone):
 
 
 def test_what_cannot_be_encoded_is_named_by_its_key(clone):
-    add_tiny(clone.root, builder=HARD.replace('"abc"[number % 3]', '"abd"[number % 3]'))
+    add_buildable(clone.root, builder=HARD.replace('"abc"[number % 3]', '"abd"[number % 3]'))
     text = build(clone, workers=2, check=False)
     assert "error: tiny: its builder failed: " in text
     assert "the example with key 'key 2' cannot be encoded" in text
@@ -153,7 +153,7 @@ class Tiny(tfds.core.GeneratorBasedBuilder):
 
 
 def test_a_feature_that_remembers_sees_every_example_in_order(clone):
-    add_tiny(clone.root, builder=VOCABULARY)
+    add_buildable(clone.root, builder=VOCABULARY)
     build(clone, workers=3)
     find_builder(read_definition("tiny", root=clone.root))  # TFDS, which decodes it, must know its class
     seen = {}
@@ -276,7 +276,7 @@ def test_a_worker_that_is_killed_is_said(forks):
 
 def test_workers_end_when_their_build_is_killed(clone):
     endless = HARD.replace("range(count)", "__import__('itertools').count()")
-    add_tiny(clone.root, builder=endless)
+    add_buildable(clone.root, builder=endless)
     process = psutil.Popen([sys.executable, "-m", "scripts", "build", "tiny"], cwd=clone.root)
     deadline = time.monotonic() + 60
     while len(workers := process.children()) < 2:

@@ -13,11 +13,11 @@ import pytest
 
 from scripts._process.errors import ScriptError
 from scripts._tfds import gather
-from scripts._tfds.downloads import Promised
+from scripts._tfds.downloads import PendingPath
+from scripts._tfds.fetch import fetch_sources
 from scripts.build import build
-from scripts.fetch import fetch
 from tests.conftest import ROOT
-from tests.helpers.source_files_dataset import checksums, line, make_asker
+from tests.helpers.source_files_dataset import checksums, line, make_asking
 from tests.helpers.web_server import WebFile
 
 FILES = {f"{letter}.bin": letter.encode() * 200_000 for letter in "abcdef"}
@@ -33,7 +33,7 @@ def asker(tmp_path, server):
     """Return a function that makes the repository of a builder, whose files the server has."""
 
     def make(body, files=FILES, **options):
-        root = make_asker(tmp_path / "repository", server.url, body, **options)
+        root = make_asking(tmp_path / "repository", server.url, body, **options)
         text = "".join(
             line(server.serve(f"/{name}", WebFile(data, {"ETag": f'"{name}"'})), data) for name, data in files.items()
         )
@@ -56,10 +56,10 @@ def test_the_files_of_a_nest_are_brought_at_once_and_nothing_is_built(asker, ser
     )
     for file in server.files.values():
         file.pause = 0.05
-    found = fetch("asker", root=root)
+    found = fetch_sources("asker", root=root)
     assert names(found) == ["a.bin", "b.bin", "c.bin", "d.bin", "e.bin"]
     assert all(path.read_bytes() == FILES[path.name] for _, path, _ in found)
-    assert all(door.startswith("upstream http://") for _, _, door in found)
+    assert all(location.startswith("upstream http://") for _, _, location in found)
     assert server.most_at_once > 1
     assert list((root / "artifacts").iterdir()) == []
     assert sorted(path.name for path in (root / "sources/asker").iterdir()) == names(found)
@@ -75,7 +75,7 @@ def test_files_of_calls_after_one_another_are_brought_at_once_too(asker, server)
     )
     for file in server.files.values():
         file.pause = 0.05
-    assert names(fetch("asker", root=root)) == ["a.bin", "b.bin", "c.bin"]
+    assert names(fetch_sources("asker", root=root)) == ["a.bin", "b.bin", "c.bin"]
     assert server.most_at_once > 1
 
 
@@ -112,7 +112,7 @@ def test_a_file_that_names_the_others_is_looked_into(asker, how):
     lines = READING[how]
     body = lines if lines.startswith("\n") else f"\n        {lines}"
     body += '\n        return {"train": self._generate_examples(dl_manager.download([f"{BASE}/{n}" for n in names]))}'
-    found = fetch("asker", root=asker(body, FILES | LISTS))
+    found = fetch_sources("asker", root=asker(body, FILES | LISTS))
     assert [name for name in names(found) if name.endswith(".bin")] == ["b.bin", "c.bin"]
     assert len(found) == 3
 
@@ -128,36 +128,36 @@ def test_one_that_asks_for_another_file_in_every_run_is_told(asker, monkeypatch)
     builder = root / "datasets/standard/asker/asker.py"
     builder.write_text(f"import itertools\nruns = itertools.count()\n{builder.read_text()}")
     with pytest.raises(ScriptError, match=r"other source files each of the 3 times it ran, the last one .*/c\.bin"):
-        fetch("asker", root=root)
+        fetch_sources("asker", root=root)
 
 
 def test_every_config_is_asked(asker):
     body = 'return {"train": self._generate_examples([dl_manager.download(f"{BASE}/{self.builder_config.name}.bin")])}'
-    assert names(fetch("asker", root=asker(body, configs=("a", "b")))) == ["a.bin", "b.bin"]
+    assert names(fetch_sources("asker", root=asker(body, configs=("a", "b")))) == ["a.bin", "b.bin"]
 
 
 def test_a_builder_that_asks_for_nothing_is_said_to(asker):
-    assert fetch("asker", root=asker('return {"train": iter(())}')) == []
+    assert fetch_sources("asker", root=asker('return {"train": iter(())}')) == []
 
 
 @pytest.mark.parametrize(("failure", "told"), [("1 / 0", "ZeroDivisionError"), ("raise SystemExit(0)", "SystemExit")])
 def test_a_builder_that_fails_is_one_sentence_with_the_place(asker, failure, told):
     root = asker(f'dl_manager.download(f"{{BASE}}/a.bin")\n{failure}')
     with pytest.raises(ScriptError, match=rf"datasets/standard/asker/asker\.py:\d+: {told}"):
-        fetch("asker", root=root)
+        fetch_sources("asker", root=root)
 
 
 def test_a_url_without_a_line_names_the_command(asker):
     root = asker('return {"train": self._generate_examples(dl_manager.download([f"{BASE}/new.bin"]))}')
     with pytest.raises(ScriptError, match=r"no line for .*/new\.bin.*make build DATASET=asker REGISTER=1"):
-        fetch("asker", root=root)
+        fetch_sources("asker", root=root)
 
 
-def test_a_file_that_is_to_be_had_nowhere_names_every_door(asker, server):
+def test_a_file_that_is_to_be_had_nowhere_names_every_location(asker, server):
     root = asker('return {"train": self._generate_examples(dl_manager.download([f"{BASE}/a.bin", f"{BASE}/b.bin"]))}')
     del server.files["/b.bin"]
-    with pytest.raises(ScriptError, match=r"no door has the source file b\.bin"):
-        fetch("asker", root=root)
+    with pytest.raises(ScriptError, match=r"source file not found: b\.bin"):
+        fetch_sources("asker", root=root)
 
 
 def test_a_fetch_that_is_killed_is_continued_by_a_build(asker, server):
@@ -184,14 +184,14 @@ def test_a_fetch_that_is_killed_is_continued_by_a_build(asker, server):
     assert (root / "artifacts/asker.tar").exists()
 
 
-def test_what_is_promised_is_got_whenever_it_is_done():
-    with ThreadPoolExecutor(4) as first, ThreadPoolExecutor(4) as threads:
+def test_a_path_is_there_whenever_it_is_done():
+    with ThreadPoolExecutor(4) as threads:
         for _ in range(500):
             steps = [
-                Promised(first.submit(int, n), threads).then(lambda n: Promised(first.submit(int, n), threads))
+                PendingPath(threads.submit(int, n)).then(lambda n: PendingPath(threads.submit(int, n)))
                 for n in range(4)
             ]
             assert [step.get() for step in steps] == [0, 1, 2, 3]
-        failing = Promised(first.submit(int, "x"), threads).then(lambda n: Promised(first.submit(int, n), threads))
+        failing = PendingPath(threads.submit(int, "x")).then(lambda n: PendingPath(threads.submit(int, n)))
         with pytest.raises(ValueError, match="invalid literal"):
             failing.get()

@@ -12,10 +12,10 @@ import pytest
 from loader._errors import FetchError
 from loader._format.names import object_path
 from scripts._process.errors import ScriptError
-from scripts.fetch import fetch
+from scripts._tfds.fetch import fetch_sources
 from scripts.mirror import mirror
 from tests.conftest import ROOT
-from tests.helpers.source_files_dataset import checksums, line, make_asker
+from tests.helpers.source_files_dataset import checksums, line, make_asking
 from tests.helpers.web_server import WebFile
 
 FILES = {"a.bin": b"a" * 100_000, "b.bin": b"b" * 70_000}
@@ -32,7 +32,7 @@ def make(tmp_path, server, remote):
     """Return a function that makes a repository of git and DVC, with the remotes of a real S3 server."""
 
     def make(visibility="public", folder="repository"):
-        root = make_asker(tmp_path / folder, server.url, BOTH, visibility=visibility)
+        root = make_asking(tmp_path / folder, server.url, BOTH, visibility=visibility)
         checksums(root).write_text(
             "".join(line(server.serve(f"/{name}", WebFile(data)), data) for name, data in FILES.items())
         )
@@ -137,9 +137,9 @@ def test_where_upstream_is_gone_a_file_comes_from_dvc(make, server, tmp_path):
     clear(root)
     go_away(server)
     server.asked.clear()
-    found = fetch("asker", root=root)
+    found = fetch_sources("asker", root=root)
     assert [path.read_bytes() for _, path, _ in found] == list(FILES.values())
-    assert {door for _, _, door in found} == {"DVC (sources/asker.dvc)"}
+    assert {location for _, _, location in found} == {"DVC (sources/asker.dvc)"}
     assert server.asked == []
     assert sorted(path.name for path in (root / "sources/asker").iterdir()) == ["a.bin", "b.bin"]
 
@@ -151,7 +151,7 @@ def test_what_dvcs_cache_has_is_not_transferred(make, server, remote):
     for key in remote.keys("public"):
         remote.remove(key)
     go_away(server)
-    assert {door for _, _, door in fetch("asker", root=root)} == {"DVC (sources/asker.dvc)"}
+    assert {location for _, _, location in fetch_sources("asker", root=root)} == {"DVC (sources/asker.dvc)"}
 
 
 def test_a_rotten_cache_is_passed_over_for_the_remote(make, server):
@@ -162,7 +162,7 @@ def test_a_rotten_cache_is_passed_over_for_the_remote(make, server):
     cached.chmod(0o644)
     cached.write_bytes(b"x" * len(FILES["a.bin"]))
     go_away(server)
-    assert [path.read_bytes() for _, path, _ in fetch("asker", root=root)] == list(FILES.values())
+    assert [path.read_bytes() for _, path, _ in fetch_sources("asker", root=root)] == list(FILES.values())
 
 
 def test_dvc_itself_pulls_one_of_the_files(make):
@@ -184,21 +184,21 @@ def test_what_the_remote_has_is_believed_by_its_hash_only(make, server, remote, 
         remote.remove(key)
     else:
         remote.write(key, b"x" * (len(FILES["a.bin"]) - (damage == "shorter")))
-    found = fetch("asker", root=root)  # from upstream
+    found = fetch_sources("asker", root=root)  # from upstream
     assert [path.read_bytes() for _, path, _ in found] == list(FILES.values())
     told = [text for text in capsys.readouterr().err.splitlines() if "DVC (sources/asker.dvc): " in text]
     assert len(told) == 1
     clear(root)
     go_away(server)
-    with pytest.raises(ScriptError, match=r"no door has the source file a\.bin") as raised:
-        fetch("asker", root=root)
+    with pytest.raises(ScriptError, match=r"source file not found: a\.bin") as raised:
+        fetch_sources("asker", root=root)
     assert sum("  DVC (sources/asker.dvc): " in text for text in str(raised.value).splitlines()) == 1
     server.serve("/a.bin", WebFile(FILES["a.bin"]))
     mirror("asker", public=True, root=root)  # mends it
     assert remote.read(key) == FILES["a.bin"]
 
 
-def test_a_record_of_another_version_of_the_file_is_no_door(make, server):
+def test_a_record_of_another_version_of_the_file_is_no_location(make, server):
     root = make()
     mirror("asker", public=True, root=root)
     clear(root)
@@ -206,10 +206,10 @@ def test_a_record_of_another_version_of_the_file_is_no_door(make, server):
     checksums(root).write_text(
         line(server.serve("/a.bin", WebFile(new)), new) + line(f"{server.url}/b.bin", FILES["b.bin"])
     )
-    a, b = fetch("asker", root=root)
+    a, b = fetch_sources("asker", root=root)
     assert a.path.read_bytes() == new
-    assert a.door.startswith("upstream")
-    assert b.door.startswith("DVC")
+    assert a.location.startswith("upstream")
+    assert b.location.startswith("DVC")
 
 
 def test_a_record_that_sends_private_files_to_the_public_is_refused(make):
@@ -228,11 +228,11 @@ def test_a_record_cut_off_by_a_kill_is_written_anew(make, content, server):
     root = make()
     (root / "sources").mkdir()
     (root / "sources/asker.dvc").write_text(content)
-    assert fetch("asker", root=root)
+    assert fetch_sources("asker", root=root)
     mirror("asker", public=True, root=root)
     clear(root)
     go_away(server)
-    assert fetch("asker", root=root)
+    assert fetch_sources("asker", root=root)
 
 
 def test_a_remote_that_does_not_answer_leaves_no_record(make, remote):
@@ -311,4 +311,4 @@ def test_a_mirror_that_is_killed_works_when_it_runs_again(make, remote, server, 
     clear(root)
     go_away(server)
     monkeypatch.delenv("DATASETS_MIRROR")
-    assert fetch("asker", root=root)
+    assert fetch_sources("asker", root=root)

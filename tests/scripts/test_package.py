@@ -15,7 +15,7 @@ from loader._format.index import HEADER_NAME, ROW, ROWS_NAME
 from scripts._build import package
 from scripts._build.package import pack
 from scripts._process.errors import ScriptError
-from tests.helpers.recorded_dataset import SPLITS, pack_small, prepare_small, record
+from tests.helpers.recorded_dataset import SPLITS, pack_recorded, prepare_recorded, record
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parents[2]
 @pytest.fixture
 def packed(tmp_path):
     target = tmp_path / "small.tar"
-    prepared, done = pack_small(target, tmp_path / "scratch")
+    prepared, done = pack_recorded(target, tmp_path / "scratch")
     return target, prepared, done
 
 
@@ -77,7 +77,7 @@ def test_packing_again_elsewhere_gives_the_same_bytes(packed, tmp_path):
     other.parent.mkdir()
     umask = os.umask(0o077)
     try:
-        pack_small(other, tmp_path / "scratch-2")
+        pack_recorded(other, tmp_path / "scratch-2")
     finally:
         os.umask(umask)
     assert other.read_bytes() == packed[0].read_bytes()
@@ -85,7 +85,7 @@ def test_packing_again_elsewhere_gives_the_same_bytes(packed, tmp_path):
 
 def test_names_that_need_pax_records_get_them_and_are_found(tmp_path):
     (tmp_path / "scratch").mkdir()
-    prepared = prepare_small(tmp_path / "scratch")
+    prepared = prepare_recorded(tmp_path / "scratch")
     long_name = "ü" * 90 + ".txt"
     (prepared.folder / long_name).write_bytes(b"found")
     done = pack(prepared, tmp_path / "small.tar", scratch=tmp_path / "scratch")
@@ -99,7 +99,7 @@ def test_names_that_need_pax_records_get_them_and_are_found(tmp_path):
 
 def test_a_full_disk_is_noticed_before_writing(tmp_path, monkeypatch):
     (tmp_path / "scratch").mkdir()
-    prepared = prepare_small(tmp_path / "scratch")
+    prepared = prepare_recorded(tmp_path / "scratch")
     monkeypatch.setattr(package.shutil, "disk_usage", lambda _: _Usage(free=1000))
     with pytest.raises(ScriptError, match=r"needs [\d,]+ bytes, .* has 1,000 left"):
         pack(prepared, tmp_path / "small.tar", scratch=tmp_path / "scratch")
@@ -113,7 +113,7 @@ class _Usage:
 
 def test_a_write_that_fails_leaves_what_was_there(tmp_path, monkeypatch):
     (tmp_path / "scratch").mkdir()
-    prepared = prepare_small(tmp_path / "scratch")
+    prepared = prepare_recorded(tmp_path / "scratch")
     target = tmp_path / "small.tar"
     target.write_bytes(b"before")
 
@@ -139,7 +139,7 @@ def test_a_write_that_fails_leaves_what_was_there(tmp_path, monkeypatch):
 )
 def test_shards_that_do_not_hold_what_was_announced_are_refused(tmp_path, damage, message):
     (tmp_path / "scratch").mkdir()
-    prepared = prepare_small(tmp_path / "scratch")
+    prepared = prepare_recorded(tmp_path / "scratch")
     name = "small-test.tfrecord-00000-of-00001"
     damage(prepared.folder / name, prepared.keys / name)
     with pytest.raises(ScriptError, match=message) as raised:
@@ -151,7 +151,7 @@ def test_shards_that_do_not_hold_what_was_announced_are_refused(tmp_path, damage
 def test_a_lost_record_is_noticed(tmp_path):
     # the whole record is missing, so every checksum in the shard is right
     (tmp_path / "scratch").mkdir()
-    prepared = prepare_small(tmp_path / "scratch")
+    prepared = prepare_recorded(tmp_path / "scratch")
     shard = prepared.folder / "small-test.tfrecord-00000-of-00001"
     shard.write_bytes(shard.read_bytes()[: -(len(record("test", 69)) + 16)])
     with pytest.raises(ScriptError, match=r"announces 70 records for .*, which holds 69"):

@@ -1,13 +1,17 @@
 """What a builder may read beside its sources: the artifacts that its stage depends on, as they are here."""
 
+import json
+import multiprocessing
+import shutil
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
 
 import loader
-from scripts._build.prepare import reading_parents
 from scripts._define.definition import read_definition
-from scripts._process.errors import ScriptError
+from scripts.extract import extract
 
 
 @pytest.fixture
@@ -16,25 +20,100 @@ def derived(small):
     return replace(read_definition("small", root=small), name="derived", parents={"small": ("small.tar",)})
 
 
-def test_a_parent_is_read_as_it_is_here(derived):
+@pytest.fixture
+def prepared(small, tmp_path):
+    """The dataset `small` as a folder that TFDS prepared, outside of what a build may read."""
+    return extract("small", to=tmp_path / "elsewhere", root=small)
+
+
+def test_a_parent_is_read_as_it_is_here(derived, tmp_path):
     version = read_definition("small", root=derived.root).version
-    with reading_parents(derived):
+    with derived.limit_reading(tmp_path / "scratch"):
         assert loader.load("small")[0].version == loader.load("small", version=version)[0].version == version
+        assert loader.ensure("small") == derived.root / "artifacts/small.tar"
+        assert len(loader.open(derived.root / "artifacts/small.tar")[1]["test"]) == 70
 
 
 @pytest.mark.parametrize("option", [{"version": "9.9.9"}, {"rev": "HEAD"}, {"repo": "elsewhere"}])
-def test_no_parent_is_read_of_another_revision_or_repository(derived, option):
+@pytest.mark.parametrize("read", [loader.load, loader.ensure])
+def test_no_parent_is_read_of_another_revision_or_repository(derived, tmp_path, option, read):
     (name, value), *_ = option.items()
     with (
-        reading_parents(derived),
-        pytest.raises(ScriptError, match=rf"derived: its builder reads the dataset small with {name}='{value}'; .*"),
+        derived.limit_reading(tmp_path / "scratch"),
+        pytest.raises(
+            loader.AccessError, match=rf"derived: its builder reads the dataset small with {name}='{value}'; .*"
+        ),
     ):
-        loader.load("small", **option)
+        read("small", **option)
 
 
-def test_what_the_stage_does_not_depend_on_is_not_read(derived):
+@pytest.mark.parametrize("read", [loader.load, loader.ensure])
+def test_what_the_stage_does_not_depend_on_is_not_read(derived, tmp_path, read):
+    limited = replace(derived, parents={})
     with (
-        reading_parents(replace(derived, parents={})),
-        pytest.raises(ScriptError, match="on which its stage does not depend"),
+        limited.limit_reading(tmp_path / "scratch"),
+        pytest.raises(loader.AccessError, match=r"reads the dataset small, on which its stage does not depend; name"),
     ):
-        loader.load("small")
+        read("small")
+
+
+def test_another_config_than_the_one_the_stage_depends_on_is_not_read(derived, tmp_path):
+    manifest = derived.root / "artifacts/small.json"
+    raw = json.loads(manifest.read_text())
+    entry = raw["artifacts"].pop("small.tar")
+    raw["artifacts"] = {f"small-{name}.tar": {**entry, "config": name} for name in ("a", "b")}
+    manifest.write_text(json.dumps(raw))
+    tar = derived.root / "artifacts/small.tar"
+    for name in ("a", "b"):
+        shutil.copy(tar, tar.with_name(f"small-{name}.tar"))
+    with replace(derived, parents={"small": ("small-a.tar",)}).limit_reading(tmp_path / "scratch"):
+        assert len(loader.load("small", config="a", split="test")[1]) == 70
+        with pytest.raises(loader.AccessError, match=r"reads the artifact small-b\.tar, on which its stage does not"):
+            loader.load("small", config="b")
+        with pytest.raises(loader.AccessError, match=r"reads .*/artifacts/small-b\.tar, which is neither"):
+            loader.open(tar.with_name("small-b.tar"))
+
+
+def test_a_prepared_folder_is_read_only_where_the_sources_are(derived, prepared, tmp_path):
+    inside = tmp_path / "scratch"
+    shutil.copytree(prepared.parents[1], inside / "extracted")
+    with derived.limit_reading(inside):
+        assert len(loader.from_directory(inside / "extracted/small/1.0.0")[1]["test"]) == 70
+        assert len(loader.load("small", data_dir=inside / "extracted")[1]["test"]) == 70
+        for read in (
+            lambda: loader.from_directory(prepared),
+            lambda: loader.load("small", data_dir=prepared.parents[1]),
+        ):
+            with pytest.raises(loader.AccessError, match=r"its builder reads .*, which is neither part of its"):
+                read()
+        (inside / "link").symlink_to(prepared)
+        with pytest.raises(loader.AccessError):
+            loader.from_directory(inside / "link")
+
+
+READ = "import loader, sys; loader.load(sys.argv[1])"
+
+
+def test_processes_that_the_build_starts_are_limited_too(derived, tmp_path):
+    limited = replace(derived, parents={})
+    with limited.limit_reading(tmp_path / "scratch") as environment:
+        with (
+            multiprocessing.get_context("spawn").Pool(1) as pool,
+            pytest.raises(loader.AccessError, match="on which its stage does not depend"),
+        ):
+            pool.apply(loader.load, ("small",))
+        done = subprocess.run([sys.executable, "-c", READ, "small"], capture_output=True, text=True)
+        assert "AccessError: derived: its builder reads the dataset small" in done.stderr
+    # and one that is started elsewhere with these variables, as Beam's workers are
+    done = subprocess.run(
+        [sys.executable, "-c", READ, "small"], env=environment, capture_output=True, text=True, cwd=derived.root
+    )
+    assert "AccessError: derived: its builder reads the dataset small" in done.stderr
+
+
+def test_the_limit_ends_with_the_build(derived, tmp_path):
+    with derived.limit_reading(tmp_path / "scratch"):
+        pass
+    with pytest.raises(loader.NotFoundError):
+        loader.load("no_such_dataset", repo=derived.root)
+    assert loader.load("small", repo=derived.root)[0].name == "small"

@@ -10,8 +10,8 @@ import loader
 from scripts._process.errors import ScriptError
 from scripts.pull import pull
 from scripts.push import push
-from tests.helpers.buildable_dataset import add_tiny
-from tests.helpers.recorded_dataset import make_dvc, make_small
+from tests.helpers.buildable_dataset import add_buildable
+from tests.helpers.recorded_dataset import make_dvc, make_recorded
 
 ROOT = Path(__file__).resolve().parents[2]
 PUSH = "from pathlib import Path; from scripts.push import push; push('small', public=True, root=Path({!r}))"
@@ -19,7 +19,7 @@ PUSH = "from pathlib import Path; from scripts.push import push; push('small', p
 
 @pytest.fixture
 def repository(tmp_path, remote):
-    root = make_small(tmp_path / "repository")
+    root = make_recorded(tmp_path / "repository")
     make_dvc(root, ROOT / ".dvc/config")
     remote.point(root)
     return root
@@ -198,7 +198,7 @@ def test_a_private_artifact_cannot_be_read_anonymously(repository, remote, tmp_p
 
 def test_tiny_is_built_pushed_pulled_elsewhere_and_unchanged(clone, remote, tmp_path):
     """The whole path in two clones, with DVC's own commands."""
-    add_tiny(clone.root)
+    add_buildable(clone.root)
     remote.point(clone.root)
     clone.run("dvc", "repro", "tiny")
     clone.run("dvc", "push", "tiny")

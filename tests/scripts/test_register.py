@@ -7,10 +7,10 @@ import pytest
 
 from scripts import register as module
 from scripts._process.errors import ScriptError
-from scripts.fetch import fetch
+from scripts._tfds.fetch import fetch_sources
 from scripts.register import register
 from tests.conftest import BIN
-from tests.helpers.source_files_dataset import checksums, line, make_asker
+from tests.helpers.source_files_dataset import checksums, line, make_asking
 from tests.helpers.web_server import WebFile
 
 A, B, OTHER = b"a" * 100_000, b"b" * 70_000, b"other" * 1000
@@ -28,7 +28,7 @@ def asker(tmp_path, server):
     """A repository of a builder that asks for two files, and for which nothing is registered."""
     server.serve("/a.bin", WebFile(A, {"ETag": '"a"', "Content-Type": "application/x-a"}))
     server.serve("/b.bin", WebFile(B))
-    return make_asker(tmp_path / "repository", server.url, BOTH)
+    return make_asking(tmp_path / "repository", server.url, BOTH)
 
 
 def hidden(root):
@@ -46,7 +46,7 @@ def test_what_is_new_is_shown_and_written_by_url(asker, server, capsys):
     assert "datasets/standard/asker/checksums.tsv" in shown
     assert hidden(asker) == []
     server.asked.clear()
-    assert [path.read_bytes() for _, path, _ in fetch("asker", root=asker)] == [A, B]
+    assert [path.read_bytes() for _, path, _ in fetch_sources("asker", root=asker)] == [A, B]
     assert server.asked == []  # kept, and not asked for again
 
 
@@ -116,7 +116,7 @@ def test_what_is_not_trusted_is_not_written_and_not_kept(asker):
 
 def test_nothing_is_written_where_one_file_is_to_be_had_nowhere(asker, server):
     del server.files["/b.bin"]
-    with pytest.raises(ScriptError, match=r"no door has .*/b\.bin:\n  upstream .*: answers 404"):
+    with pytest.raises(ScriptError, match=r"source file not found: .*/b\.bin:\n  upstream .*: answers 404"):
         register("asker", root=asker)
     assert not checksums(asker).exists()
 
@@ -138,22 +138,22 @@ def test_a_file_supplied_by_hand_stands_in_for_an_upstream_that_cannot_be_reache
 
 def test_two_files_of_one_name_get_names_of_their_own(tmp_path, server):
     body = 'return {"train": self._generate_examples(dl_manager.download([f"{BASE}/x/f", f"{BASE}/y/f"]))}'
-    root = make_asker(tmp_path / "repository", server.url, body)
+    root = make_asking(tmp_path / "repository", server.url, body)
     for path, data in (("/x/f", A), ("/y/f", B)):
         server.serve(path, WebFile(data))
     first, second = register("asker", root=root)
     assert first.filename == "f"
     assert second.filename == f"{hashlib.sha256(f'{server.url}/y/f'.encode()).hexdigest()[:8]}-f"
-    assert [path.read_bytes() for _, path, _ in fetch("asker", root=root)] == [A, B]
+    assert [path.read_bytes() for _, path, _ in fetch_sources("asker", root=root)] == [A, B]
 
 
 def test_a_file_at_hand_is_not_taken_for_another_url_of_its_name(tmp_path, server):
     body = 'return {"train": self._generate_examples(dl_manager.download([f"{BASE}/x/f", f"{BASE}/y/f"]))}'
-    root = make_asker(tmp_path / "repository", server.url, body)
+    root = make_asking(tmp_path / "repository", server.url, body)
     (root / "sources/asker").mkdir(parents=True)
     (root / "sources/asker/f").write_bytes(A)
     checksums(root).write_text(line(f"{server.url}/x/f", A))
-    with pytest.raises(ScriptError, match=r"no door has .*/y/f"):
+    with pytest.raises(ScriptError, match=r"source file not found: .*/y/f"):
         register("asker", root=root)
 
 
@@ -162,7 +162,7 @@ def test_a_file_that_names_the_others_is_looked_into(tmp_path, server):
         names = dl_manager.download(f"{BASE}/list").read_text().split()
         return {"train": self._generate_examples(dl_manager.download([f"{BASE}/{n}" for n in names]))}
         """
-    root = make_asker(tmp_path / "repository", server.url, body)
+    root = make_asking(tmp_path / "repository", server.url, body)
     server.serve("/list", WebFile(b"a.bin b.bin"))
     server.serve("/a.bin", WebFile(A))
     server.serve("/b.bin", WebFile(B))
@@ -195,11 +195,11 @@ def test_a_kill_after_the_lines_are_written_leaves_the_files_to_the_next_run(ask
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(module.Newcomers, "keep", die)
+        patched.setattr(module.UnregisteredFiles, "keep", die)
         with pytest.raises(KeyboardInterrupt):
             register("asker", root=asker)
     server.asked.clear()
-    assert [path.read_bytes() for _, path, _ in fetch("asker", root=asker)] == [A, B]
+    assert [path.read_bytes() for _, path, _ in fetch_sources("asker", root=asker)] == [A, B]
     assert server.asked == []
     assert hidden(asker) == []
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from dvc.config import Config
 
+from scripts._dvc.remotes import check_apart, clear_local, point, point_local
 from scripts._process.errors import ScriptError
-from scripts.remote import check_apart, clear_local, point, point_local
-from tests.helpers.recorded_dataset import make_dvc, make_small
+from tests.helpers.recorded_dataset import make_dvc, make_recorded
 
 ROOT = Path(__file__).resolve().parents[2]
 URLS = {"public": "s3://our-public/data", "private": "s3://our-private"}
@@ -18,7 +18,7 @@ LOCAL = {"public": "s3://public", "private": "s3://private"}
 
 @pytest.fixture(scope="module")
 def template(tmp_path_factory):
-    root = make_small(tmp_path_factory.mktemp("remote") / "repository")
+    root = make_recorded(tmp_path_factory.mktemp("remote") / "repository")
     make_dvc(root, ROOT / ".dvc/config")
     return root
 

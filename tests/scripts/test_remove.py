@@ -8,8 +8,8 @@ import pytest
 from scripts._process.errors import ScriptError
 from scripts.new import new
 from scripts.remove import remove
-from tests.helpers.buildable_dataset import add_tiny
-from tests.helpers.commented_repository import commit, make_house, status
+from tests.helpers.buildable_dataset import add_buildable
+from tests.helpers.commented_repository import commit, make_commented, status
 from tests.helpers.killing import files_of, run_killed
 
 FOLDER = "datasets/standard/first"
@@ -17,19 +17,17 @@ FOLDER = "datasets/standard/first"
 
 @pytest.fixture
 def root(tmp_path):
-    return make_house(tmp_path / "house")
+    return make_commented(tmp_path / "house")
 
 
 def test_what_git_has_goes_and_can_come_back(root):
     (root / FOLDER / "__pycache__").mkdir()
     (root / FOLDER / "__pycache__/first.pyc").write_bytes(b"")
     removal = remove("first", root=root)
-    assert set(removal.removed) == {
-        *("params.yaml", "dvc.yaml", "dvc.lock", "README.md", "artifacts/first.json", FOLDER)
-    }
+    assert set(removal.removed) == {*("params.yaml", "dvc.yaml", "dvc.lock", "artifacts/first.json", FOLDER)}
     assert removal.left == ()
     assert {line[3:] for line in status(root)} == {
-        *("params.yaml", "dvc.yaml", "dvc.lock", "README.md", "artifacts/first.json"),
+        *("params.yaml", "dvc.yaml", "dvc.lock", "artifacts/first.json"),
         *(f"{FOLDER}/first.py", f"{FOLDER}/README.md"),
     }
     assert not (root / FOLDER).exists()
@@ -101,7 +99,7 @@ def test_new_and_remove_leave_no_trace(root):
 
 @pytest.mark.slow
 def test_built_and_removed_dvc_is_content(clone):
-    add_tiny(clone.root)
+    add_buildable(clone.root)
     clone.run("dvc", "repro", "tiny")
     told = clone.run("make", "--silent", "remove", "DATASET=tiny").stdout
     assert "removed tiny from dvc.lock, dvc.yaml, params.yaml, artifacts/tiny.json" in told
@@ -116,11 +114,11 @@ def test_built_and_removed_dvc_is_content(clone):
 
 
 def test_killed_anywhere_it_is_removed_by_removing_it_again(tmp_path):
-    expected = make_house(tmp_path / "expected")
+    expected = make_commented(tmp_path / "expected")
     remove("first", root=expected)
     after = files_of(expected)
     for step in range(100):
-        root = make_house(tmp_path / f"{step}")
+        root = make_commented(tmp_path / f"{step}")
         if run_killed(partial(remove, "first", root=root), step, root=root):
             break
         # unless it was killed on its last step, when all was done, it is there to be removed

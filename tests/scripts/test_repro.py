@@ -11,16 +11,18 @@ import psutil
 import pytest
 from dvc.lock import Lock
 
+from scripts._define.definition import read_definition
+from scripts._define.lineage import related
 from scripts._process.errors import ScriptError
-from scripts.repro import _groups, repro
+from scripts.repro import repro
 from tests.conftest import clean_environment
-from tests.helpers.buildable_dataset import add_tiny
+from tests.helpers.buildable_dataset import add_buildable
 
 
 @pytest.fixture
 def two(clone):
-    add_tiny(clone.root)
-    add_tiny(clone.root, name="twin")
+    add_buildable(clone.root)
+    add_buildable(clone.root, name="twin")
     return clone
 
 
@@ -52,7 +54,7 @@ def test_one_that_fails_does_not_keep_the_other_from_being_built(two):
     (two.root / "sources/twin/twin.json").unlink()
     done = two.run("make", "build", "DATASET=tiny twin", check=False)
     assert done.returncode
-    assert "no door has the source file twin.json" in done.stderr
+    assert "source file not found: twin.json" in done.stderr
     assert "error: not built: twin; the reason is above" in done.stderr
     assert (two.root / "artifacts/tiny.json").is_file()
     assert not (two.root / "artifacts/twin.json").exists()
@@ -107,8 +109,11 @@ def test_a_build_ends_when_its_dvc_is_killed(two, start, shell, monkeypatch):
 
 
 def test_those_that_need_one_another_are_one_group(clone):
-    assert _groups(["mnist", "digit", "mnist_fgsm", "mnist"], clone.root) == [["digit"], ["mnist", "mnist_fgsm"]]
-    assert _groups(["digit_speakers", "mnist"], clone.root) == [["digit_speakers"], ["mnist"]]
+    def parents(name):
+        return read_definition(name, root=clone.root).parents
+
+    assert related(["mnist", "digit", "mnist_fgsm", "mnist"], parents) == [["digit"], ["mnist", "mnist_fgsm"]]
+    assert related(["digit_speakers", "mnist"], parents) == [["digit_speakers"], ["mnist"]]
 
 
 def test_a_circle_is_told_by_dvc(two):

@@ -6,13 +6,13 @@ import urllib.request
 
 import pytest
 
-from scripts import s3
+from scripts._process import s3_server
 
 
 @pytest.fixture
 def folder(tmp_path):
     yield tmp_path / "s3"
-    s3.stop(tmp_path / "s3")
+    s3_server.stop(tmp_path / "s3")
 
 
 def status(url, method="GET"):
@@ -27,14 +27,14 @@ def status(url, method="GET"):
 
 
 def test_it_comes_up_keeps_its_keys_and_data_and_ends(folder):
-    server = s3.start(folder)
-    assert s3.start(folder) == server
+    server = s3_server.start(folder)
+    assert s3_server.start(folder) == server
     keys = server.credentials.read_text()
     assert (server.credentials.stat().st_mode & 0o777, (folder / "s3.json").stat().st_mode & 0o777) == (0o600, 0o600)
-    assert s3.stop(folder)
-    assert s3.find(folder) is None
-    assert not s3.stop(folder)
-    again = s3.start(folder)
+    assert s3_server.stop(folder)
+    assert s3_server.find(folder) is None
+    assert not s3_server.stop(folder)
+    again = s3_server.start(folder)
     assert again.credentials.read_text() == keys
 
 
@@ -46,9 +46,9 @@ def test_strangers_read_the_public_bucket_only_and_write_none(s3_server):
 
 
 def test_two_servers_do_not_meet(folder, s3_server):
-    server = s3.start(folder)
+    server = s3_server.start(folder)
     assert server.endpoint != s3_server.endpoint
-    assert s3.find(folder) == server
+    assert s3_server.find(folder) == server
 
 
 def test_a_process_that_took_the_number_of_a_dead_server_is_left_alone(folder):
@@ -56,8 +56,8 @@ def test_a_process_that_took_the_number_of_a_dead_server_is_left_alone(folder):
 
     folder.mkdir()
     (folder / "server.json").write_text(json.dumps({"pid": os.getpid(), "endpoint": "http://127.0.0.1:1"}))
-    assert s3.find(folder) is None
-    assert not s3.stop(folder)
+    assert s3_server.find(folder) is None
+    assert not s3_server.stop(folder)
 
 
 def test_the_commands_point_the_clone_at_it_and_back(clone):
@@ -78,12 +78,12 @@ def test_the_commands_point_the_clone_at_it_and_back(clone):
 def test_a_broken_note_of_the_server_is_no_server(folder, state):
     folder.mkdir()
     (folder / "server.json").write_text(state)
-    assert s3.find(folder) is None
+    assert s3_server.find(folder) is None
 
 
 def test_a_copy_of_the_folder_does_not_stop_the_first_ones_server(folder, tmp_path):
-    server = s3.start(folder)
+    server = s3_server.start(folder)
     (tmp_path / "copy").mkdir()
     (tmp_path / "copy/server.json").write_bytes((folder / "server.json").read_bytes())
-    assert not s3.stop(tmp_path / "copy")
-    assert s3.find(folder) == server
+    assert not s3_server.stop(tmp_path / "copy")
+    assert s3_server.find(folder) == server

@@ -23,7 +23,7 @@ from scripts._verify import sandbox
 from scripts._verify.compare import compare
 from scripts._verify.sandbox import rebuilt
 from tests.conftest import clean_environment
-from tests.helpers.buildable_dataset import BUILDER, SOURCE, add_tiny
+from tests.helpers.buildable_dataset import BUILDER, SOURCE, add_buildable
 
 LEAKS = {
     "clock": "int(time.time()) // 86400",
@@ -84,12 +84,12 @@ def artifact(folder):
 
 @pytest.fixture
 def tiny(clone):
-    add_tiny(clone.root)
+    add_buildable(clone.root)
     return clone
 
 
 def test_each_thing_of_the_machine_that_reaches_the_bytes_is_named_by_its_feature(clone):
-    add_tiny(clone.root, builder=LEAKY.replace("PLACE", os.fspath(clone.root)))
+    add_buildable(clone.root, builder=LEAKY.replace("PLACE", os.fspath(clone.root)))
     clone.scripts("build", "tiny", env={"USER": "somebody", "TZ": "UTC", "LC_ALL": "C.UTF-8"})
     recorded = artifact(clone.root / "artifacts")
     with rebuilt(definition(clone), recorded.manifest) as fresh:
@@ -109,7 +109,7 @@ def test_a_builder_that_reaches_for_the_network_fails_with_a_sentence_that_says_
     with socket.create_server(("127.0.0.1", 0)) as server:
         call = f"socket.create_connection(('127.0.0.1', {server.getsockname()[1]}))"
         builder = BUILDER.replace("import json", "import json, socket", 1)
-        add_tiny(clone.root, builder=builder.replace("words = json", f"{call}\n        words = json"))
+        add_buildable(clone.root, builder=builder.replace("words = json", f"{call}\n        words = json"))
         with pytest.raises(ScriptError) as raised, rebuilt(definition(clone), MANIFEST):
             pass
     message = str(raised.value)
@@ -126,7 +126,7 @@ def test_a_verify_that_is_killed_takes_its_build_along_and_disturbs_no_other(clo
     started = tmp_path / "started"
     wait = f"open({os.fspath(started)!r}, 'w').close(); time.sleep(600)\n        words = json"
     builder = BUILDER.replace("import json", "import json, time", 1)
-    add_tiny(clone.root, builder=builder.replace("words = json", wait))
+    add_buildable(clone.root, builder=builder.replace("words = json", wait))
     code = (
         "from pathlib import Path\n"
         "from tests.scripts.test_sandbox import MANIFEST, rebuilt, read_definition\n"
@@ -221,7 +221,7 @@ def test_a_source_that_is_nowhere_is_an_error_before_anything_is_built(unbuilt, 
     monkeypatch.setenv("DATASETS_MIRROR", "")
     (unbuilt.root / "sources/tiny/tiny.json").write_bytes(SOURCE[:-1])
     with (
-        pytest.raises(ScriptError, match=r"no door has the source file tiny\.json"),
+        pytest.raises(ScriptError, match=r"source file not found: tiny\.json"),
         rebuilt(read_definition("tiny", root=unbuilt.root), MANIFEST),
     ):
         pass
@@ -258,8 +258,8 @@ def test_a_derived_dataset_takes_its_parents_along(unbuilt):
         ("", "tiny: the build in the sandbox failed: it said nothing"),
         ("tiny: building\r\nerror: tiny: its builder failed: x\r\n", "failed: its builder failed: x"),
         (
-            "error: first\nerror: tiny: no door has the file:\n  door: closed\n",
-            "failed: no door has the file:\n  door: closed",
+            "error: first\nerror: tiny: source file not found:\n  location: closed\n",
+            "failed: source file not found:\n  location: closed",
         ),
         ("Killed\n", "failed: Killed"),
     ],

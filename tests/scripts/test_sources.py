@@ -1,4 +1,4 @@
-"""The doors of source files: their order, what closes one, and what is left behind."""
+"""The locations of source files: their order, what closes one, and what is left behind."""
 
 import gzip
 import hashlib
@@ -58,8 +58,8 @@ def kept(folder):
     return {path.name: path.read_bytes() for path in folder.iterdir()} if folder.exists() else {}
 
 
-def doors(error):
-    """The doors that an error lists, with their reasons."""
+def locations(error):
+    """The locations that an error lists, with their reasons."""
     lines = str(error.value).splitlines()
     return [line.strip() for line in lines if line.startswith("  ")]
 
@@ -164,21 +164,21 @@ def test_a_mirror_that_fails_is_passed_over_for_upstream(small, folder, server, 
 
 
 @pytest.mark.parametrize("what", CLOSED)
-def test_where_no_door_has_the_file_one_error_lists_them_all(small, folder, server, monkeypatch, tmp_path, what):
+def test_where_no_location_has_the_file_one_error_lists_them_all(small, folder, server, monkeypatch, tmp_path, what):
     answer, reason, _ = CLOSED[what]
     monkeypatch.setenv("DATASETS_MIRROR", os.fspath(tmp_path / "mirror"))
     url = server.answer("/up", **answer)
     with pytest.raises(ScriptError) as raised:
         sources(small).find(source(url))
-    at_hand, mirror, dvc, upstream, registry = doors(raised)
+    at_hand, mirror, dvc, upstream, registry = locations(raised)
     assert at_hand == f"sources/small/{NAME}: no such file"
     assert mirror == f"mirror {tmp_path / 'mirror/small' / NAME}: no such file"
     assert dvc == "DVC (sources/small.dvc): no such file"
     assert upstream.startswith(f"upstream {url}: ")
     assert reason in upstream
-    assert registry == "package registry: the definition knows none"
+    assert registry == "npm package: the definition names none"
     message = str(raised.value)
-    assert message.startswith(f"small: no door has the source file {NAME} ({len(DATA):,} bytes, SHA-256 {SHA256})")
+    assert message.startswith(f"small: source file not found: {NAME} ({len(DATA):,} bytes, SHA-256 {SHA256})")
     assert f"download {url} elsewhere and put it at sources/small/{NAME}" in message
     renewal = f"take the line of {url} out of datasets/standard/small/checksums.tsv"
     assert (renewal in message) == (what in CHANGED)
@@ -189,7 +189,7 @@ def test_where_no_door_has_the_file_one_error_lists_them_all(small, folder, serv
 def test_a_refused_connection_is_a_reason(small, folder, refusing):
     with pytest.raises(ScriptError) as raised:
         sources(small).find(source(f"{refusing}/up"))
-    assert f"upstream {refusing}/up: [Errno 111] Connection refused" in doors(raised)
+    assert f"upstream {refusing}/up: [Errno 111] Connection refused" in locations(raised)
     assert kept(folder) == {}
 
 
@@ -202,7 +202,7 @@ def test_a_mirror_that_refuses_is_passed_over(small, server, refusing, monkeypat
 def test_a_url_that_cannot_be_asked_is_a_reason(small, url):
     with pytest.raises(ScriptError) as raised:
         sources(small).find(source(url))
-    assert [door for door in doors(raised) if door.startswith(f"upstream {url}: ")]
+    assert [location for location in locations(raised) if location.startswith(f"upstream {url}: ")]
 
 
 @pytest.mark.parametrize("value", [None, ""])
@@ -211,7 +211,7 @@ def test_an_error_says_where_no_mirror_is_named(small, refusing, monkeypatch, va
         monkeypatch.setenv("DATASETS_MIRROR", value)
     with pytest.raises(ScriptError) as raised:
         sources(small).find(source(refusing))
-    assert "mirror (DATASETS_MIRROR): the variable is not set" in doors(raised)
+    assert "mirror (DATASETS_MIRROR): the variable is not set" in locations(raised)
 
 
 @pytest.mark.parametrize("corrupt", [WRONG, DATA[:-1], LONGER, b""])
@@ -320,7 +320,7 @@ def test_an_error_ends_what_is_under_way_and_it_is_continued(small, folder, serv
     missing = source(server.url + "/missing", "missing.bin")
     slow = source(server.serve("/slow", WebFile(DATA * 40, {"ETag": '"1"'}, pause=0.005)), "slow.bin")
     slow = Source(slow.url, slow.filename, len(DATA) * 40, hashlib.sha256(DATA * 40).hexdigest())
-    with pytest.raises(ScriptError, match=r"no door has the source file missing\.bin"), sources(small) as found:
+    with pytest.raises(ScriptError, match=r"source file not found: missing\.bin"), sources(small) as found:
         futures = [found.submit(slow)]
         while not any(part.stat().st_size for part in folder.glob(".[!.]*.part")):
             time.sleep(0.01)

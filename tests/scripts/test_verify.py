@@ -12,7 +12,7 @@ import loader
 from loader._format.index import HEADER_NAME
 from scripts._process.errors import ScriptError
 from scripts.verify import command, verify, verify_each
-from tests.helpers.recorded_dataset import record_small
+from tests.helpers.recorded_dataset import record_artifacts
 from tests.helpers.tampering import File, flip, sign, take_apart
 
 FIRST_SHARD = "small-train.tfrecord-00000-of-00002"
@@ -91,7 +91,7 @@ def test_a_manifest_of_another_artifact_is_found(small):
     manifest = json.loads(path.read_text())
     manifest["artifacts"]["small.tar"]["sha256"] = "0" * 64
     path.write_text(json.dumps(manifest))
-    record_small(small)
+    record_artifacts(small)
     refused(small, loader.IntegrityError, r"record two different artifacts; .*git checkout -- dvc\.lock")
 
 
@@ -100,7 +100,7 @@ def test_a_manifest_with_another_size_is_found(small):
     manifest = json.loads(path.read_text())
     manifest["artifacts"]["small.tar"]["size"] += 512
     path.write_text(json.dumps(manifest))
-    record_small(small)
+    record_artifacts(small)
     refused(small, loader.IntegrityError, "record two different artifacts")
 
 
@@ -109,7 +109,7 @@ def test_a_header_that_is_not_the_manifests_is_found(small):
     manifest = json.loads(path.read_text())
     manifest["artifacts"]["small.tar"]["index"]["sha256"] = "0" * 64
     path.write_text(json.dumps(manifest))
-    record_small(small)
+    record_artifacts(small)
     refused(small, loader.ManifestError, r"does not belong to the manifest")
 
 
@@ -382,7 +382,7 @@ def test_members_that_lead_back_end_in_an_error_and_not_never(small):
     manifest = json.loads(manifest_path.read_text())
     manifest["artifacts"]["small.tar"]["sha256"] = hashlib.sha256(data).hexdigest()
     manifest_path.write_text(json.dumps(manifest))
-    record_small(small)
+    record_artifacts(small)
     refused(small, loader.IntegrityError, "not a sound tar|does not hold the members")
 
 

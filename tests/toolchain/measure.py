@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from scripts._define.definition import read_yaml
+from scripts._process.files import read_yaml
 from tests.conftest import Clone
 from tests.helpers.buildable_dataset import PARAMS, STAGE
 

@@ -1,40 +1,33 @@
-"""Builders that use Apache Beam: the pipeline that TFDS fills, on the runner that DATASETS_BEAM names.
-
-A builder shows that it uses Beam only when it runs, so the place where TFDS makes the pipeline
-(`SplitBuilder.beam_pipeline`) is where all of this begins; a build that never gets there does not import Beam.
-"""
+"""Builders that use Apache Beam: the pipeline that TFDS fills, on the runner that DATASETS_BEAM names."""
 
 from __future__ import annotations
 
-import functools
 import os
 import re
 import sys
 import threading
 import traceback
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
-from loader._fetch.places import OFFLINE_VARIABLE
-from loader._fetch.repository import REPOSITORY_VARIABLE
-from scripts._tfds import shards
 from scripts._build.beam import options as beam_options
-from scripts._build.beam.code import travelling
+from scripts._build.beam.code import sending_module
 from scripts._build.beam.worker import quiet_prints
-from scripts._tfds.builder import module_name
 from scripts._define.definition import Definition
 from scripts._process.errors import ScriptError
+from scripts._tfds import modules, shards
+from scripts._tfds.builder import module_name
 
-WORKERS_NEED = (REPOSITORY_VARIABLE, OFFLINE_VARIABLE)  # where a builder finds its parents
+
 # an error at the end of a traceback, and the lines that its message goes on for
 _ERROR = re.compile(r"^[A-Za-z_][\w.]*(?:: .*(?:\n(?!\s*$|Traceback |  File ).+)*|$)", re.MULTILINE)
 
 
-@contextmanager
-def pipelines(definition: Definition, *, keys: Path) -> Iterator[None]:
-    """Make the pipelines that TFDS asks for inside, so that every runner gives the same bytes.
+class BeamPipelines:
+    """Makes the pipelines that TFDS fills, so that every runner gives the same bytes.
+
+    A build of a builder that does not use Beam never asks for one, and never imports Beam.
 
     Parameters
     ----------
@@ -42,70 +35,64 @@ def pipelines(definition: Definition, *, keys: Path) -> Iterator[None]:
         The dataset.
     keys
         The folder for the keys of the shards' records; every worker writes there, as it does into the data_dir.
+    environment
+        Environment variables that the builder's code needs in a worker.
 
     Raises
     ------
     ScriptError
-        There is no such runner, its cluster cannot be reached, or a worker failed.
+        There is no such runner, its cluster cannot be reached, a worker failed, or examples were lost.
     """
-    from tensorflow_datasets.core.split_builder import SplitBuilder
 
-    started: list[Any] = []
-    lost: list[str] = []
-    given: dict[str, Path] = {}
-    code = ExitStack()
+    def __init__(self, definition: Definition, *, keys: Path, environment: dict[str, str]) -> None:
+        self._definition = definition
+        self._keys = keys
+        self._environment = environment
+        self._runner: Any = None
+        self._counts: dict[str, Path] = {}
+        self._lost_workers: list[str] = []
+        self._cleanup = ExitStack()
+        # read at once, so that a mistake in it is told before a source is fetched
+        self._options = beam_options.read() if os.environ.get(beam_options.VARIABLE) else None
 
-    # told at once, before a source is fetched
-    asked = beam_options.read() if os.environ.get(beam_options.VARIABLE) else None
+    def __enter__(self) -> Self:
+        hook = threading.excepthook
+        self._cleanup.callback(lambda: setattr(threading, "excepthook", hook))
+        # when a worker is lost, each of Beam's threads that serve it ends with an exception
+        threading.excepthook = lambda ended: self._lost_workers.append(str(ended.exc_value))
+        return self
 
-    def make(splits: Any) -> Any:
-        pipeline = _make_pipeline(definition, code, *(asked or beam_options.read()))
-        started.append(pipeline.runner)
-        splits._beam_pipeline = pipeline.__enter__()
-        return pipeline
+    def __exit__(self, _: object, error: BaseException | None, traceback: object) -> None:
+        with self._cleanup:
+            if error is None:
+                for split, path in self._counts.items():
+                    _check_complete(self._definition, split, int(path.read_text()), self._keys)
+            elif self._runner is not None and isinstance(error, Exception) and not isinstance(error, ScriptError):
+                reason = _reason(error, self._definition, self._runner, self._lost_workers)
+                raise ScriptError(f"{self._definition.name}: its builder failed{reason}") from error
 
-    def count(splits: Any, split_name: str, generator: Any, **options: Any) -> Any:
+    def start(self) -> tuple[Any, Any]:
+        """Return a pipeline on the runner that DATASETS_BEAM names, and what entering it gives."""
+        from apache_beam import Pipeline
+        from apache_beam.internal.cloudpickle.cloudpickle import register_pickle_by_value
+
+        self._runner, options = self._options or beam_options.read()
+        quiet_prints()
+        for module in (shards, modules):  # a worker elsewhere has no copy of this repository
+            register_pickle_by_value(module)
+        if self._definition.is_ours:
+            builder = sys.modules[module_name(self._definition)]
+            self._cleanup.enter_context(sending_module(builder, self._environment))
+        pipeline = Pipeline(runner=self._runner, options=options)
+        return pipeline, pipeline.__enter__()
+
+    def count(self, split: str, examples: Any) -> None:
+        """Have the pipeline count the examples that the builder gives for a split."""
         import apache_beam
 
-        given[split_name] = keys / f"{split_name}.given"
-        label = f"{split_name}_count"
-        counted = generator | label >> apache_beam.combiners.Count.Globally()
-        _ = counted | f"{label}_kept" >> apache_beam.Map(shards.keep_count, given[split_name])
-        return build(splits, split_name=split_name, generator=generator, **options)
-
-    theirs, build = SplitBuilder.__dict__["beam_pipeline"], SplitBuilder._build_from_pcollection
-    ours = functools.cached_property(make)
-    ours.__set_name__(SplitBuilder, "beam_pipeline")
-    SplitBuilder.beam_pipeline, SplitBuilder._build_from_pcollection = ours, count
-    threads_hook = threading.excepthook
-    # Beam's threads that serve a worker end with an exception each when it is lost
-    threading.excepthook = lambda ended: lost.append(str(ended.exc_value))
-    try:
-        yield
-        for split_name, path in given.items():
-            _check_complete(definition, split_name, int(path.read_text()), keys)
-    except ScriptError:
-        raise
-    except Exception as error:
-        if not started:
-            raise
-        raise ScriptError(f"{definition.name}: its builder failed{_why(error, definition, started[0], lost)}") from error
-    finally:
-        SplitBuilder.beam_pipeline, SplitBuilder._build_from_pcollection = theirs, build
-        threading.excepthook = threads_hook
-        code.close()
-
-
-def _make_pipeline(definition: Definition, code: ExitStack, runner: Any, options: Any) -> Any:
-    from apache_beam import Pipeline
-    from apache_beam.internal.cloudpickle.cloudpickle import register_pickle_by_value
-
-    quiet_prints()
-    register_pickle_by_value(shards)  # a worker elsewhere has no copy of this repository
-    if definition.is_ours:
-        module = sys.modules[module_name(definition)]
-        code.enter_context(travelling(module, {name: os.environ[name] for name in WORKERS_NEED}))
-    return Pipeline(runner=runner, options=options)
+        self._counts[split] = self._keys / f"{split}.given"
+        counted = examples | f"{split}_count" >> apache_beam.combiners.Count.Globally()
+        _ = counted | f"{split}_count_kept" >> apache_beam.Map(shards.keep_count, self._counts[split])
 
 
 def _check_complete(definition: Definition, split_name: str, given: int, keys: Path) -> None:
@@ -119,8 +106,8 @@ def _check_complete(definition: Definition, split_name: str, given: int, keys: P
         )
 
 
-def _why(error: Exception, definition: Definition, runner: Any, lost: list[str]) -> str:
-    """What went wrong, in one line, with the deepest place in the dataset's own code that the error came through.
+def _reason(error: Exception, definition: Definition, runner: Any, lost: list[str]) -> str:
+    """What went wrong, in one line, with the innermost line of the dataset's own code that the error came through.
 
     What happened in a worker is a traceback in the text of an exception.
     """

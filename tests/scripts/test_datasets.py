@@ -6,39 +6,40 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings, strategies
 
-from scripts._define.definition import read_definition, read_stage, read_yaml
-from scripts._define.entries import add_entry, remove_entry
-from scripts._define.stages import Entry, enter, take_out
+from scripts._define.datasets import NewDataset, add_dataset, remove_dataset
+from scripts._define.definition import read_definition
+from scripts._define.yaml_edits import add_entry, remove_entry
+from scripts._dvc.stages import read_stage
 from scripts._process.errors import ScriptError
-from tests.helpers.commented_repository import DVC_LOCK, DVC_YAML, PARAMS_YAML, README, make_house
+from scripts._process.files import read_yaml
+from tests.helpers.commented_repository import DVC_LOCK, DVC_YAML, PARAMS_YAML, make_commented
 from tests.helpers.killing import files_of, run_killed
 
 ROOT = Path(__file__).resolve().parents[2]
 PATH = Path("some.yaml")
 PARAMS = {"builder": "datasets/standard/third", "version": "1.0.0", "visibility": "private", "license": "MIT"}
-ROW = "| [`third`](datasets/standard/third/README.md) | the third | MIT |\n"
-THIRD = Entry("third", PARAMS, "The third: one, # two", ROW, ("artifacts/first.tar",))
+THIRD = NewDataset("third", PARAMS, "The third: one, # two", ("artifacts/first.tar",))
 
 
 @pytest.fixture
 def root(tmp_path):
-    return make_house(tmp_path / "house")
+    return make_commented(tmp_path / "house")
 
 
 def test_an_entry_comes_last_and_goes_without_a_trace(root):
     before = files_of(root)
-    enter(THIRD, root=root)
+    add_dataset(THIRD, root=root)
     after = files_of(root)
-    assert {file for file in after if after[file] != before.get(file)} == {"dvc.yaml", "params.yaml", "README.md"}
-    for file in ("dvc.yaml", "params.yaml", "README.md"):
+    assert {file for file in after if after[file] != before.get(file)} == {"dvc.yaml", "params.yaml"}
+    for file in ("dvc.yaml", "params.yaml"):
         kept = iter(after[file].splitlines())
         assert all(line in kept for line in before[file].splitlines())  # every line of before, in its order
-    take_out("third", root=root)
+    remove_dataset("third", root=root)
     assert files_of(root) == before
 
 
 def test_what_was_entered_reads_as_a_definition(root):
-    enter(THIRD, root=root)
+    add_dataset(THIRD, root=root)
     found = read_definition("third", root=root)
     assert (found.builder, found.version, found.visibility, found.license) == tuple(PARAMS.values())
     assert found.parents == {"first": ("first.tar",)}
@@ -50,11 +51,10 @@ def test_what_was_entered_reads_as_a_definition(root):
     assert (root / "params.yaml").read_text() == PARAMS_YAML + (
         "\nthird:\n  builder: datasets/standard/third\n  version: 1.0.0\n  visibility: private\n  license: MIT\n"
     )
-    assert (root / "README.md").read_text() == README.replace("| CC BY 4.0 |\n", f"| CC BY 4.0 |\n{ROW}")
 
 
 def test_configs_have_a_tar_each(root):
-    enter(Entry("third", {**PARAMS, "builder": "third", "configs": ["x", "y"]}, "Third", ROW), root=root)
+    add_dataset(NewDataset("third", {**PARAMS, "builder": "third", "configs": ["x", "y"]}, "Third"), root=root)
     found = read_definition("third", root=root)
     assert found.configs == ("x", "y")
     assert "deps" not in read_stage(root / "dvc.yaml", "third")
@@ -74,26 +74,23 @@ def test_a_stage_of_this_repository_is_laid_out_as_it_would_be_written(file):
 
 
 def test_an_entry_goes_with_its_comments_and_no_other(root):
-    take_out("first", root=root)
+    remove_dataset("first", root=root)
     start, stop = DVC_YAML.index("  # the first, and"), DVC_YAML.index("\n  second:")
     assert (root / "dvc.yaml").read_text() == DVC_YAML[:start] + DVC_YAML[stop:]
     start, stop = PARAMS_YAML.index("\n# The first."), PARAMS_YAML.index("\nsecond:")
     assert (root / "params.yaml").read_text() == PARAMS_YAML[:start] + PARAMS_YAML[stop:]
-    assert (root / "README.md").read_text() == README.replace(
-        "| [`first`](datasets/standard/first/README.md) | the first | CC0 |\n", ""
-    )
     assert (root / "dvc.lock").read_text() == "schema: '2.0'\nstages: {}\n"
 
 
 def test_the_last_entry_goes_too_and_another_comes(root):
-    take_out("second", root=root)
+    remove_dataset("second", root=root)
     assert "# a comment of nobody's" in (root / "dvc.yaml").read_text()
     assert "# a comment of second's" not in (root / "dvc.yaml").read_text()
     assert (root / "params.yaml").read_text().endswith('"CC0"\n# The end.\n')
     assert (root / "dvc.lock").read_text() == DVC_LOCK
-    take_out("first", root=root)
+    remove_dataset("first", root=root)
     assert read_yaml(root / "dvc.yaml")["stages"] == {}
-    enter(THIRD, root=root)
+    add_dataset(THIRD, root=root)
     assert list(read_yaml(root / "dvc.yaml")["stages"]) == ["third"]
     assert read_definition("third", root=root).version == "1.0.0"
 
@@ -112,7 +109,7 @@ def test_any_file_takes_an_entry(text):
     ids=["flow", "flow at the top", "document end"],
 )
 def test_what_cannot_be_edited_line_by_line_is_refused(text):
-    with pytest.raises(ScriptError, match=r"some\.yaml: 'a' cannot be taken out of it line by line; do it by hand"):
+    with pytest.raises(ScriptError, match=r"some\.yaml: 'a' cannot be removed of it line by line; do it by hand"):
         remove_entry(text, "a", under="stages", path=PATH)
 
 
@@ -150,7 +147,7 @@ def test_whatever_the_file_looks_like_the_other_entries_keep_their_lines(pieces)
 
 def test_an_anchor_that_another_entry_needs_is_refused():
     text = "stages:\n  a:\n    outs: &outs [x]\n  b:\n    outs: *outs\n"
-    with pytest.raises(ScriptError, match="'a' cannot be taken out"):
+    with pytest.raises(ScriptError, match="'a' cannot be removed"):
         remove_entry(text, "a", under="stages", path=PATH)
     assert add_entry(text, "c", {"cmd": "x"}, under="stages", path=PATH) == text + "\n  c:\n    cmd: x\n"
     assert remove_entry(text, "b", under="stages", path=PATH) == text[: text.index("  b:")]
@@ -159,47 +156,38 @@ def test_an_anchor_that_another_entry_needs_is_refused():
 def test_a_taken_name_changes_nothing(root):
     before = files_of(root)
     with pytest.raises(ScriptError, match="there is a dataset first already"):
-        enter(Entry("first", PARAMS, "", ROW), root=root)
+        add_dataset(NewDataset("first", PARAMS, ""), root=root)
     stage = "  third:\n    cmd: mine\n"
     (root / "dvc.yaml").write_text(DVC_YAML.replace("stages:\n", f"stages:\n{stage}"))
     before["dvc.yaml"] = (root / "dvc.yaml").read_bytes()
     with pytest.raises(ScriptError, match=r"dvc\.yaml has a stage third that params\.yaml does not know"):
-        enter(THIRD, root=root)
+        add_dataset(THIRD, root=root)
     assert files_of(root) == before
-    take_out("third", root=root)  # as the message says
-    enter(THIRD, root=root)
+    remove_dataset("third", root=root)  # as the message says
+    add_dataset(THIRD, root=root)
 
 
 def test_a_file_that_is_broken_changes_none(root):
-    (root / "README.md").write_bytes(b"\xff")
+    (root / "dvc.yaml").write_bytes(b"\xff")
     before = files_of(root)
-    with pytest.raises(ScriptError, match=r"README\.md is not UTF-8 text \(invalid start byte at byte 0\)"):
-        enter(THIRD, root=root)
+    with pytest.raises(ScriptError, match=r"dvc\.yaml is not valid YAML: ."):
+        add_dataset(THIRD, root=root)
     assert files_of(root) == before
 
 
-def test_a_repository_without_a_table_or_a_readme_does(root):
-    (root / "README.md").write_text("# nothing\n")
-    enter(THIRD, root=root)
-    assert (root / "README.md").read_text() == "# nothing\n"
-    (root / "README.md").unlink()
-    take_out("third", root=root)
-    assert (root / "dvc.yaml").read_text() == DVC_YAML
-
-
 def test_killed_anywhere_it_is_done_by_doing_it_again(tmp_path):
-    expected = make_house(tmp_path / "expected")
+    expected = make_commented(tmp_path / "expected")
     before = files_of(expected)
-    enter(THIRD, root=expected)
+    add_dataset(THIRD, root=expected)
     after = files_of(expected)
     for step in range(100):
-        root = make_house(tmp_path / f"{step}")
-        entered = run_killed(partial(enter, THIRD, root=root), step, root=root)
-        enter(THIRD, root=root)
+        root = make_commented(tmp_path / f"{step}")
+        entered = run_killed(partial(add_dataset, THIRD, root=root), step, root=root)
+        add_dataset(THIRD, root=root)
         assert files_of(root) == after, f"killed before step {step}"
-        taken = run_killed(partial(take_out, "third", root=root), step, root=root)
-        take_out("third", root=root)
+        taken = run_killed(partial(remove_dataset, "third", root=root), step, root=root)
+        remove_dataset("third", root=root)
         assert files_of(root) == before, f"killed before step {step}"
         if entered and taken:
             break
-    assert 6 <= step < 100  # three files, each opened and renamed
+    assert 4 <= step < 100  # two files, each opened and renamed

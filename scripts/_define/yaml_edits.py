@@ -85,7 +85,7 @@ def remove_entry(text: str, name: str, *, under: str | None = None, path: Path) 
     Raises
     ------
     ScriptError
-        The file is written in a way that nothing can be taken out of line by line, or another entry needs this one's
+        The file is written in a way that nothing can be removed from line by line, or another entry needs this one's
         anchor.
     """
     expected = _parse(text, path)
@@ -107,7 +107,7 @@ def remove_entry(text: str, name: str, *, under: str | None = None, path: Path) 
         lines = [f"{under}: {{}}\n" if line.startswith(f"{under}:") else line for line in lines]
     rest = "".join(lines)
     rest = rest if text.endswith("\n") else rest.removesuffix("\n")
-    return _proved(rest, expected, path, f"{name!r} cannot be taken out of it line by line")
+    return _proved(rest, expected, path, f"{name!r} cannot be removed from it line by line")
 
 
 def _lines(text: str) -> list[str]:

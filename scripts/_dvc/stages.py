@@ -1,0 +1,98 @@
+"""What `dvc.yaml`, `dvc.lock` and `.dvc` files say."""
+
+from __future__ import annotations
+
+import posixpath
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from scripts._process.errors import ScriptError
+from scripts._process.files import read_yaml
+
+STAGES_FILE, LOCK_FILE = "dvc.yaml", "dvc.lock"
+STAGES_KEY = "stages"
+
+Stage = dict[str, Any]
+
+
+def read_stages(path: Path) -> dict[str, Stage]:
+    """Return the stages of a `dvc.yaml` or `dvc.lock`, by name; an empty one for a name without content.
+
+    Raises
+    ------
+    ScriptError
+        The file is missing, or not of the form that DVC writes.
+    """
+    stages = read_yaml(path).get(STAGES_KEY) or {}
+    if not isinstance(stages, dict):
+        raise ScriptError(f"{path} is not of the form that DVC writes: {STAGES_KEY}, by name")
+    for name, stage in stages.items():
+        if not isinstance(stage or {}, dict) or not all(
+            isinstance(stage.get(key) or [], list) for key in ("deps", "outs") if stage
+        ):
+            raise ScriptError(
+                f"{name}: {path} is not of the form that DVC writes: {STAGES_KEY}, by name, each with a list of outs"
+            )
+    return {str(name): stage or {} for name, stage in stages.items()}
+
+
+def read_stage(path: Path, name: str) -> Stage:
+    """Return one stage, empty where there is none; errors are those of `read_stages`."""
+    return read_stages(path).get(name, {})
+
+
+def dependencies(stage: Stage) -> list[str]:
+    """Return the paths that a stage of `dvc.yaml` depends on, as DVC sees them: `./a` is `a`, options are left out."""
+    paths = (path for dep in stage.get("deps") or () for path in (dep if isinstance(dep, dict) else (dep,)))
+    return [posixpath.normpath(str(path)) for path in paths]
+
+
+def output_remotes(stage: Stage) -> dict[str, str | None]:
+    """Return the outputs of a stage of `dvc.yaml`, each with the remote that it names."""
+    remotes = {}
+    for out in stage.get("outs") or ():
+        for path, options in out.items() if isinstance(out, dict) else [(out, None)]:
+            remotes[path] = options.get("remote") if isinstance(options, dict) else None
+    return remotes
+
+
+def recorded_output(root: Path, name: str, path: Path) -> dict[str, Any]:
+    """Return what `dvc.lock` records of an output of stage `name`: its `md5` and `size` among it.
+
+    Raises
+    ------
+    ScriptError
+        It records nothing of it, or is not of the form that DVC writes.
+    """
+    relative = path.relative_to(root).as_posix()
+    for out in read_stage(root / LOCK_FILE, name).get("outs") or ():
+        if isinstance(out, dict) and out.get("path") == relative:
+            return out
+    raise ScriptError(f"{LOCK_FILE} does not record {relative}; build it with: make build DATASET={name}")
+
+
+@dataclass(frozen=True)
+class TrackedFile:
+    """A file that a `.dvc` file records: its md5 (hex), its number of bytes, and the remote that it belongs to."""
+
+    md5: str
+    size: int
+    remote: str | None
+
+
+def read_tracked(record: Path) -> dict[str, TrackedFile]:
+    """Return what a `.dvc` file records, by path relative to its folder.
+
+    Raises
+    ------
+    ScriptError
+        The file is not of the form that DVC writes.
+    """
+    try:
+        return {
+            str(out["path"]): TrackedFile(str(out["md5"]), int(out["size"]), out.get("remote"))
+            for out in read_yaml(record)["outs"]
+        }
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise ScriptError(f"{record} is not of the form that DVC writes: {error!r}") from error
