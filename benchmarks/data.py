@@ -1,4 +1,4 @@
-"""Where the same examples lie in the format of every reader. Light, because every measured process imports it."""
+"""The locations of the examples in the format of every reader. Every measured process imports this small module."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ CACHE = ROOT / ".scratch" / "benchmarks"
 
 @dataclass(frozen=True)
 class Data:
-    """Where the train split of a dataset is, in every format.
+    """The locations of a dataset's train split, in every format.
 
     Attributes
     ----------
@@ -21,7 +21,7 @@ class Data:
     repository
         The datasets repository that holds its artifact.
     folder
-        The folder of everything else.
+        The folder of all other formats.
     """
 
     name: str
@@ -30,17 +30,17 @@ class Data:
 
     @property
     def tfds(self) -> Path:
-        """The extracted artifact: a folder of TFDS, TFRecord."""
+        """The extracted artifact: a TFDS folder with TFRecord files."""
         return self.folder / "tfds"
 
     @property
     def array_record(self) -> Path:
-        """The same folder with its shard as array_record."""
+        """The same folder with its shard in the format array_record."""
         return self.folder / "array_record"
 
     @property
     def arrow(self) -> Path:
-        """What Hugging Face's `save_to_disk` writes; images as they are encoded."""
+        """The output of Hugging Face's `save_to_disk`; images stay encoded."""
         return self.folder / "arrow"
 
     @property
@@ -50,12 +50,12 @@ class Data:
 
     @property
     def files(self) -> Path:
-        """One file an example, `<label>/<number>...`, as for torchvision's ImageFolder."""
+        """One file per example, `<label>/<number>...`, as for torchvision's ImageFolder."""
         return self.folder / "files"
 
 
 def locate(name: str) -> Data:
-    """Return where the dataset is or will be."""
+    """Return the locations of the dataset, which need not exist yet."""
     return Data(name, CACHE / "repository" if name == "jpeg" else ROOT, CACHE / name)
 
 

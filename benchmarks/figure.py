@@ -1,7 +1,7 @@
-"""One figure, in a process of its own: `python figure.py DATASET READER MEASURE [THREADS or CORES]`.
+"""Measure one figure in this process: `python figure.py DATASET READER MEASURE [THREADS or CORES]`.
 
-Prints a JSON object: the examples read in a second, the peak memory, or the sum of some decoded values, by which
-`reading.py` sees that all readers give the same.
+Prints a JSON object: the number of examples per second, the peak memory, or the sum of some decoded values, with which
+`reading.py` checks that all readers return the same values.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from data import locate
 from reader import BATCH
 from readers import READERS
 
-LEAST = 2.0  # seconds; short epochs are repeated until so many have passed
-MOST = 6.0  # seconds; a longer epoch is cut there
+MIN_SECONDS = 2.0  # short epochs are repeated until this time has passed
+MAX_SECONDS = 6.0  # a longer epoch is cut off at this time
 
 
 def main(dataset: str, name: str, measure: str, number: int) -> None:
@@ -28,7 +28,7 @@ def main(dataset: str, name: str, measure: str, number: int) -> None:
     if measure == "each" and number == 1:
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     if measure != "torch":
-        sys.modules.update(dict.fromkeys(READERS[name].without))  # as if it was not installed
+        sys.modules.update(dict.fromkeys(READERS[name].without))  # as if they were not installed
     reader = READERS[name](locate(dataset))
     figures: dict[str, float] = {}
     if measure == "first":
@@ -55,15 +55,15 @@ def _at_random(reader: Any) -> Iterator[Any]:
 
 
 def _rate(epoch: Callable[[], Iterable[Any]], size: Callable[[Any], int]) -> float:
-    """Read epoch after epoch and return the examples in a second."""
-    next(iter(epoch()))  # what is imported at the first example is no part of an epoch
+    """Read one epoch after another and return the number of examples per second."""
+    next(iter(epoch()))  # imports at the first example do not count
     count = 0
     now = start = time.perf_counter()
-    while now < start + LEAST:
+    while now < start + MIN_SECONDS:
         for item in epoch():
             count += size(item)
             now = time.perf_counter()
-            if now > start + MOST:
+            if now > start + MAX_SECONDS:
                 break
     return count / (now - start)
 

@@ -1,4 +1,4 @@
-"""Figures from processes of their own, and tables of them."""
+"""Measuring figures in separate processes, and printing tables of them."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 FIGURE = Path(__file__).resolve().with_name("figure.py")
-SECONDS = 300  # a process that takes longer hangs
+TIMEOUT_SECONDS = 300  # a process that takes longer hangs
 
-# in between, because a process starts with the peak memory of the one it was forked from
+# a small process in between, because a process starts with the peak memory of the one that it was forked from
 TIMED = """
 import subprocess, sys, time, json
 start = time.perf_counter()
@@ -26,18 +26,18 @@ Figures = dict[str, float]
 
 @dataclass(frozen=True)
 class Column:
-    """A figure of a table.
+    """A column of a table.
 
     Attributes
     ----------
     title
-        What the figure is, with its unit.
+        The name of the figure, with its unit.
     number
-        The number of threads or cores that the process is told to use.
+        The number of threads or cores that the process uses.
     key
-        The figure's name among those that the process prints.
+        The key of the figure in the JSON that the process prints.
     form
-        How it is printed.
+        The format of the figure.
     less
         Whether less is better.
     """
@@ -50,25 +50,25 @@ class Column:
 
 
 def run(dataset: str, reader: str, measure: str, number: int = 0) -> Figures:
-    """Return the figures that a process of its own prints, and the seconds that it took."""
+    """Run a process and return the figures that it prints, and the seconds that it took."""
     command = [sys.executable, str(FIGURE), dataset, reader, measure, str(number)]
-    done = subprocess.run([sys.executable, "-c", TIMED, *command], capture_output=True, timeout=SECONDS)
+    done = subprocess.run([sys.executable, "-c", TIMED, *command], capture_output=True, timeout=TIMEOUT_SECONDS)
     if done.returncode:
         raise SystemExit(f"{dataset}, {reader}, {measure}: failed\n{done.stderr.decode(errors='replace')}")
     return dict(json.loads(done.stdout))
 
 
 def rows(titles: dict[str, str], columns: Sequence[Column], rounds: dict[tuple[str, int], list[Figures]]) -> list[str]:
-    """Return the rows of a Markdown table: the readers' medians, and by how much the first one is better.
+    """Return the rows of a Markdown table: the readers' medians, and by how much the first reader is better.
 
     Parameters
     ----------
     titles
-        What each reader is called; the first is the one that the others are compared with.
+        The title of each reader; the others are compared with the first one.
     columns
         The figures.
     rounds
-        By reader and number of threads or cores: the figures of each round. Where a reader has none, a dash stands.
+        The figures of each round, by reader and number of threads or cores. A reader without figures gets a dash.
     """
     heads = [head for column in columns for head in (column.title, "ratio")]
     lines = [f"| | {' | '.join(heads)} |", f"|---{'|---:' * len(heads)}|"]
@@ -87,7 +87,7 @@ def rows(titles: dict[str, str], columns: Sequence[Column], rounds: dict[tuple[s
 
 
 def _ratio(ours: list[Figures], theirs: list[Figures], column: Column) -> str:
-    """The median of the rounds' ratios, with the least and the greatest."""
+    """Return the median of the rounds' ratios, with the smallest and the largest."""
     pairs = [(a[column.key], b[column.key]) for a, b in zip(ours, theirs, strict=True)]
     ratios = [b / a if column.less else a / b for a, b in pairs]
     return f"{statistics.median(ratios):.1f} ({min(ratios):.1f} to {max(ratios):.1f})"

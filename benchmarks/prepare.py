@@ -1,4 +1,4 @@
-"""The same examples in the format of every reader, written once, to `.scratch/benchmarks/`."""
+"""Writing the same examples in the format of every reader, once, to `.scratch/benchmarks/`."""
 
 from __future__ import annotations
 
@@ -35,13 +35,13 @@ stages:
 
 
 def prepare(name: str) -> Data:
-    """Write the dataset in every format, unless that was done."""
+    """Write the dataset in every format, unless this was done before."""
     data = locate(name)
     if name == "jpeg":
         _build_jpeg(data.repository)
     done = data.folder / "done.json"
-    made_of = (data.repository / "artifacts" / f"{name}.json").read_text()
-    if not done.exists() or done.read_text() != made_of:
+    manifest = (data.repository / "artifacts" / f"{name}.json").read_text()
+    if not done.exists() or done.read_text() != manifest:
         print(f"preparing {name} in {data.folder}")
         shutil.rmtree(data.folder, ignore_errors=True)
         _write_tfds(data)
@@ -51,12 +51,12 @@ def prepare(name: str) -> Data:
         _write_arrow(data, features, examples)
         _write_shards(data, features, examples)
         _write_files(data, examples)
-        done.write_text(made_of)
+        done.write_text(manifest)
     return data
 
 
 def _build_jpeg(repository: Path) -> None:
-    """Build the artifact of the generated images, in a repository of its own."""
+    """Build the artifact of the generated images in a separate repository."""
     from scripts.build import build
 
     builder = repository / "datasets/standard/jpeg"
@@ -89,7 +89,7 @@ def _read(data: Data) -> tuple[Any, list[bytes]]:
 
 
 def _encoded(record: bytes) -> dict[str, Any]:
-    """Return what a record holds: images as they are encoded, recordings as samples, numbers and text."""
+    """Return the values of a record: encoded images, recordings as samples, numbers, and text."""
     import tensorflow as tf
 
     example: dict[str, Any] = {}
@@ -117,7 +117,7 @@ def _write_array_record(data: Data, records: list[bytes]) -> None:
     info["fileFormat"] = "array_record"
     info["splits"] = [split | {"shardLengths": [len(records)]} for split in info["splits"] if split["name"] == "train"]
     (data.array_record / "dataset_info.json").write_text(json.dumps(info))
-    # one record a group, as TFDS itself writes it: what random access wants
+    # one record per group, as TFDS writes it: the best for random access
     writer = ArrayRecordWriter(
         str(data.array_record / f"{data.name}-train.array_record-00000-of-00001"), "group_size:1"
     )

@@ -1,4 +1,4 @@
-"""What the readers that are measured have in common."""
+"""The base class and helpers of the measured readers."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ WORKERS = 2
 
 
 class Reader:
-    """A system that reads the train split of a dataset, at its best documented setting.
+    """A system that reads the train split of a dataset, with its best documented settings.
 
-    It has what the system offers: `examples()` goes through an epoch one by one, `[i]` takes any example,
-    `batches(threads)` goes through an epoch in batches of 256, `torch()` does so with two worker processes. All give
-    decoded NumPy arrays (`torch()` tensors, where the system makes them). What a reader needs is imported when it is
-    made, because that is part of the time to the first example.
+    A reader has the methods that the system supports: `examples()` iterates over the examples of an epoch, `[i]`
+    returns any example, `batches(threads)` iterates over batches of 256 examples, and `torch()` does so with two worker
+    processes. All return decoded NumPy arrays (`torch()` returns tensors if the system creates them). A reader imports
+    its packages when it is created, because this is part of the time to the first example.
 
     Attributes
     ----------
     title
-        What the tables call it.
+        The reader's name in the tables.
     threads
-        The numbers of threads that its batches can be read with.
+        The numbers of threads with which its batches can be read.
     without
-        What it would import by the way because it is installed here, and a user of this reader alone does not have.
+        Packages that it would import only because they are installed here; a user of this reader alone lacks them.
     """
 
     title: str
@@ -35,7 +35,7 @@ class Reader:
 
 
 def stack(examples: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Return a batch, as NumPy users make one: recordings of any length stay a list."""
+    """Return a batch as NumPy users create it: recordings, which differ in length, stay a list."""
     import numpy as np
 
     batch: dict[str, Any] = {name: [example[name] for example in examples] for name in examples[0]}
@@ -43,7 +43,7 @@ def stack(examples: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 
 def pad(examples: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """Return a batch as PyTorch users make one: recordings padded with zeros to the longest."""
+    """Return a batch as PyTorch users create it: recordings are padded with zeros to the longest one."""
     import torch
 
     recordings = [torch.as_tensor(example["audio"]) for example in examples]

@@ -1,5 +1,5 @@
-# ruff: noqa: D102 (`Reader` says what the methods of every reader do)
-"""The readers that are measured, by name."""
+# ruff: noqa: D102 (the class `Reader` describes the methods)
+"""The measured readers, by name."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tfds_readers import DataSource, Grain, Tfds
 
 
 class Loader(Reader):
-    """The loader of this project, straight out of the artifact, every record proved by its SHA-256."""
+    """The loader of this project, which reads the artifact and checks the SHA-256 of every record."""
 
     title = "loader"
     threads = (1, 2)
@@ -43,7 +43,7 @@ class Loader(Reader):
 
 
 class HuggingFace(Reader):
-    """Hugging Face datasets from Arrow files on disk, memory-mapped, handing out NumPy; Pillow decodes."""
+    """Hugging Face datasets from memory-mapped Arrow files, in the format NumPy; Pillow decodes."""
 
     title = "HF datasets, `numpy`"
 
@@ -70,7 +70,7 @@ class HuggingFace(Reader):
 
 
 class HuggingFacePlain(Reader):
-    """The same without a format, its Pillow images turned to NumPy by the user: quicker, where it is images."""
+    """The same without a format; the user converts Pillow's images to NumPy, which is faster for images."""
 
     title = "HF datasets, plain"
 
@@ -127,7 +127,7 @@ class WebDataset(Reader):
 
 
 class PillowFiles(Reader):
-    """One file an example, decoded by Pillow, as torchvision's ImageFolder does it; recordings by `wave`."""
+    """One file per example, decoded by Pillow as in torchvision's ImageFolder; `wave` decodes recordings."""
 
     title = "files and Pillow"
 

@@ -1,10 +1,10 @@
-"""Reading: the loader beside others, every figure from a process of its own, the readers in turn.
+"""Reading: the loader compared with other readers, in turn, each figure from a separate process.
 
     make benchmark                                      (every table, about an hour; needs the datasets' artifacts)
     python benchmarks/reading.py mnist --only batches   (one table)
 
-Tables go to stdout as Markdown. A figure is the median of the rounds; the ratio says by how much the loader is
-better: the median of the ratios of the rounds, with the least and the greatest of them.
+Prints Markdown tables. A figure is the median of the rounds. The ratio says by how much the loader is better: the
+median of the rounds' ratios, with the smallest and the largest.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ DATASETS = {
     "digit": "1,350 recordings of half a second on average, int16 at 8 kHz",
     "jpeg": "4,000 generated colour JPEG images of 224 x 224",
 }
-SAME = 0.01  # by how much sums of decoded values may differ: JPEG decoders round differently
+TOLERANCE = 0.01  # of the sums of decoded values: JPEG decoders round differently
 
 
-# measure -> (what it is, what a reader needs to have for it, its figures)
+# measure -> (title of the table, the method that a reader needs, columns)
 TABLES: dict[str, tuple[str, str, tuple[Column, ...]]] = {
     "first": (
         "First example, from a cold process",
@@ -51,7 +51,7 @@ def main(
         list[str] | None, typer.Argument(help=f"Which of {', '.join(DATASETS)}; all by default.")
     ] = None,
     only: Annotated[str | None, typer.Option(help=f"One of {', '.join(TABLES)}; all by default.")] = None,
-    rounds: Annotated[int, typer.Option(min=1, help="How often every figure is taken.")] = 3,
+    rounds: Annotated[int, typer.Option(min=1, help="How often every figure is measured.")] = 3,
 ) -> None:
     """Measure and print the tables."""
     for dataset in datasets or DATASETS:
@@ -81,12 +81,12 @@ def _print_table(dataset: str, measure: str, rounds: int) -> None:
 
 
 def _check_same(dataset: str) -> None:
-    """Refuse to compare readers that do not give the same values."""
+    """Refuse to compare readers that do not return the same values."""
     sums: dict[str, Any] = {name: run(dataset, name, "same")["sum"] for name in READERS}
     expected = sums["loader"]
     for name, found in sums.items():
-        if abs(found - expected) > SAME * abs(expected):
-            raise SystemExit(f"{dataset}: {name} gives other values than the loader ({found:,} and {expected:,})")
+        if abs(found - expected) > TOLERANCE * abs(expected):
+            raise SystemExit(f"{dataset}: {name} returns other values than the loader ({found:,} and {expected:,})")
 
 
 def _say(line: str) -> None:

@@ -1,9 +1,9 @@
-"""Opening a large artifact: the first and the last of ten million records, beside a small artifact.
+"""Opening a large artifact: the first and the last of ten million records, compared with a small artifact.
 
     python benchmarks/scale.py
 
-The artifact is generated: its rows, blocks and header are those of ten million records, which all lie in one shard of a
-thousand, so that it takes 440 MB and not a terabyte. Every figure is taken in a process of its own, cold.
+The artifact is generated: its index header and rows are those of ten million records, but all rows point into one shard
+of a thousand records, so that it takes 440 MB and not a terabyte. Each figure is measured in a new process.
 """
 
 from __future__ import annotations

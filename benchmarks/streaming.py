@@ -1,9 +1,9 @@
-"""Reading mnist from an S3 server: streamed, beside fetching the whole artifact first.
+"""Reading mnist from an S3 server: streaming compared with fetching the whole artifact first.
 
     python benchmarks/streaming.py        (needs artifacts/mnist.tar: make build DATASET=mnist, or dvc pull mnist)
 
-The server is SeaweedFS on this machine, so seconds leave out what a network would add; the bytes are the same anywhere.
-Every figure is taken in a process of its own, cold, with an empty cache.
+The server is SeaweedFS on this machine, so the seconds do not include a network; the bytes are the same everywhere.
+Each figure is measured in a new process with an empty cache.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def _run(root: Path, split: str, way: str) -> dict[str, float]:
             [sys.executable, "-c", TIMED, *command],
             check=True,
             stdout=subprocess.PIPE,
-            # named, or else the DVC cache of the repository at hand would serve
+            # DATASETS_REPO, because otherwise the DVC cache of this repository would be used
             env={**os.environ, "DATASETS_CACHE": cache, "DATASETS_REPO": str(root)},
         )
     return dict(json.loads(done.stdout))

@@ -1,4 +1,4 @@
-"""TFDS alone builds a dataset: `python tfds_build.py NAME|FOLDER DATA_DIR SOURCES`."""
+"""Build a dataset with TFDS alone: `python tfds_build.py NAME|FOLDER DATA_DIR SOURCES`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
 import tensorflow_datasets as tfds
 
 name, data_dir, sources = sys.argv[1:]
-if "/" in name:  # a folder with a builder of ours in it
+if "/" in name:  # a folder of this repository with a builder
     sys.path.insert(0, name)
     importlib.import_module(name := Path(name).name)
 tfds.disable_progress_bar()

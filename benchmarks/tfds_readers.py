@@ -1,5 +1,5 @@
-# ruff: noqa: D102 (`Reader` says what the methods of every reader do)
-"""TFDS, and Grain over it."""
+# ruff: noqa: D102 (the class `Reader` describes the methods)
+"""The measured readers that use TFDS, Grain included."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from reader import BATCH, WORKERS, Reader, pad, stack, torch_loader
 
 
 class Tfds(Reader):
-    """`tfds.as_numpy` of the TFRecord folder; tf.data decodes ahead, on every core unless told otherwise."""
+    """`tfds.as_numpy` of the TFRecord folder; tf.data decodes ahead, on every core by default."""
 
     title = "TFDS `as_numpy`"
     threads = (1, 2)
@@ -73,8 +73,8 @@ class DataSource(Reader):
 class Grain(Reader):
     """Grain over TFDS's data_source on array_record, as its guide shows.
 
-    One by one without threads, which only slow it down here; batches are read by `__getitems__`, which array_record
-    answers several times sooner than as many single reads.
+    Single examples are read without threads, which only slow it down here. Batches are read by `__getitems__`, which is
+    several times faster in array_record than as many single reads.
     """
 
     title = "Grain"

@@ -1,4 +1,4 @@
-"""Read the repository's datasets: verified examples straight out of the artifact, without TensorFlow.
+"""Read datasets directly from their artifacts: every example is verified, and TensorFlow is not needed.
 
 import loader
 info, ds = loader.load("digit")
@@ -21,7 +21,7 @@ from loader._errors import (
 from loader._fetch.access import reading_only
 from loader._format.description import SplitInfo
 from loader._info import DatasetInfo
-from loader._load import ensure, from_directory, load, open  # noqa: A004  (it is called loader.open)
+from loader._load import ensure, from_directory, load, open  # noqa: A004  (its public name is loader.open)
 from loader._split import Split
 from loader._split_spec import EvenSplit, even_splits
 
@@ -51,4 +51,4 @@ __all__ = [
 
 for _name in __all__:
     if _name != "cache":
-        globals()[_name].__module__ = "loader"  # the name that users know, in tracebacks and pickles
+        globals()[_name].__module__ = "loader"  # the public name, for tracebacks and pickles

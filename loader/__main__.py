@@ -1,4 +1,4 @@
-"""`python -m loader NAME`: what a dataset is, and its first example."""
+"""`python -m loader NAME`: print a dataset's description and first example."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ def show(
     version: Annotated[str | None, typer.Option(help="Its version.")] = None,
     rev: Annotated[str | None, typer.Option(help="A commit, branch or tag of the repository.")] = None,
     repo: Annotated[str | None, typer.Option(help="The repository, a folder or a URL.")] = None,
-    stream: Annotated[bool, typer.Option("--stream", help="Read from the remote, and fetch nothing else.")] = False,
+    stream: Annotated[bool, typer.Option("--stream", help="Read from the remote instead of fetching.")] = False,
 ) -> None:
-    """Print a dataset's splits, features and first example, fetching its artifact where it is missing."""
+    """Print a dataset's splits, features and first example. Its artifact is fetched if it is missing."""
     try:
         info, ds = loader.load(name, config=config, version=version, rev=rev, repo=repo, stream=stream)
         typer.echo(info.full_name + (f" ({info.license})" if info.license else ""))

@@ -1,4 +1,4 @@
-"""Examples stacked into batches, decoded on one thread or on several."""
+"""Batches of examples, decoded on one or several threads."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ Finish = Callable[[list[dict[str, Any]]], Batch]
 
 
 class Batches(Iterable[Batch]):
-    """The batches of a split; `Split.batches` says what the parameters mean.
+    """The batches of a split; `Split.batches` documents the parameters.
 
-    Its length is the number of batches. Each `iter()` starts with the first one.
+    Its length is the number of batches. Each `iter()` starts at the first one.
     """
 
     def __init__(
@@ -36,17 +36,17 @@ class Batches(Iterable[Batch]):
     ) -> None:
         batch_size, workers = operator.index(batch_size), operator.index(workers)
         if batch_size < 1:
-            raise ArgumentError(f"a batch has at least one example, batch_size is {batch_size}")
+            raise ArgumentError(f"batch_size must be at least 1, not {batch_size}")
         if workers < 1:
-            raise ArgumentError(f"at least one thread decodes, workers is {workers}")
+            raise ArgumentError(f"workers must be at least 1, not {workers}")
         if seed is not None and not shuffle:
-            raise ArgumentError("seed= decides the order of shuffled examples; add shuffle=True")
+            raise ArgumentError("seed= has no effect without shuffling; add shuffle=True")
         self._examples = examples
         self._size = batch_size
         self._drop_remainder = drop_remainder
         self._workers = workers
         self._shuffle = shuffle
-        self._seed = None if seed is None else operator.index(seed)  # JSON knows no integers of NumPy's
+        self._seed = None if seed is None else operator.index(seed)  # JSON cannot hold NumPy integers
         self._random_seed = int.from_bytes(os.urandom(4))
 
     def __len__(self) -> int:
@@ -57,24 +57,24 @@ class Batches(Iterable[Batch]):
         return self.iterator()
 
     def iterator(self, *, state: State | None = None) -> ResumableIterator[Batch]:
-        """Return an iterator over the batches, from where an earlier one stood when it gave its `state()`.
+        """Return an iterator over the batches, which resumes at the `state()` of an earlier iterator.
 
-        Where no seed was given, that of the earlier one is used.
+        If the batches have no seed, that of the earlier iterator is used.
 
         Raises
         ------
         ArgumentError
-            The state is that of another split, of another order, or of batches of another size.
+            The state belongs to another split, another order or another batch size.
         """
         examples, seed = self._examples, None
         if self._shuffle:
             seed = self._seed if self._seed is not None else seed_of(state, self._random_seed)
             examples = examples.shuffle(seed)
 
-        def of() -> str:
+        def source() -> str:
             return f"{examples.fingerprint} by {self._size}"
 
-        start = 0 if state is None else read_state(state, of(), len(self))
+        start = 0 if state is None else read_state(state, source(), len(self))
         collate, convert, numbers = make_collator(examples.features), examples.convert, range(start, len(self))
 
         def finish(decoded: list[dict[str, Any]]) -> Batch:
@@ -82,13 +82,13 @@ class Batches(Iterable[Batch]):
             return batch if convert is None else convert(batch)
 
         if self._workers == 1:
-            batches = _decode_here(examples, numbers, self._size, finish)
+            batches = _decode_serially(examples, numbers, self._size, finish)
         else:
             batches = _decode_on_threads(examples, numbers, self._size, finish, self._workers)
-        return ResumableIterator(batches, of=of, start=start, seed=seed)
+        return ResumableIterator(batches, source=source, start=start, seed=seed)
 
 
-def _decode_here(examples: Examples, numbers: range, size: int, finish: Finish) -> Iterator[Batch]:
+def _decode_serially(examples: Examples, numbers: range, size: int, finish: Finish) -> Iterator[Batch]:
     decoded = examples.decode_range(numbers.start * size)
     for _ in numbers:
         yield finish(list(islice(decoded, size)))
@@ -101,13 +101,13 @@ def _decode_on_threads(examples: Examples, numbers: range, size: int, finish: Fi
         return finish(list(examples.decode_range(number * size, (number + 1) * size)))
 
     pool = ThreadPoolExecutor(workers, thread_name_prefix="loader")
-    ahead: deque[Future[Batch]] = deque()
+    pending: deque[Future[Batch]] = deque()
     try:
         for number in numbers:
-            ahead.append(pool.submit(decode, number))
-            if len(ahead) > workers:  # as many ahead as there are threads, and not the whole split
-                yield ahead.popleft().result()
-        while ahead:
-            yield ahead.popleft().result()
+            pending.append(pool.submit(decode, number))
+            if len(pending) > workers:  # so that memory holds a batch for each thread, not the whole split
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
     finally:
         pool.shutdown(wait=False, cancel_futures=True)

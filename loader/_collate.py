@@ -1,4 +1,4 @@
-"""From examples to a batch: values of one shape are stacked, others listed."""
+"""Collate examples into a batch: values of a fixed shape are stacked, others are listed."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ def _collator(feature: Feature) -> Collator:
             for number, value in enumerate(values):
                 stacked[number] = value
             return stacked
-        # joining buffers takes a fifth of the time of np.stack, and an array over a bytearray may be written to
+        # joining buffers takes a fifth of the time of np.stack, and an array over a bytearray is writable
         return np.frombuffer(bytearray().join(values), dtype).reshape(len(values), *fixed)
 
     return stack
 
 
 def _is_array(feature: Feature) -> bool:
-    """Whether the feature is handed out as one array, and always is."""
+    """Return whether the feature always decodes to one array."""
     if isinstance(feature, Sequence):
         return not isinstance(feature, Dataset) and not isinstance(feature.feature, Sequence)
     return not getattr(feature, "optional", False)

@@ -1,16 +1,16 @@
 """The errors of the loader.
 
     LoaderError
-    ├── ArgumentError      an argument that makes no sense; also a ValueError
-    ├── AccessError        a dataset's build reads what its stage does not depend on
-    ├── NotFoundError      no such repository, revision, dataset, version, config or split
+    ├── ArgumentError      an invalid argument; also a ValueError
+    ├── AccessError        a build reads something that its stage does not depend on
+    ├── NotFoundError      no such repository, revision, dataset, version, config, split, feature or file
     ├── ManifestError      the manifest is missing, unreadable, or belongs to another artifact
-    ├── FetchError         a repository or an artifact that is not here could not be fetched
-    ├── IntegrityError     bytes differ from what was recorded: tampered, truncated, rotten
-    ├── DecodeError        recorded bytes that do not decode to the features they are declared to hold
-    └── UnsupportedError   a feature that this loader cannot decode, or a package that is not installed
+    ├── FetchError         a repository or an artifact could not be fetched
+    ├── IntegrityError     bytes differ from those recorded: tampered with, truncated or corrupted
+    ├── DecodeError        the recorded bytes do not decode to the declared features
+    └── UnsupportedError   the loader cannot decode a feature, or a package is not installed
 
-Each message names the dataset, the file and, where there is one, the command that fixes it.
+Each message names the dataset, the file and, if there is one, the command that fixes it.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ _MAX_CHARACTERS = 2000
 class LoaderError(Exception):
     """Base class of every error that the loader raises on purpose.
 
-    Its message is one line that can be printed anywhere, whatever a dataset calls its things: what is no printable
-    character is escaped, and of a long message the middle is left out.
+    The message is one line that can be printed anywhere, whatever names a dataset contains: unprintable characters are
+    escaped, and the middle of a long message is left out.
     """
 
     def __str__(self) -> str:
@@ -42,15 +42,15 @@ class LoaderError(Exception):
 
 
 class ArgumentError(LoaderError, ValueError):
-    """An argument makes no sense."""
+    """An argument is invalid."""
 
 
 class AccessError(LoaderError):
-    """The build of a dataset reads what its stage does not depend on."""
+    """The build of a dataset reads something that its stage does not depend on."""
 
 
 class NotFoundError(LoaderError):
-    """There is no such repository, revision, dataset, version, config or split."""
+    """There is no such repository, revision, dataset, version, config, split, feature or file."""
 
 
 class ManifestError(LoaderError):
@@ -58,33 +58,33 @@ class ManifestError(LoaderError):
 
 
 class FetchError(LoaderError):
-    """A repository or an artifact that is not on this machine could not be fetched."""
+    """A repository or an artifact is not on this machine and could not be fetched."""
 
 
 class IntegrityError(LoaderError):
-    """Bytes are not those that were recorded."""
+    """Bytes differ from those recorded."""
 
 
 class DecodeError(LoaderError):
-    """Recorded bytes do not decode to the features they are declared to hold."""
+    """The recorded bytes do not decode to the declared features."""
 
 
 class UnsupportedError(LoaderError):
-    """A feature that this loader cannot decode, or a package that is not installed."""
+    """The loader cannot decode a feature, or a package is not installed."""
 
 
 def endpoint_of(options: Mapping[str, Any]) -> str:
-    """Return the server of a remote with these options, for messages."""
+    """Return the endpoint of a remote with these options, for messages."""
     return options.get("endpointurl") or os.environ.get("AWS_ENDPOINT_URL") or "AWS"
 
 
 def explain_s3(error: BaseException, remote: str, endpoint: str) -> str:
-    """Say in one sentence why the remote refused or did not answer, and what to do about it."""
+    """Return one sentence that says why the remote refused or did not answer, and what to do about it."""
     from botocore.exceptions import ClientError, NoCredentialsError, PartialCredentialsError
 
     if isinstance(error, (NoCredentialsError, PartialCredentialsError)):
         return (
-            f"remote {remote!r} needs credentials and there are none: "
+            f"remote {remote!r} needs credentials, and none are configured: "
             f"set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
         )
     if isinstance(error, ClientError) and s3_status(error) >= 500:
@@ -95,5 +95,5 @@ def explain_s3(error: BaseException, remote: str, endpoint: str) -> str:
 
 
 def s3_status(error: ClientError) -> int:
-    """Return the HTTP status of an answer that is an error."""
+    """Return the HTTP status of an error response."""
     return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))

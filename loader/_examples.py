@@ -20,26 +20,26 @@ Example = dict[str, Any]
 Positions = range | np.ndarray[Any, np.dtype[np.intp]]
 Convert = Callable[[Example], Example]
 
-CHUNK_POSITIONS = 4096  # that are turned into Python's integers at once
+CHUNK_POSITIONS = 4096  # converted to Python integers at once
 
 
 class Examples:
-    """Examples in order, each decoded and proved when it is asked for.
+    """Examples in order, each verified and decoded when it is read.
 
     They can be pickled and used after a fork; each process opens the artifact for itself.
 
     Parameters
     ----------
     name
-        What they are, for messages: "digit/1.0.8 train".
+        Their name in messages, like "digit/1.0.8 train".
     records
-        The records, perhaps of more than these examples.
+        The records of these examples and possibly of others.
     features
-        What is decoded of each record.
+        The features to decode.
     positions
-        Which records these examples are, in order.
+        The position of each example's record, in order.
     convert
-        From NumPy's values, of an example or of a batch, to those handed out.
+        Converts the NumPy values of an example or of a batch to those returned.
     """
 
     def __init__(
@@ -73,20 +73,20 @@ class Examples:
 
     @property
     def fingerprint(self) -> str:
-        """Which examples in which order these are."""
+        """Text that identifies these examples and their order."""
         positions = self._positions
         order = str(positions) if isinstance(positions, range) else hashlib.sha256(positions.tobytes()).hexdigest()[:16]
         return f"{self.name}: {order}"
 
     def shuffle(self, seed: int) -> Self:
-        """Return the same examples in an order that the seed decides, the same on every machine.
+        """Return the same examples in an order that depends only on the seed, not on the machine.
 
-        The order is that of sorting random 64-bit numbers, drawn from NumPy's PCG64, whose stream never changes.
+        The order sorts random 64-bit numbers from NumPy's PCG64, whose stream never changes.
 
         Parameters
         ----------
         seed
-            Not negative; take another one for every epoch.
+            Not negative; use another one for every epoch.
 
         Raises
         ------
@@ -95,17 +95,17 @@ class Examples:
         """
         seed = operator.index(seed)
         if seed < 0:
-            raise ArgumentError(f"a seed must not be negative, as {seed} is")
+            raise ArgumentError(f"seed must be at least 0, not {seed}")
         order = np.argsort(np.random.PCG64(seed).random_raw(len(self)), kind="stable")
         return self._part(np.asarray(self._positions, dtype=np.intp)[order])
 
     def decode_one(self, number: int) -> Example:
-        """Return the example `number`, not converted.
+        """Return example `number`, not converted.
 
         Raises
         ------
         IndexError
-            There is none of that number.
+            There is no such example.
         IntegrityError
             The record's bytes are not those recorded.
         DecodeError
@@ -114,14 +114,14 @@ class Examples:
         try:
             position = int(self._positions[number])
         except IndexError:
-            raise IndexError(f"{self.name} has {len(self):,} examples, there is no number {number:,}") from None
+            raise IndexError(f"{self.name} has {len(self):,} examples, index {number:,} is out of range") from None
         try:
             return self._decode(self._read(position))
         except DecodeError as error:
             raise self._error(position, error) from error
 
     def decode_range(self, start: int, stop: int | None = None) -> Iterator[Example]:
-        """Yield the examples from `start` to `stop`, not converted; errors are those of `decode_one`."""
+        """Yield the examples from `start` to `stop`, not converted, with the errors of `decode_one`."""
         decode, number = self._decode, start
         for record in self._records.in_order(_integers(self._positions[start:stop])):
             try:
@@ -137,20 +137,20 @@ class Examples:
         Raises
         ------
         IndexError
-            A number is outside of the examples.
+            An index is out of range.
         TypeError
-            The key is no slice and no list of integers.
+            The key is neither a slice nor a list of integers.
         """
         return self._part(self._positions[key] if isinstance(key, slice) else self._select(key))
 
     def _part(self, positions: Positions) -> Self:
-        # shares the reader too, so that an index block that was proved once is not proved again
+        # shares the reader too, so that each index block is verified only once
         part = type(self).__new__(type(self))
         part.__dict__.update(self.__dict__, _positions=positions)
         return part
 
     def _error(self, position: int, error: DecodeError) -> DecodeError:
-        return DecodeError(f"{self.name}: {self._records.where(position)}: {error}")
+        return DecodeError(f"{self.name}: {self._records.describe(position)}: {error}")
 
     def _select(self, key: Sequence[int] | Array) -> np.ndarray[Any, np.dtype[np.intp]]:
         chosen = np.asarray(key)
@@ -161,16 +161,16 @@ class Examples:
         wide = chosen.astype(object if chosen.dtype == np.uint64 else np.int64)
         outside = (wide < -len(self)) | (wide >= len(self))
         if outside.any():
-            raise IndexError(f"{self.name} has {len(self):,} examples, there is no number {chosen[outside][0]:,}")
+            raise IndexError(f"{self.name} has {len(self):,} examples, index {chosen[outside][0]:,} is out of range")
         chosen = chosen.astype(np.intp)
-        if isinstance(self._positions, range):  # computed, so that a long range is never written out
+        if isinstance(self._positions, range):  # computed, so that a long range never becomes an array
             chosen = np.where(chosen < 0, chosen + len(self), chosen)
             return self._positions.start + chosen * self._positions.step
         return self._positions.take(chosen)
 
 
 def _integers(positions: Positions) -> Iterable[int]:
-    """Python's own integers, which are faster to count with than NumPy's, a chunk of them at a time."""
+    """Return the positions as Python integers, which are faster than NumPy's, converted in chunks."""
     if isinstance(positions, range):
         return positions
     chunks = (positions[at : at + CHUNK_POSITIONS] for at in range(0, len(positions), CHUNK_POSITIONS))

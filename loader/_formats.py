@@ -1,4 +1,4 @@
-"""The values of an example or a batch as those of a framework. A framework is imported when its format is asked for."""
+"""Convert an example or a batch to a framework's types. A framework is imported only if its format is requested."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SplitFormat = Literal["numpy", "torch", "jax"]
 
 
 def check_format(format: str, *, features: object, stream: bool, keywords: dict[str, Any]) -> None:
-    """Check that a format goes together with what else is asked for.
+    """Check that a format can be combined with the other arguments.
 
     Parameters
     ----------
@@ -24,27 +24,25 @@ def check_format(format: str, *, features: object, stream: bool, keywords: dict[
     features, stream
         As in `loader.load`.
     keywords
-        What is left for `as_dataset`.
+        Keyword arguments for TFDS's `as_dataset`.
 
     Raises
     ------
     ArgumentError
-        It does not, or there is no such format.
+        The format is unknown, or cannot be combined with the other arguments.
     """
     if format not in get_args(Format):
-        raise ArgumentError(f"there is no format {format!r}; the formats: {', '.join(get_args(Format))}")
+        raise ArgumentError(f"there is no format {format!r}; the formats are {', '.join(get_args(Format))}")
     if format != "tf" and keywords:
-        raise ArgumentError(
-            f'{next(iter(keywords))}= is no keyword of this function, nor of as_dataset without format="tf"'
-        )
+        raise ArgumentError(f'unknown keyword {next(iter(keywords))}=; keywords of as_dataset need format="tf"')
     if format == "tf" and (features is not None or stream):
-        raise ArgumentError('features= and stream= cannot be had with format="tf"; as_dataset has decoders= for parts')
+        raise ArgumentError('features= and stream= do not work with format="tf"; choose features with decoders=')
 
 
 def converter(format: str) -> Callable[[Any], Any] | None:
-    """Return the function from NumPy's values to those of "torch" or "jax"; None for "numpy".
+    """Return the function that converts NumPy values to "torch" or "jax"; None for "numpy".
 
-    Text and other strings stay bytes: neither PyTorch nor JAX has a type for them.
+    Text and other strings stay bytes, because neither PyTorch nor JAX has a type for them.
 
     Raises
     ------
@@ -54,7 +52,9 @@ def converter(format: str) -> Callable[[Any], Any] | None:
     if format == "numpy":
         return None
     if importlib.util.find_spec(format) is None:
-        raise UnsupportedError(f'format="{format}" needs {format}, which is not installed: pip install {format}')
+        raise UnsupportedError(
+            f'format="{format}" needs {format}, which is not installed; install it with: pip install {format}'
+        )
     return _to_torch if format == "torch" else _to_jax
 
 
@@ -66,7 +66,7 @@ def _to_torch(value: Any) -> Any:
     if isinstance(value, list):
         return [_to_torch(part) for part in value]
     if isinstance(value, np.ndarray) and value.dtype == object:
-        return value.tolist()  # which a DataLoader can put into batches
+        return value.tolist()  # a DataLoader can batch lists
     if isinstance(value, np.ndarray):
         return torch.from_numpy(value if value.flags.writeable else value.copy())
     if isinstance(value, np.generic):

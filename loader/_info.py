@@ -1,4 +1,4 @@
-"""A dataset's description with its features."""
+"""The description and the features of a dataset."""
 
 from __future__ import annotations
 
@@ -11,31 +11,31 @@ from loader._format.description import Description, ReadFile, parse_json, read_d
 
 @dataclass(frozen=True)
 class DatasetInfo(Description):
-    """A dataset, described.
+    """The description and the features of a dataset.
 
     Attributes
     ----------
     features
-        What an example holds, by name.
+        The features of an example, by name.
     """
 
     features: FeaturesDict
 
 
 def read_info(read_file: ReadFile, *, license: str = "") -> DatasetInfo:
-    """Read the description that TFDS wrote beside the records, and the features.
+    """Read the description and the features from the metadata files of TFDS.
 
     Parameters
     ----------
     read_file
-        Returns the bytes of a metadata file.
+        Function from the name of a metadata file to its bytes.
     license
-        The licence the repository records; without one, that of `dataset_info.json`.
+        The licence in the manifest; if empty, the one in `dataset_info.json` is used.
 
     Raises
     ------
     DecodeError
-        `dataset_info.json` or `features.json` is missing or not one of TFDS.
+        `dataset_info.json` or `features.json` is missing or not valid.
     UnsupportedError
         The records are not TFRecord, or a feature cannot be decoded.
     """
@@ -43,5 +43,5 @@ def read_info(read_file: ReadFile, *, license: str = "") -> DatasetInfo:
     try:
         features = parse_features(parse_json(read_file("features.json")), read_file)
     except (FileNotFoundError, ValueError, RecursionError) as error:
-        raise DecodeError(f"no features.json that TFDS wrote: {error!r}") from error
+        raise DecodeError(f"features.json is missing or not valid JSON: {error!r}") from error
     return DatasetInfo(**vars(description), features=features)

@@ -8,7 +8,7 @@ from typing import Any, Literal, TypedDict, Unpack, overload
 
 from loader._errors import ArgumentError
 from loader._fetch.access import current_access
-from loader._fetch.places import expanded
+from loader._fetch.places import expand_user
 from loader._fetch.reference import find_artifact
 from loader._fetch.repository import PathLike
 from loader._formats import Format, SplitFormat, check_format
@@ -20,7 +20,7 @@ from loader._split_spec import SplitSpec
 
 
 class Options(TypedDict, total=False):
-    """The keywords of `load` that do not decide what it returns."""
+    """The keywords of `load` that do not affect its return type."""
 
     version: str | None
     config: str | None
@@ -61,41 +61,41 @@ def load(
     offline: bool | None = None,
     **as_dataset: Any,
 ) -> tuple[DatasetInfo, Any]:
-    """Open a dataset, fetching its artifact first where it is not on this machine.
+    """Open a dataset. Its artifact is fetched first if it is not on this machine.
 
-    Examples are read straight out of the tar and proved on their way: the manifest vouches for the record index, the
-    index for every record. Opening reads a few kilobytes, whatever the artifact's size. An artifact in the work tree or
-    in a DVC cache of this machine is used where it is; what is fetched goes into `loader.cache`, never into the work
-    tree.
+    Examples are read directly from the tar and verified as they are read: the manifest has the hash of the record
+    index, which has the hash of every record. Opening reads a few kilobytes, whatever the artifact's size. An artifact
+    in the work tree or in a DVC cache of this machine is used in place; a fetched one goes into `loader.cache`, never
+    into the work tree.
 
     Parameters
     ----------
     name
         The dataset.
     split
-        What to read: a split string of TFDS ("train", "train[:10%]", "train[100:200]+test", "all"), a part that
-        `loader.even_splits` gives, or a list of these; every split by default.
+        The splits to read: a TFDS split string ("train", "train[:10%]", "train[100:200]+test", "all"), a part from
+        `loader.even_splits`, or a list of these; by default every split.
     version
-        The version of the dataset. Where the revision has another one, the newest commit before it that recorded this
+        The version of the dataset. If the revision has another one, the newest earlier commit that recorded this
         version is read.
     config
-        One of its builder configs; the default one by default.
+        The builder config; by default the default config.
     rev
-        The commit, branch or tag of the repository; by default what is checked out, or the default branch of a URL.
+        A commit, branch or tag of the repository; by default the work tree, or the default branch of a URL.
     repo
         The datasets repository, a folder or a URL. By default DATASETS_REPO, or the working folder or one of its
-        parents, or the checkout this package is installed from.
+        parents, or the checkout that this package is installed from.
     data_dir
-        A TFDS folder to read instead of a repository, with `<name>/[<config>/]<version>` in it.
+        A TFDS data folder to read instead of a repository; it contains `<name>/[<config>/]<version>`.
     features
-        Names of the features to decode; all by default.
+        Names of the features to decode; by default all.
     format
-        "numpy"; "torch" or "jax" for tensors or arrays of theirs; "tf" for a `tf.data.Dataset` made by TFDS, from a
-        folder that is extracted once into the cache.
+        "numpy"; "torch" or "jax" for their tensors or arrays; "tf" for a `tf.data.Dataset` made by TFDS, from a folder
+        that is extracted once into the cache.
     stream
-        Read from the remote what is asked for, and fetch nothing else.
+        Read only the requested bytes, from the remote, instead of fetching the artifact.
     offline
-        Never use the network; DATASETS_OFFLINE=1 says the same.
+        Do not use the network; DATASETS_OFFLINE=1 has the same effect.
     **as_dataset
         With `format="tf"`, keywords of TFDS's `as_dataset`: batch_size, shuffle_files, as_supervised, decoders,
         read_config.
@@ -103,14 +103,15 @@ def load(
     Returns
     -------
     info, ds
-        What the dataset is, and the split, or a dict of all splits by name, or a list for a list.
+        The description of the dataset, and the split. If `split` is a list, a list of splits; if it is None, a dict of
+        all splits by name.
 
     Raises
     ------
     ArgumentError
-        Arguments that make no sense, alone or together.
+        An argument is invalid, alone or together with others.
     NotFoundError
-        No such repository, revision, dataset, version, config, split or feature.
+        There is no such repository, revision, dataset, version, config, split or feature.
     ManifestError
         The manifest is missing, unreadable, or belongs to another artifact.
     FetchError
@@ -118,7 +119,7 @@ def load(
     IntegrityError
         The artifact is not the one recorded.
     DecodeError, UnsupportedError
-        What it holds cannot be decoded, or a framework is not installed.
+        The data cannot be decoded, or a framework is not installed.
 
     Examples
     --------
@@ -170,7 +171,7 @@ def from_directory(
 ) -> tuple[DatasetInfo, Any]:
     """Open a folder that TFDS prepared (`<name>/[<config>/]<version>`, with its `dataset_info.json`).
 
-    There is no record index to prove the records by; each is checked against the CRC that TFRecord keeps of it.
+    There is no record index to verify the records with; each record is checked against its CRC in the TFRecord file.
 
     Parameters
     ----------
@@ -182,18 +183,18 @@ def from_directory(
     Returns
     -------
     info, ds
-        What the dataset is, and the split, or a dict of all splits by name, or a list for a list.
+        As in `loader.load`.
 
     Raises
     ------
     ArgumentError
-        Arguments that make no sense, alone or together.
+        An argument is invalid, alone or together with others.
     NotFoundError
         There is no such folder, split or feature.
     IntegrityError
         A shard is missing or damaged.
     DecodeError, UnsupportedError
-        The folder is not one of TFDS, or holds what cannot be decoded, or a framework is not installed.
+        TFDS did not prepare the folder, its data cannot be decoded, or a framework is not installed.
     """
     return _open_folder(Path(path), split, features, format, as_dataset)
 
@@ -207,9 +208,9 @@ def ensure(
     repo: PathLike | None = None,
     offline: bool | None = None,
 ) -> Path:
-    """Bring a dataset's artifact to this machine where it is missing, and return its path.
+    """Fetch a dataset's artifact if it is not on this machine, and return its path.
 
-    Parameters and errors are those of `loader.load`.
+    The parameters and errors are those of `loader.load`.
 
     Examples
     --------
@@ -220,7 +221,7 @@ def ensure(
     return find_artifact(name, version=version, config=config, rev=rev, repo=repo, offline=offline).open().path
 
 
-def open(  # noqa: A001  (people write loader.open, and no module imports it by itself)
+def open(  # noqa: A001  (used as loader.open, never imported by name)
     path: PathLike,
     *,
     hash: str | None = None,
@@ -229,36 +230,36 @@ def open(  # noqa: A001  (people write loader.open, and no module imports it by 
     format: Format = "numpy",
     **as_dataset: Any,
 ) -> tuple[DatasetInfo, Any]:
-    """Open an artifact by itself, without a repository: one from `dvc get`, say.
+    """Open an artifact file without a repository, for example one from `dvc get`.
 
-    Without `hash`, the tar is proved against itself only: every record has the digest that the tar's own record index
-    gives, so damage is found, but not an artifact that somebody replaced.
+    Without `hash`, records are only verified against the tar's own record index: damage is detected, but an artifact
+    that somebody replaced is not.
 
     Parameters
     ----------
     path
         The tar.
     hash
-        What the whole file must hash to: its MD5 (32 hex digits), as `dvc.lock` has it, or its SHA-256 (64), as the
-        manifest has it. The file is read once for it.
+        The expected MD5 (32 hex digits, as in `dvc.lock`) or SHA-256 (64, as in the manifest) of the whole file, which
+        is then read once to check it.
     split, features, format, **as_dataset
         As in `loader.load`.
 
     Returns
     -------
     info, ds
-        What the dataset is, and the split, or a dict of all splits by name, or a list for a list.
+        As in `loader.load`.
 
     Raises
     ------
     ArgumentError
-        The hash is neither an MD5 nor a SHA-256, or arguments that make no sense together.
+        The hash is neither an MD5 nor a SHA-256, or another argument is invalid.
     NotFoundError
         There is no such file, split or feature.
     IntegrityError
-        The file is no artifact of format 1, is damaged, or has another hash.
+        The file is not an artifact of format 1, is damaged, or has another hash.
     DecodeError, UnsupportedError
-        What it holds cannot be decoded, or a framework is not installed.
+        The data cannot be decoded, or a framework is not installed.
 
     Examples
     --------
@@ -268,9 +269,9 @@ def open(  # noqa: A001  (people write loader.open, and no module imports it by 
     1350
     """
     check_format(format, features=features, stream=False, keywords=as_dataset)
-    path = expanded(path)
+    path = expand_user(path)
     _check_path(path)
-    from loader._format.standalone import open_tar  # imports tarfile, which `load` does without
+    from loader._format.standalone import open_tar  # imports tarfile, which `load` does not need
 
     return open_artifact(open_tar(path, hash=hash), split, features, format, as_dataset)
 

@@ -1,4 +1,4 @@
-"""From an artifact or a folder to the splits that are asked for."""
+"""Open the requested splits of an artifact or of a folder."""
 
 from __future__ import annotations
 
@@ -20,35 +20,35 @@ from loader._info import DatasetInfo, read_info
 from loader._split import Split
 from loader._split_spec import EvenSplit, Slice, SplitSpec, resolve
 
-SplitList = list[str] | list[EvenSplit] | list[SplitSpec] | tuple[SplitSpec, ...]  # not Sequence, which a str is too
+SplitList = list[str] | list[EvenSplit] | list[SplitSpec] | tuple[SplitSpec, ...]  # not Sequence, which includes str
 Splits = SplitSpec | SplitList | None
 
 
 def open_artifact(
     artifact: Artifact, split: Splits, features: Sequence[str] | None, format: Format, as_dataset: dict[str, Any]
 ) -> tuple[DatasetInfo, Any]:
-    """Return the description of an artifact's dataset, and the splits that are asked for; see `loader.load`."""
-    info = _read(artifact.read_file, artifact.label, license=str(artifact.manifest.raw.get("license", "")))
-    # their order counts too: it is that of the index's rows
-    recorded = [(split_info.name, split_info.num_examples) for split_info in info.splits.values()]
-    if recorded != list(artifact.header.splits.items()):
+    """Return the description of an artifact's dataset and the requested splits; see `loader.load`."""
+    info = _read_info(artifact.read_file, artifact.label, license=str(artifact.manifest.raw.get("license", "")))
+    # the order must be the same too: it is the order of the rows
+    described = [(split_info.name, split_info.num_examples) for split_info in info.splits.values()]
+    if described != list(artifact.header.splits.items()):
         raise artifact.error("contradicts itself: its record index and its dataset_info.json differ")
     if format == "tf":
         from loader._tf import as_datasets, extracted
 
         return info, as_datasets(extracted(artifact), split, info, as_dataset)
     records, firsts = artifact.records(), {name: artifact.rows(name).start for name in info.splits}
-    return info, _splits(split, info, features, converter(format), lambda _: (records, firsts))
+    return info, _open_splits(split, info, features, converter(format), lambda _: (records, firsts))
 
 
 def open_folder(
     folder: Path, split: Splits, features: Sequence[str] | None, format: Format, as_dataset: dict[str, Any]
 ) -> tuple[DatasetInfo, Any]:
-    """Return the description of a folder that TFDS prepared, and the splits; see `loader.from_directory`."""
+    """Return the description of a folder that TFDS prepared and the requested splits; see `loader.from_directory`."""
     check_format(format, features=features, stream=False, keywords=as_dataset)
     if not (folder / "dataset_info.json").is_file():
-        raise NotFoundError(f"{folder} holds no dataset_info.json, so it is no folder that TFDS prepared")
-    info = _read(lambda name: (folder / name).read_bytes(), str(folder))
+        raise NotFoundError(f"{folder} contains no dataset_info.json, so TFDS did not prepare it")
+    info = _read_info(lambda name: (folder / name).read_bytes(), str(folder))
     if format == "tf":
         from loader._tf import as_datasets
 
@@ -63,32 +63,32 @@ def open_folder(
             zip((split_info.name for split_info in wanted), starts, strict=False)
         )
 
-    return info, _splits(split, info, features, converter(format), open_shards)
+    return info, _open_splits(split, info, features, converter(format), open_shards)
 
 
-def _read(read_file: Callable[[str], bytes], whose: str, *, license: str = "") -> DatasetInfo:
+def _read_info(read_file: Callable[[str], bytes], label: str, *, license: str = "") -> DatasetInfo:
     try:
         return read_info(read_file, license=license)
     except (DecodeError, UnsupportedError) as error:
-        raise type(error)(f"{whose}: {error}") from error
+        raise type(error)(f"{label}: {error}") from error
 
 
-def _splits(
+def _open_splits(
     wanted: Splits,
     info: DatasetInfo,
     features: Sequence[str] | None,
     convert: Convert | None,
     open_records: Callable[[Collection[str]], tuple[Records, dict[str, int]]],
 ) -> Split | dict[str, Split] | list[Split]:
-    """Open what is wanted; `open_records` gives the records of some splits, and where each of these begins."""
-    chosen = _choose(info, features)
+    """Open the wanted splits; `open_records` returns the records of some splits and each one's first position."""
+    selected = _select_features(info, features)
     if wanted is not None and not isinstance(wanted, str | EvenSplit | list | tuple):
         raise ArgumentError(f"split= takes a split string or a list of them, not {wanted!r}")
     specs = list(info.splits) if wanted is None else [wanted] if isinstance(wanted, str | EvenSplit) else list(wanted)
     parts = [resolve(spec, info.splits, dataset=info.full_name) for spec in specs]
     records, firsts = open_records({part.name for slices in parts for part in slices})
     opened = [
-        Split(f"{info.full_name} {spec}", records, chosen, _positions(slices, firsts), convert)
+        Split(f"{info.full_name} {spec}", records, selected, _positions(slices, firsts), convert)
         for spec, slices in zip(specs, parts, strict=True)
     ]
     if wanted is None:
@@ -107,7 +107,7 @@ def _positions(slices: list[Slice], firsts: dict[str, int]) -> Positions:
     return joined[0] if len(joined) == 1 else np.concatenate([np.arange(r.start, r.stop) for r in joined])
 
 
-def _choose(info: DatasetInfo, names: Sequence[str] | None) -> FeaturesDict:
+def _select_features(info: DatasetInfo, names: Sequence[str] | None) -> FeaturesDict:
     if names is None:
         return info.features
     if isinstance(names, str):

@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from loader._errors import NotFoundError
-from loader._fetch.places import expanded
+from loader._fetch.places import expand_user
 
 _VERSION = re.compile(r"(\d+)\.(\d+)\.(\d+)")
 
@@ -17,24 +17,24 @@ def find_prepared(data_dir: Path, name: str, *, config: str | None, version: str
     Parameters
     ----------
     data_dir
-        TFDS's folder of datasets.
+        TFDS's data folder.
     name, config
-        The dataset and, where it has configs, which of them; where it has only one, that one.
+        The dataset and its config, which may be None unless there are several.
     version
-        Its version; the newest there is by default.
+        Its version; by default the newest one.
 
     Raises
     ------
     NotFoundError
-        There is no such folder, or it has several configs and none is named.
+        There is no such folder, or it has several configs and `config` is None.
     """
-    folder = expanded(data_dir) / name
+    folder = expand_user(data_dir) / name
     if config is not None:
         folder /= config
     elif folder.is_dir() and not _versions(folder):
         configs = sorted(path.name for path in folder.iterdir() if path.is_dir() and _versions(path))
         if len(configs) > 1:
-            raise NotFoundError(f"{folder} has several configs, name one: config={' or '.join(map(repr, configs))}")
+            raise NotFoundError(f"{folder} has several configs; name one: config={' or '.join(map(repr, configs))}")
         folder = folder.joinpath(*configs)
     versions = _versions(folder)
     if not versions:

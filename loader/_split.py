@@ -14,11 +14,11 @@ from loader._state import ResumableIterator, State, read_state
 
 
 class Split(Examples, Sequence[Example]):
-    """The examples of a split, in record order, decoded and proved as they are asked for.
+    """The examples of a split, in record order, verified and decoded when they are read.
 
-    `split[3]` is an example: a dict from feature name to value, as `tfds.as_numpy` gives it. `split[10:20]` and
-    `split[[3, 1, 2]]` are splits of their own over the same data, without a copy. A split can be pickled and used after
-    a fork; each process opens the artifact for itself.
+    `split[3]` is an example: a dict from feature name to value, as `tfds.as_numpy` returns it. `split[10:20]` and
+    `split[[3, 1, 2]]` are splits over the same data, without a copy. A split can be pickled and used after a fork; each
+    process opens the artifact for itself.
     """
 
     def __repr__(self) -> str:
@@ -34,13 +34,13 @@ class Split(Examples, Sequence[Example]):
         Raises
         ------
         IndexError
-            The position is outside the split.
+            The index is out of range.
         TypeError
             The key is none of these.
         IntegrityError
             The record's bytes are not those recorded.
         DecodeError
-            They do not decode.
+            They cannot be decoded.
         """
         if isinstance(key, (int, np.integer)):
             example = self.decode_one(int(key))
@@ -51,21 +51,21 @@ class Split(Examples, Sequence[Example]):
         return self.iterator()
 
     def __getitems__(self, keys: Sequence[int], /) -> list[Example]:
-        """Return several examples; PyTorch's DataLoader asks for a batch in this way."""
+        """Return several examples; PyTorch's DataLoader calls this for a batch."""
         return list(self.part(keys))
 
     def iterator(self, *, state: State | None = None) -> ResumableIterator[Example]:
-        """Return an iterator over the examples, from where an earlier one stood when it gave its `state()`.
+        """Return an iterator over the examples, which resumes at the `state()` of an earlier iterator.
 
         Raises
         ------
         ArgumentError
-            The state is that of another split, or of another order.
+            The state belongs to another split or another order.
         """
         start = 0 if state is None else read_state(state, self.fingerprint, len(self))
         examples = self.decode_range(start)
         converted = examples if self.convert is None else map(self.convert, examples)
-        return ResumableIterator(converted, of=lambda: self.fingerprint, start=start)
+        return ResumableIterator(converted, source=lambda: self.fingerprint, start=start)
 
     def batches(
         self,
@@ -78,26 +78,26 @@ class Split(Examples, Sequence[Example]):
     ) -> Batches:
         """Return the examples in batches, each a dict from feature name to the values of its examples.
 
-        Values of one shape are stacked into an array of shape (batch, ...), text and other strings into an array of
-        bytes objects; values whose shape varies come as a list.
+        Values of a fixed shape are stacked into an array of shape (batch, ...), text and other strings into an array of
+        bytes objects. Values whose shape varies are returned as a list.
 
         Parameters
         ----------
         batch_size
             Examples in a batch.
         shuffle
-            Whether the examples are shuffled; the same order each time the result is iterated.
+            Whether to shuffle the examples; the order is the same each time the result is iterated.
         seed
-            What decides their order; drawn at random where it is not given.
+            Seed of the shuffled order; by default a random one.
         drop_remainder
-            Whether the last batch is left out where it is smaller.
+            Whether to leave out the last batch if it is smaller.
         workers
-            How many threads decode; with one, the calling thread does. More pay where decoding an example takes longer
-            than about 50 microseconds, as large images do; for smaller examples they wait for each other.
+            Number of decoding threads; if 1, the calling thread decodes. More threads help if decoding an example takes
+            longer than about 50 microseconds, as for large images; with smaller examples they wait for each other.
 
         Raises
         ------
         ArgumentError
-            A number is out of its range, or there is a seed and no `shuffle`.
+            A number is out of range, or there is a seed without `shuffle`.
         """
         return Batches(self, batch_size, shuffle=shuffle, seed=seed, drop_remainder=drop_remainder, workers=workers)

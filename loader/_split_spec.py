@@ -1,4 +1,4 @@
-"""Split strings, as TFDS writes them: "train", "train[:10%]", "train[100:200]+test", "train[2shard:]", "all".
+"""TFDS split strings: "train", "train[:10%]", "train[100:200]+test", "train[2shard:]", "all".
 
 Source of the syntax and of the rounding: https://www.tensorflow.org/datasets/splits
 """
@@ -18,7 +18,7 @@ _BOUNDARY = re.compile(r"(?P<value>-?[\d_.]+)(?P<unit>%|shard)?")
 
 @dataclass(frozen=True)
 class EvenSplit:
-    """One of `count` parts of `split`, all of one size or, where `drop_remainder` is not set, nearly so."""
+    """One of `count` parts of `split`, whose sizes are equal, or differ by at most 1 without `drop_remainder`."""
 
     split: str | EvenSplit
     index: int
@@ -47,16 +47,16 @@ def even_splits(split: SplitSpec, n: int, *, drop_remainder: bool = False) -> li
     Parameters
     ----------
     split
-        A split string, or one of the parts of another division.
+        A split string, or a part that this function returned.
     n
-        How many parts.
+        Number of parts.
     drop_remainder
-        Leave out the last examples where the number is no multiple of `n`; by default, the first parts get one more.
+        Leave out the last examples if their number is not a multiple of `n`; by default, the first parts get one more.
 
     Returns
     -------
     list of EvenSplit
-        Each of them a `split=` for `loader.load`.
+        Each is a value for `split=` in `loader.load`.
 
     Raises
     ------
@@ -76,14 +76,14 @@ def even_splits(split: SplitSpec, n: int, *, drop_remainder: bool = False) -> li
 
 
 def resolve(spec: SplitSpec, splits: Mapping[str, SplitInfo], *, dataset: str) -> list[Slice]:
-    """Return the slices of a dataset's splits that `spec` stands for, in order.
+    """Return the slices of a dataset's splits that `spec` selects, in order.
 
     Raises
     ------
     NotFoundError
         There is no such split, or it has fewer examples.
     ArgumentError
-        The string is not one of TFDS's syntax.
+        The string is not in TFDS's syntax.
     """
     if isinstance(spec, EvenSplit):
         return [_even(part, spec) for part in resolve(spec.split, splits, dataset=dataset)]
@@ -91,7 +91,7 @@ def resolve(spec: SplitSpec, splits: Mapping[str, SplitInfo], *, dataset: str) -
     for text in map(str.strip, str(spec).split("+")):
         match = _PART.fullmatch(text)
         if match is None:
-            raise ArgumentError(f"{spec!r} is no split string, like 'train', 'train[:10%]' or 'train[100:200]+test'")
+            raise ArgumentError(f"{spec!r} is not a split string like 'train', 'train[:10%]' or 'train[100:200]+test'")
         name = match["name"]
         if name == "all" and name not in splits and match["slice"] is None:
             slices += [Slice(info.name, 0, info.num_examples) for info in splits.values()]
@@ -102,7 +102,7 @@ def resolve(spec: SplitSpec, splits: Mapping[str, SplitInfo], *, dataset: str) -
     return slices
 
 
-def _slice(text: str | None, info: SplitInfo, whose: str) -> Slice:
+def _slice(text: str | None, info: SplitInfo, label: str) -> Slice:
     total = info.num_examples
     if text is None:
         return Slice(info.name, 0, total)
@@ -110,23 +110,23 @@ def _slice(text: str | None, info: SplitInfo, whose: str) -> Slice:
     values = text.split(":")
     units = {found["unit"] for found in boundaries if found and found["unit"]}
     well_formed = all(found or not value for found, value in zip(boundaries, values, strict=True)) and any(boundaries)
-    # one number alone is a shard; nothing else has a meaning without a colon
+    # without a colon, only the number of a shard is valid
     if not well_formed or len(units) > 1 or len(values) != (1 if len(values) == 1 and units == {"shard"} else 2):
-        raise ArgumentError(f"{whose} is no split string, like 'train', 'train[:10%]' or 'train[100:200]+test'")
+        raise ArgumentError(f"{label} is not a split string like 'train', 'train[:10%]' or 'train[100:200]+test'")
     unit = units.pop() if units else ""
     try:
         numbers = [None if found is None else _number(found["value"], unit) for found in boundaries]
     except ValueError as error:
-        raise ArgumentError(f"{whose}: {error}") from error
+        raise ArgumentError(f"{label}: {error}") from error
     if len(numbers) == 1:
         assert numbers[0] is not None
         numbers.append(numbers[0] + 1)
     start, stop = _absolute(numbers[0], numbers[1], unit, info)
     if abs(start) > total or abs(stop) > total:
-        raise NotFoundError(f"{whose}: the split has {total:,} examples")
+        raise NotFoundError(f"{label} is out of range: the split has {total:,} examples")
     start, stop = (total + n if n < 0 else n for n in (start, stop))
     if stop < start:
-        raise ArgumentError(f"{whose} ends before it begins")
+        raise ArgumentError(f"{label} ends before it starts")
     return Slice(info.name, start, stop)
 
 
@@ -135,18 +135,18 @@ def _number(text: str, unit: str) -> float:
         return int(text)
     percent = float(text)
     if abs(percent) > 100:
-        raise ValueError(f"{text}% is outside -100 to 100")
+        raise ValueError(f"{text}% is not between -100% and 100%")
     return percent
 
 
 def _absolute(start: float | None, stop: float | None, unit: str, info: SplitInfo) -> tuple[int, int]:
     total = info.num_examples
-    if unit == "%":  # rounded to the closest whole example, halves to the even one
+    if unit == "%":  # as in TFDS, rounded to the nearest example, halves to the even one
         first, last = (None if n is None else round(n * total / 100) for n in (start, stop))
     elif unit == "shard":
         lengths = info.shard_lengths
         first = None if start is None else sum(lengths[: int(start)])
-        # the end counts from the last shard where it is negative, or zero as in "train[-1shard]"
+        # the stop counts from the last shard if it is negative, or zero as in "train[-1shard]"
         last = None if stop is None else sum(lengths[: int(stop) if stop > 0 else len(lengths) + int(stop)])
     else:
         first, last = (None if n is None else int(n) for n in (start, stop))

@@ -1,4 +1,4 @@
-"""Where an iterator stands, kept as values that JSON can hold."""
+"""The state of an iterator, as values that JSON can hold."""
 
 from __future__ import annotations
 
@@ -12,23 +12,24 @@ Item = TypeVar("Item")
 
 
 class ResumableIterator(Iterator[Item]):
-    """An iterator that says where it stands, so that another one can go on there, in another process too.
+    """An iterator whose `state()` lets another iterator resume at its position, in another process too.
 
     Parameters
     ----------
     items
-        What is left.
-    of
-        Names what the items are of, which a later iterator must be of too; called by `state` only.
+        The remaining items.
+    source
+        Returns text that identifies the source of the items; an iterator that resumes must have the same. Only `state`
+        calls it.
     start
         The position of the first item.
     **more
-        What else the state keeps.
+        Other values to keep in the state.
     """
 
-    def __init__(self, items: Iterator[Item], *, of: Callable[[], str], start: int, **more: Any) -> None:
+    def __init__(self, items: Iterator[Item], *, source: Callable[[], str], start: int, **more: Any) -> None:
         self._items = items
-        self._of = of
+        self._source = source
         self._next = start
         self._more = more
 
@@ -38,29 +39,29 @@ class ResumableIterator(Iterator[Item]):
         return item
 
     def state(self) -> dict[str, Any]:
-        """Return where the iterator stands, as values that JSON can keep."""
-        return {"of": self._of(), "next": self._next, **self._more}
+        """Return the iterator's state, as values that JSON can hold."""
+        return {"of": self._source(), "next": self._next, **self._more}
 
 
-def read_state(state: State, of: str, length: int) -> int:
-    """Return the position at which `state` goes on.
+def read_state(state: State, source: str, length: int) -> int:
+    """Return the position at which `state` resumes.
 
     Raises
     ------
     ArgumentError
-        It is not the state of an iterator over `of`, which has `length` positions.
+        It is not the state of an iterator over the `length` items of `source`.
     """
     if not isinstance(state, Mapping):
-        raise ArgumentError(f"{state!r} is no state of an iterator")
-    if state.get("of") != of:
-        raise ArgumentError(f"the state is one of {state.get('of')!r}, this is {of!r}")
+        raise ArgumentError(f"{state!r} is not the state of an iterator")
+    if state.get("of") != source:
+        raise ArgumentError(f"the state belongs to {state.get('of')!r}, not to {source!r}")
     position = state.get("next")
     if type(position) is not int or not 0 <= position <= length:
-        raise ArgumentError(f"the state goes on at {position!r}, there are {length:,}")
+        raise ArgumentError(f"the state has the position {position!r}, which is not between 0 and {length:,}")
     return position
 
 
 def seed_of(state: State | None, default: int) -> int:
-    """Return the seed that `state` keeps, `default` where it keeps none."""
+    """Return the seed in `state`, or `default` if it has none."""
     seed = state.get("seed") if isinstance(state, Mapping) else None
     return seed if type(seed) is int and seed >= 0 else default

@@ -1,4 +1,4 @@
-"""A dataset as `tf.data.Dataset`, through TFDS."""
+"""Read a dataset as `tf.data.Dataset`, through TFDS."""
 
 from __future__ import annotations
 
@@ -20,38 +20,38 @@ from loader._split_spec import EvenSplit, SplitSpec, resolve
 
 
 def extracted(artifact: Artifact) -> Path:
-    """Return the artifact's folder for TFDS in the cache, extracted there where it was not.
+    """Return the folder in the cache that TFDS reads; extract the artifact into it if that has not been done.
 
     Raises
     ------
     FetchError
         The cache cannot be written to.
     IntegrityError
-        The artifact is not what was recorded.
+        The artifact differs from its manifest.
     """
-    kept = store.entry_folder(store.EXTRACTED, artifact.entry.index_sha256)
-    folder = kept / version_folder(artifact)
+    target = store.entry_folder(store.EXTRACTED, artifact.entry.index_sha256)
+    folder = target / version_folder(artifact)
     try:
-        with store.lock(kept.name):
-            if not kept.is_dir():
-                kept.parent.mkdir(parents=True, exist_ok=True)
-                with store.scratch(kept.name) as made:
-                    extract_members(artifact, extractable(artifact), made)
-                    made.rename(kept)
+        with store.lock(target.name):
+            if not target.is_dir():
+                target.parent.mkdir(parents=True, exist_ok=True)
+                with store.scratch(target.name) as temporary:
+                    extract_members(artifact, extractable(artifact), temporary)
+                    temporary.rename(target)
     except OSError as error:
         raise FetchError(
-            f"{artifact.manifest.name}: {kept} cannot be written: {error.strerror or error}; "
+            f"{artifact.manifest.name}: {target} cannot be written: {error.strerror or error}; "
             f"make room, or set {CACHE_VARIABLE} to another folder"
         ) from error
-    store.mark_used(kept)
-    store.trim(keep=kept)
+    store.mark_used(target)
+    store.trim(keep=target)
     return folder
 
 
 def as_datasets(
     folder: Path, split: SplitSpec | Sequence[SplitSpec] | None, info: DatasetInfo, keywords: dict[str, Any]
 ) -> Any:
-    """Return what TFDS's `as_dataset(split=..., **keywords)` gives for a folder that it prepared.
+    """Return the result of TFDS's `as_dataset(split=..., **keywords)` for a folder that TFDS prepared.
 
     Raises
     ------
@@ -60,7 +60,9 @@ def as_datasets(
     """
     for module, package in (("tensorflow_datasets", "tensorflow-datasets"), ("tensorflow", "tensorflow")):
         if importlib.util.find_spec(module) is None:
-            raise UnsupportedError(f'format="tf" needs {package}, which is not installed: pip install {package}')
+            raise UnsupportedError(
+                f'format="tf" needs {package}, which is not installed; install it with: pip install {package}'
+            )
     import tensorflow_datasets as tfds
 
     def instruction(spec: SplitSpec) -> Any:
@@ -75,6 +77,6 @@ def as_datasets(
         wanted = instruction(split)
     elif split is not None:
         wanted = [instruction(spec) for spec in split]
-    if not keywords.get("shuffle_files"):  # in the order of the records, as in every format
+    if not keywords.get("shuffle_files"):  # keep the order of the records, as in the other formats
         keywords = {"read_config": tfds.ReadConfig(interleave_cycle_length=1), **keywords}
     return tfds.builder_from_directory(os.fspath(folder)).as_dataset(split=wanted, **keywords)

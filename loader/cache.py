@@ -1,11 +1,11 @@
-"""The loader's cache: artifacts by content, shared by all revisions and processes of this machine.
+"""The loader's cache: artifacts by hash, shared by all revisions and processes of this machine.
 
-It lies in the platform's cache folder, or where the variable DATASETS_CACHE says; all of it can be fetched again.
+It is in the platform's cache folder, or in the folder DATASETS_CACHE. Everything in it can be fetched again.
 
-    loader.cache.folder()           where it is
-    loader.cache.entries()          what is kept, the longest unused first
+    loader.cache.folder()           return its path
+    loader.cache.entries()          list its entries, the least recently used first
     loader.cache.limit(50 * 10**9)  keep it within 50 GB from now on
-    loader.cache.clear()            remove it
+    loader.cache.clear()            remove its entries
 """
 
 from loader._fetch.places import cache_folder as folder

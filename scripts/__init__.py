@@ -1,1 +1,1 @@
-"""How artifacts are made, verified and moved; `python -m scripts` lists the commands."""
+"""Commands that build, verify and transfer artifacts; `python -m scripts` lists them."""

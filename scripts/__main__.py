@@ -1,4 +1,4 @@
-"""`python -m scripts COMMAND`."""
+"""The command line: `python -m scripts COMMAND`."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ try:
     from scripts._process.processes import raise_on_sigterm
 except ModuleNotFoundError as missing:
     sys.exit(
-        f"error: {sys.executable} lacks {missing.name}; set up with: make setup, "
-        f"then use that environment: source .venv/bin/activate"
+        f"error: {sys.executable} does not have the package {missing.name}; set up with: make setup, "
+        f"then activate the environment: source .venv/bin/activate"
     )
 
 app = typer.Typer(
-    help="Make, verify and move datasets.",
+    help="Build, verify and transfer datasets.",
     add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    rich_markup_mode=None,  # brackets in help texts are brackets
+    rich_markup_mode=None,  # otherwise brackets in help texts are markup
 )
 for module in (new, add, remove, repro, build, verify, extract, fetch, register, mirror, push, pull, remote, s3):
     app.command(module.__name__.rpartition(".")[2])(module.command)
 
 
 def main() -> None:
-    """Run a command; whatever a person can mend ends in one sentence and exit code 1."""
+    """Run a command; an error that the user can fix is one sentence on stderr and exit code 1."""
     raise_on_sigterm()
     try:
         app(prog_name="python -m scripts")

@@ -1,4 +1,4 @@
-"""`python -m scripts build NAME`: from a definition to the artifact and its manifest."""
+"""`python -m scripts build NAME`: build the artifacts and the manifest of a dataset."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ def build(name: str, *, root: Path = ROOT, output: Path | None = None) -> list[P
     Returns
     -------
     list of Path
-        The artifact of each config, or the only one.
+        The artifact of each config, or the only artifact.
 
     Raises
     ------
     ScriptError
-        The definition is wrong, the toolchain is not the locked one, a source is to be had nowhere, the builder fails,
-        or the disk is full. Nothing half-made is left.
+        The definition is wrong, the toolchain is not the locked one, a source file is not found, the builder fails, or
+        the disk is full. No incomplete file is left.
     """
     definition = read_definition(name, root=root)
     definition.check_toolchain()
@@ -47,26 +47,26 @@ def build(name: str, *, root: Path = ROOT, output: Path | None = None) -> list[P
         built = []
         for config, tar in definition.tars.items():
             title = f"{name}/{config}" if config else name
-            _say(f"{title}: building {definition.version}")
-            space = scratch / (config or name)
-            space.mkdir()
-            prepared = prepare(definition, scratch=space, config=config)
-            _say(f"{title}: packing {folder / tar.name}")
-            packed = pack(prepared, folder / tar.name, scratch=space)
+            _log(f"{title}: building {definition.version}")
+            config_scratch = scratch / (config or name)
+            config_scratch.mkdir()
+            prepared = prepare(definition, scratch=config_scratch, config=config)
+            _log(f"{title}: packing {folder / tar.name}")
+            packed = pack(prepared, folder / tar.name, scratch=config_scratch)
             examples = ", ".join(f"{split.name} {split.num_examples:,}" for split in packed.info.splits.values())
-            _say(f"{title}: packed, {packed.entry.size:,} bytes, {examples}")
+            _log(f"{title}: packed, {packed.entry.size:,} bytes, {examples}")
             built.append((prepared, packed))
-        # last, because a manifest is what makes an artifact count
+        # last, because artifacts are valid only with a manifest
         write_manifest(folder / definition.manifest.name, describe(definition, built))
     return [folder / tar.name for tar in definition.tars.values()]
 
 
-def command(name: Annotated[str, typer.Argument(help="The dataset, as params.yaml names it.")]) -> None:
-    """Build a dataset into artifacts/ (the command of its stage; people say: dvc repro NAME)."""
+def command(name: Annotated[str, typer.Argument(help="The name of the dataset in params.yaml.")]) -> None:
+    """Build a dataset into artifacts/ (run by its DVC stage; use: dvc repro NAME)."""
     if "DVC_STAGE" in os.environ:
         end_with_dvc()
     build(name)
 
 
-def _say(line: str) -> None:
+def _log(line: str) -> None:
     print(line, file=sys.stderr)

@@ -1,4 +1,4 @@
-"""`python -m scripts extract NAME`: an artifact as the folder that TFDS reads."""
+"""`python -m scripts extract NAME`: extract an artifact into a folder that TFDS reads."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ def extract(
 ) -> Path:
     """Extract a dataset's artifact.
 
-    Only the files that the record index lists are written, each proved by its SHA-256; the tar's own entries are never
-    followed. The folder appears, or replaces the one before it, when it is complete.
+    Only members that the record index lists are extracted, and the SHA-256 of each is checked; the tar's own headers
+    are not used. The folder is created or replaced when the extraction is complete.
 
     Parameters
     ----------
     name
         The dataset.
     config
-        Which of its builder configs, the default one by default.
+        The config; the default one by default.
     to
         The TFDS data_dir to extract into; `extracted/` in the repository by default.
     overwrite
-        Whether a folder that is already there is replaced.
+        Whether to replace an existing folder.
     root
         The repository.
 
@@ -49,7 +49,7 @@ def extract(
     Raises
     ------
     ScriptError
-        The folder is already there, or the disk is too small.
+        The folder already exists, or the disk has too little space.
     LoaderError
         The artifact is not the recorded one.
     """
@@ -65,18 +65,18 @@ def extract(
     size = sum(member.size for member in members)
     if (free := shutil.disk_usage(to).free) < size:
         raise ScriptError(
-            f"{name}: {to} needs {size:,} bytes and has {free:,} left; make room or choose another with TO="
+            f"{name}: {to} needs {size:,} bytes and has {free:,} left; make room or choose another folder with TO="
         )
     with scratch_folder(root, f"extract-{name}", at=to / f".{name}.extracting") as scratch:
         extract_members(artifact, members, scratch)
-        made = scratch / version
-        made.chmod(0o755)
+        extracted = scratch / version
+        extracted.chmod(0o755)
         target.parent.mkdir(parents=True, exist_ok=True)
         if target.exists() or target.is_symlink():
-            _exchange(made, target)
+            _exchange(extracted, target)
         else:
-            made.rename(target)
-        for member in members:  # what TFDS keeps beside the version's folder
+            extracted.rename(target)
+        for member in members:  # TFDS has files outside the version folder too
             if not PurePosixPath(member.path).is_relative_to(version):
                 (to / member.path).parent.mkdir(parents=True, exist_ok=True)
                 (scratch / member.path).replace(to / member.path)
@@ -86,27 +86,27 @@ def extract(
 def command(
     names: Annotated[list[str], typer.Argument(help="The datasets.")],
     to: Annotated[Path | None, typer.Option(help="The TFDS data_dir to extract into (extracted/ by default).")] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a folder that is already there.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing folder.")] = False,
 ) -> None:
-    """Extract datasets' artifacts into a folder that TFDS reads."""
+    """Extract the artifacts of datasets into a folder that TFDS reads."""
     for name in names:
         for config in read_definition(name).tars:
             print(f"{name}: {extract(name, config=config, to=to, overwrite=overwrite)}")
 
 
-def _exchange(made: Path, target: Path) -> None:
-    """Swap two folders in one step, so that `target` is there at every moment; the old one ends where `made` was."""
+def _exchange(new: Path, target: Path) -> None:
+    """Swap two folders atomically, so that `target` always exists."""
     try:
         renameat2 = ctypes.CDLL(None, use_errno=True).renameat2
-        if renameat2(AT_FDCWD, os.fsencode(made), AT_FDCWD, os.fsencode(target), RENAME_EXCHANGE) == 0:
+        if renameat2(AT_FDCWD, os.fsencode(new), AT_FDCWD, os.fsencode(target), RENAME_EXCHANGE) == 0:
             return
     except AttributeError:
         pass
-    # no such call in this system or this file system: two steps instead of one
-    old = made.with_name(f"{made.name}.old")
+    # this system or file system does not support it: rename in two steps
+    old = new.with_name(f"{new.name}.old")
     target.rename(old)
     try:
-        made.rename(target)
+        new.rename(target)
     except OSError:
         old.rename(target)
         raise

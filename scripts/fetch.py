@@ -1,4 +1,4 @@
-"""`python -m scripts fetch NAME...`: the source files of datasets, without a build."""
+"""`python -m scripts fetch NAME...`: fetch the source files of datasets without building them."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from scripts._tfds.fetch import fetch_sources
 
 
 def command(names: Annotated[list[str], typer.Argument(help="The datasets.")]) -> None:
-    """Get the source files of datasets, without building them."""
+    """Fetch the source files of datasets without building them."""
     for name in names:
         found = fetch_sources(name, root=ROOT)
         for source, path, location in found:
-            place = path.relative_to(ROOT) if path.is_relative_to(ROOT) else path
+            shown = path.relative_to(ROOT) if path.is_relative_to(ROOT) else path
             print(
-                f"{name}: {place}, {source.size:,} bytes"
-                + ("" if location.endswith(str(place)) else f", from {location}")
+                f"{name}: {shown}, {source.size:,} bytes"
+                + ("" if location.endswith(str(shown)) else f", from {location}")
             )
         if not found:
-            print(f"{name}: its builder asks for no source files")
+            print(f"{name}: its builder uses no source files")

@@ -1,4 +1,4 @@
-"""`python -m scripts new NAME`: a dataset of our own that builds as it stands."""
+"""`python -m scripts new NAME`: create a dataset with a working builder."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ from scripts._tfds.catalog import read_builder_names
 Kind = Literal["standard", "adversarial"]
 PARENT = "mnist"
 _NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
-_LONGEST_NAME = 64  # it becomes part of file names
-_SUFFIX = "_dataset_builder"  # TFDS takes it off a module's name to call the builder
+_MAX_NAME_LENGTH = 64  # it becomes part of file names
+_RESERVED_SUFFIX = "_dataset_builder"  # TFDS removes it from a module's name to get the builder's name
 
 
 def new(name: str, *, kind: Kind = "standard", parent: str = PARENT, root: Path = ROOT) -> Path:
-    """Make a dataset: its folder with a builder that works, its stage and its parameters.
+    """Create a dataset: its folder with a working builder, its stage and its block in params.yaml.
 
-    Made again, it is completed where a run was killed, and left alone where it is complete.
+    Run again, it completes a dataset whose creation was killed, and does not change a complete one.
 
     Parameters
     ----------
     name
         The dataset, in snake_case.
     kind
-        "standard", whose tiny data lie in its folder, or "adversarial", derived from another dataset.
+        "standard", with tiny data in its folder, or "adversarial", derived from another dataset.
     parent
         The dataset that an adversarial one is derived from.
     root
@@ -48,7 +48,7 @@ def new(name: str, *, kind: Kind = "standard", parent: str = PARENT, root: Path 
     Raises
     ------
     ScriptError
-        The name is bad or in use, or nothing can be derived from the parent. Nothing is changed then.
+        The name is invalid or in use, or nothing can be derived from the parent. No file is changed.
     """
     _check_name(name)
     with scratch_folder(root, EDIT_LOCK) as scratch:
@@ -69,22 +69,22 @@ def new(name: str, *, kind: Kind = "standard", parent: str = PARENT, root: Path 
             params |= {"license": ancestor.license, "arguments": {"epsilon": EPSILON}}  # type: ignore[dict-item]
         _check_folder(folder, scaffold, name, root)
         dataset = NewDataset(name, params, scaffold.description, parents)
-        add_dataset(dataset, root=root, before=lambda: _make_folder(folder, scaffold, scratch / name))
+        add_dataset(dataset, root=root, before_edit=lambda: _make_folder(folder, scaffold, scratch / name))
     return folder
 
 
 def command(
     name: Annotated[str, typer.Argument(help="The new dataset, in snake_case.")],
-    kind: Annotated[Kind, typer.Option(help="Of data of its own, or derived from another dataset.")] = "standard",
-    parent: Annotated[str, typer.Option(help="What an adversarial dataset is derived from.")] = PARENT,
+    kind: Annotated[Kind, typer.Option(help="With its own data, or derived from another dataset.")] = "standard",
+    parent: Annotated[str, typer.Option(help="The dataset that an adversarial one is derived from.")] = PARENT,
 ) -> None:
-    """Make a dataset that builds as it stands: its folder, its stage, its parameters."""
+    """Create a dataset that can be built at once: its folder, its stage and its block in params.yaml."""
     folder = new(name, kind=kind, parent=parent).relative_to(ROOT)
     print(
-        f"made {folder}, the stage in dvc.yaml and the block in params.yaml\n"
-        f"it is {NEW_VISIBILITY}: to publish it, say public in params.yaml (visibility) and in dvc.yaml (remote)\n"
+        f"created {folder}, the stage in dvc.yaml and the block in params.yaml\n"
+        f"it is {NEW_VISIBILITY}: to publish it, set visibility in params.yaml and remote in dvc.yaml to public\n"
         f"next:\n"
-        f"  1. make build DATASET={name}    builds it as it stands\n"
+        f"  1. make build DATASET={name}    builds it without changes\n"
         f"  2. edit {folder}/{name}.py and README.md, and version and license in params.yaml, and build it again\n"
         f"  3. git add {folder} artifacts/{name}.json dvc.yaml dvc.lock params.yaml; "
         f"git commit; make push DATASET={name}"
@@ -92,14 +92,15 @@ def command(
 
 
 def _check_name(name: str) -> None:
-    if not _NAME.fullmatch(name) or len(name) > _LONGEST_NAME or name.endswith(_SUFFIX):
+    if not _NAME.fullmatch(name) or len(name) > _MAX_NAME_LENGTH or name.endswith(_RESERVED_SUFFIX):
         raise ScriptError(
-            f"{name!r} is no name for a dataset: it must be in snake_case, small letters and digits in words joined "
-            f"by one '_', begin with a letter, have at most {_LONGEST_NAME} characters and not end in {_SUFFIX}"
+            f"{name!r} is not a valid dataset name: it must be in snake_case (lowercase letters and digits in words "
+            f"joined by one '_'), begin with a letter, have at most {_MAX_NAME_LENGTH} characters and not end in "
+            f"{_RESERVED_SUFFIX}"
         )
     if keyword.iskeyword(name) or keyword.issoftkeyword(name) or name == TOOLCHAIN:
         raise ScriptError(
-            f"the name {name} is in use: it is a word of {'params.yaml' if name == TOOLCHAIN else 'Python'}"
+            f"the name {name} is reserved: it is a keyword of {'params.yaml' if name == TOOLCHAIN else 'Python'}"
         )
     if name in read_builder_names():
         raise ScriptError(
@@ -109,26 +110,26 @@ def _check_name(name: str) -> None:
 
 
 def _check_folder(folder: Path, scaffold: Scaffold, name: str, root: Path) -> None:
-    """A folder that is there already is what this command made, or somebody's work."""
+    """Refuse to use an existing folder that this command did not create or that was edited since."""
     if not folder.exists():
         return
-    there = {
+    existing = {
         path.relative_to(folder).as_posix(): path.read_bytes()
         for path in folder.rglob("*")
         if path.is_file() and "__pycache__" not in path.parts
     }
-    if there == scaffold.files:
+    if existing == scaffold.files:
         return
     if name in read_names(root=root):
         raise name_in_use(name)
     raise ScriptError(
-        f"{folder} is there already, is not what would be made, and params.yaml does not know it; take another "
-        f"name, or delete the folder with: rm -r {folder}"
+        f"{folder} already exists with other files, but params.yaml has no block {name!r}; choose another name, "
+        f"or delete the folder with: rm -r {folder}"
     )
 
 
 def _make_folder(folder: Path, scaffold: Scaffold, scratch: Path) -> None:
-    """Write the folder beside its place and move it there whole."""
+    """Write the files to a scratch folder and move it to its final path."""
     if folder.exists():
         return
     try:
@@ -138,4 +139,4 @@ def _make_folder(folder: Path, scaffold: Scaffold, scratch: Path) -> None:
         folder.parent.mkdir(parents=True, exist_ok=True)
         scratch.rename(folder)
     except OSError as error:
-        raise ScriptError(f"{folder} cannot be made: {error.strerror}") from error
+        raise ScriptError(f"{folder} cannot be created: {error.strerror}") from error

@@ -1,4 +1,4 @@
-"""`python -m scripts pull NAME`: an artifact from its remote, proved."""
+"""`python -m scripts pull NAME`: pull the artifacts of a dataset and check them."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from scripts._verify.artifact import open_artifact
 
 
 def pull(name: str, *, root: Path = ROOT) -> list[Path]:
-    """Pull a dataset's artifacts and check that they are the manifest's.
+    """Pull a dataset's artifacts, check them against the manifest, and return their paths.
 
     Raises
     ------
     ScriptError, LoaderError
-        There is no such dataset, it cannot be had, or is not what was recorded.
+        The dataset does not exist, or an artifact cannot be pulled or is not the recorded one.
     """
     definition = read_definition(name, root=root)
     from scripts._dvc.pull import dvc_pull
@@ -28,12 +28,12 @@ def pull(name: str, *, root: Path = ROOT) -> list[Path]:
             dvc_pull(root, tar)
         except FetchError as error:
             raise FetchError(f"{name}: {error}") from error
-        open_artifact(definition, config=config).header  # noqa: B018  (its size and its index against the manifest)
+        open_artifact(definition, config=config).header  # noqa: B018  (checks the size and the index header against the manifest)
     return list(definition.tars.values())
 
 
 def command(names: Annotated[list[str], typer.Argument(help="The datasets.")]) -> None:
-    """Pull datasets' artifacts from their remotes."""
+    """Pull the artifacts of datasets from their remotes."""
     for name in names:
         for tar in pull(name):
             print(f"{name}: {tar}")

@@ -1,4 +1,4 @@
-"""`python -m scripts push NAME`: an artifact to the remote of its visibility, and proof that it got there."""
+"""`python -m scripts push NAME`: push artifacts to the remote of their visibility and check that they arrived."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ if TYPE_CHECKING:
 
 
 def push(name: str, *, public: bool, root: Path = ROOT) -> list[str]:
-    """Push a dataset's artifacts and look for them on the remote.
+    """Push a dataset's artifacts and check that they are on the remote.
 
     Parameters
     ----------
     name
         The dataset.
     public
-        Consent to publish; needed for a public dataset, refused for a private one.
+        Consent to publish; required for a public dataset, refused for a private one.
     root
         The repository.
 
@@ -36,36 +36,35 @@ def push(name: str, *, public: bool, root: Path = ROOT) -> list[str]:
     Raises
     ------
     ScriptError
-        Consent is missing or out of place, the license is not known, or the artifact is missing or not the recorded
-        one.
+        Consent is missing or refused, the license is unknown, or an artifact is missing or not the recorded one.
     FetchError
         The remote refuses, cannot be reached, or does not have the object afterwards.
     """
     definition = read_definition(name, root=root)
     check_consent(definition, public=public, action="push")
-    from scripts._dvc.objects import artifact_object, open_repo_to_send
+    from scripts._dvc.objects import artifact_object, open_repo_for_upload
 
-    repo = open_repo_to_send(root)
+    repo = open_repo_for_upload(root)
     return [_push_one(definition, tar, artifact_object(repo, tar)) for tar in definition.tars.values()]
 
 
-def _push_one(definition: Definition, tar: Path, found: RemoteObject) -> str:
+def _push_one(definition: Definition, tar: Path, target: RemoteObject) -> str:
     name = definition.name
-    if found.remote != definition.visibility:
+    if target.remote != definition.visibility:
         raise ScriptError(
-            f"{name} is {definition.visibility}, dvc.yaml sends it to {found.remote!r}; make the two agree"
+            f"{name} is {definition.visibility}, but dvc.yaml names remote {target.remote!r}; make the two agree"
         )
-    _check_recorded(name, tar, found.md5)
-    if not found.is_sound():
-        # not through DVC, which sends what is in its cache, and believes what is on the remote by its name: what was
-        # just proved is what goes, to where DVC looks for it
-        found.put(tar)
-    return found.url
+    _check_recorded(name, tar, target.md5)
+    if not target.is_intact():
+        # not with DVC, which would upload the file in its cache, and would trust an existing object by its name; this
+        # uploads the file that was just checked, to the URL where DVC expects it
+        target.put(tar)
+    return target.url
 
 
 def command(
     names: Annotated[list[str], typer.Argument(help="The datasets.")],
-    public: Annotated[bool, typer.Option("--public", help="Yes, publish these public datasets.")] = False,
+    public: Annotated[bool, typer.Option("--public", help="Consent to publish these public datasets.")] = False,
 ) -> None:
     """Push datasets to the remotes of their visibility and check that they arrived."""
     for name in names:
@@ -81,5 +80,5 @@ def _check_recorded(name: str, tar: Path, md5: str) -> None:
     if found != md5:
         raise ScriptError(
             f"{name}: {tar} is not what dvc.lock records (md5 {found} instead of {md5}); "
-            f"restore it with: dvc checkout -f {name}, or record it anew with: make build DATASET={name}"
+            f"restore it with: dvc checkout -f {name}, or build it again with: make build DATASET={name}"
         )

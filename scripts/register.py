@@ -1,4 +1,4 @@
-"""`python -m scripts register NAME...`: checksums for source files that have none yet."""
+"""`python -m scripts register NAME...`: register the checksums of new source files."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from scripts._define.definition import ROOT, Definition, read_definition
 from scripts._process.errors import ScriptError
 from scripts._process.scratch import scratch_folder
 from scripts._sources.checksums import add_checksums
-from scripts._sources.download import say
+from scripts._sources.download import log
 from scripts._sources.parts import Parts
-from scripts._sources.sources import FILES_AT_ONCE, FOLDER, PAGE, Source, Sources
+from scripts._sources.sources import FILES_AT_ONCE, FOLDER, HTML_PAGE, Source, Sources
 from scripts._sources.unregistered import UnregisteredFile, UnregisteredFiles, basename, name_uniquely
 from scripts._tfds.downloads import registered_source
 
 
-def register(name: str, *, root: Path = ROOT, trusts: Callable[[], bool] = lambda: True) -> list[Source]:
-    """Write into a dataset's `checksums.tsv` what its builder asks for and has no line for.
+def register(name: str, *, root: Path = ROOT, confirm: Callable[[], bool] = lambda: True) -> list[Source]:
+    """Add the unregistered files that a dataset's builder uses to its `checksums.tsv`.
 
-    What is registered already is proved as ever: that a file changed is an error, never a new line. What is new is
-    shown first, and all of it is written or nothing.
+    Registered files are checked as in a build: a changed file is an error and does not get a new line. The unregistered
+    files are shown first, and either all of them are registered or none.
 
     Parameters
     ----------
@@ -35,23 +35,23 @@ def register(name: str, *, root: Path = ROOT, trusts: Callable[[], bool] = lambd
         The dataset.
     root
         The repository.
-    trusts
-        Asked when everything was shown.
+    confirm
+        Called after the files are shown; returns whether to register them.
 
     Returns
     -------
     list of Source
-        What was registered.
+        The files that were registered.
 
     Raises
     ------
     ScriptError
-        The checksums are TFDS's own, a file is to be had nowhere or is an HTML page, or it is not trusted.
+        The checksums come from TFDS, a file is not found or is an HTML page, or `confirm` returned False.
     """
     definition = read_definition(name, root=root)
     if not definition.is_ours:
         raise ScriptError(
-            f"{name} is TFDS's own dataset: its checksums come with the package tensorflow-datasets, "
+            f"{name} is a dataset of TFDS: its checksums come with the package tensorflow-datasets, "
             f"and there is nothing to register; build it with: make build DATASET={name}"
         )
     definition.check_toolchain()
@@ -64,22 +64,22 @@ def register(name: str, *, root: Path = ROOT, trusts: Callable[[], bool] = lambd
         found = _find_all(definition, sources, unregistered, scratch)
         if found:
             _show(definition, found)
-            _refuse_pages(definition, found)
-            if not trusts():
+            _refuse_html_pages(definition, found)
+            if not confirm():
                 raise ScriptError(f"{name}: nothing was registered")
             add_checksums(root / definition.builder / "checksums.tsv", [each.source for each in found])
             for file in found:
-                unregistered.keep(file)
+                unregistered.accept(file)
     return [file.source for file in found]
 
 
 def command(names: Annotated[list[str], typer.Argument(help="The datasets.")]) -> None:
-    """Write checksums.tsv for source files that have no line there, after showing what will be trusted."""
+    """Show the source files without a line in checksums.tsv, and add lines for them."""
     is_terminal = sys.stdin.isatty() and sys.stderr.isatty()
     for name in names:
-        sources = register(name, trusts=_ask if is_terminal else lambda: True)
+        sources = register(name, confirm=_ask if is_terminal else lambda: True)
         if not sources:
-            print(f"{name}: every source file has its line in checksums.tsv already")
+            print(f"{name}: every source file has a line in checksums.tsv")
         for source in sources:
             print(f"{name}: registered {source.url}")
 
@@ -93,12 +93,14 @@ def _find_all(
     registered_names: dict[str, str] = {}
 
     def fetch(builder: Any, urls: list[str]) -> dict[str, Path]:
-        known = builder.url_infos or {}
-        registered_names.update({info.filename or basename(url): info.checksum for url, info in known.items()})
-        new = [url for url in urls if url not in known and url not in found]
+        registered = builder.url_infos or {}
+        registered_names.update({info.filename or basename(url): info.checksum for url, info in registered.items()})
+        new = [url for url in urls if url not in registered and url not in found]
         names = Counter(map(basename, [*new, *found]))
         ambiguous = {name for name, count in names.items() if count > 1} | registered_names.keys()
-        futures = {url: sources.submit(registered_source(builder, url, definition)) for url in urls if url in known}
+        futures = {
+            url: sources.submit(registered_source(builder, url, definition)) for url in urls if url in registered
+        }
         try:
             with ThreadPoolExecutor(FILES_AT_ONCE) as pool:
                 found.update(
@@ -115,21 +117,21 @@ def _find_all(
 
 
 def _show(definition: Definition, found: list[UnregisteredFile]) -> None:
-    say(f"{definition.name}: these files would be trusted from now on, as {definition.builder}/checksums.tsv:")
+    log(f"{definition.name}: files to trust and to register in {definition.builder}/checksums.tsv:")
     for file in found:
         source = file.source
-        say(f"  {source.url}")
-        say(f"    {source.size:,} bytes, SHA-256 {source.sha256}")
-        say(f"    kept as {source.filename}, {file.content_type or 'of no stated type'}, from {file.location}")
+        log(f"  {source.url}")
+        log(f"    {source.size:,} bytes, SHA-256 {source.sha256}")
+        log(f"    stored as {source.filename}, {file.content_type or 'unknown type'}, from {file.location}")
 
 
-def _refuse_pages(definition: Definition, found: list[UnregisteredFile]) -> None:
+def _refuse_html_pages(definition: Definition, found: list[UnregisteredFile]) -> None:
     for file in found:
         source = file.source
-        if file.is_page and not source.filename.lower().endswith((".html", ".htm")):
+        if file.is_html and not source.filename.lower().endswith((".html", ".htm")):
             raise ScriptError(
-                f"{definition.name}: nothing was registered, for {source.url} gives {PAGE}; "
-                f"name the file itself in {definition.builder}/{definition.name}.py, "
+                f"{definition.name}: nothing was registered, because {source.url} is {HTML_PAGE}; "
+                f"use the URL of the file itself in {definition.builder}/{definition.name}.py, "
                 f"or put it at {FOLDER}/{definition.name}/{basename(source.url) or source.filename}"
             )
 

@@ -1,4 +1,4 @@
-"""`python -m scripts remote`: where the remotes `public` and `private` are."""
+"""`python -m scripts remote`: configure the remotes `public` and `private`."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import Annotated
 import typer
 
 from scripts._define.definition import ROOT
-from scripts._dvc.remotes import point
+from scripts._dvc.remotes import point_committed
 
 
 def command(
-    public: Annotated[str, typer.Option(help="Where public datasets go, s3://bucket[/folder].")],
-    private: Annotated[str, typer.Option(help="Where private datasets go, in another bucket.")],
-    endpoint: Annotated[str | None, typer.Option(help="The server's URL where it is not AWS.")] = None,
+    public: Annotated[str, typer.Option(help="The URL for public datasets, s3://bucket[/folder].")],
+    private: Annotated[str, typer.Option(help="The URL for private datasets, in another bucket.")],
+    endpoint: Annotated[str | None, typer.Option(help="The server's URL if it is not AWS.")] = None,
 ) -> None:
     """Point the remotes at real buckets, in .dvc/config."""
-    point(ROOT, {"public": public, "private": private}, endpoint)
+    point_committed(ROOT, {"public": public, "private": private}, endpoint)
     print("remotes written to .dvc/config; commit it: git commit .dvc/config -m 'Point the remotes at our buckets'")

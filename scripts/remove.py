@@ -1,4 +1,4 @@
-"""`python -m scripts remove NAME`: a dataset leaves this repository."""
+"""`python -m scripts remove NAME`: remove a dataset from this repository."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ from scripts._process.scratch import scratch_folder
 
 @dataclass(frozen=True)
 class Removal:
-    """What was removed, and what of the dataset is still there, as paths relative to the root."""
+    """The files and folders that were removed or changed, and those that were kept, relative to the root."""
 
     removed: tuple[str, ...]
-    left: tuple[str, ...]
+    kept: tuple[str, ...]
 
 
 def remove(name: str, *, root: Path = ROOT) -> Removal:
-    """Remove a dataset from params.yaml, dvc.yaml and dvc.lock, with its manifest.
+    """Remove a dataset from params.yaml, dvc.yaml and dvc.lock, and its manifest.
 
-    Its folder goes too if git has it as it is; otherwise it stays. Artifacts and sources stay where they are, on this
-    machine and on the remotes.
+    Its folder is removed too if git has committed all of it. Artifacts and source files are kept, on this machine and
+    on the remotes.
 
     Raises
     ------
     ScriptError
-        There is no such dataset, another is derived from it, or a file cannot be edited. Nothing is changed then.
+        The dataset does not exist, another is derived from it, or a file cannot be edited. No file is changed.
     """
     with scratch_folder(root, EDIT_LOCK) as scratch:
         _check(name, root)
@@ -44,31 +44,31 @@ def remove(name: str, *, root: Path = ROOT) -> Removal:
 
         def remove_files() -> None:
             for number, folder in enumerate(sorted((root / "datasets").glob(f"*/{name}"))):
-                if _is_in_git(folder, root):
-                    folder.rename(scratch / str(number))  # whole or not at all
+                if _is_committed(folder, root):
+                    folder.rename(scratch / str(number))  # atomic
                     removed.append(folder)
             manifest = root / ARTIFACTS / f"{name}.json"
             if manifest.exists():
                 manifest.unlink()
                 removed.append(manifest)
 
-        changed = remove_dataset(name, root=root, before=remove_files)
+        changed = remove_dataset(name, root=root, before_edit=remove_files)
     artifacts = (f"{ARTIFACTS}/{name}.tar", f"{ARTIFACTS}/{name}-*.tar")
     others = (f"datasets/*/{name}", f"sources/{name}", f"sources/{name}.dvc", f"extracted/{name}")
-    left = [path for pattern in (*artifacts, *others) for path in sorted(root.glob(pattern))]
+    kept = [path for pattern in (*artifacts, *others) for path in sorted(root.glob(pattern))]
     return Removal(
         (*changed, *(path.relative_to(root).as_posix() for path in removed)),
-        tuple(path.relative_to(root).as_posix() for path in left),
+        tuple(path.relative_to(root).as_posix() for path in kept),
     )
 
 
-def command(name: Annotated[str, typer.Argument(help="The dataset, as params.yaml names it.")]) -> None:
-    """Remove a dataset from this repository; its artifacts and sources stay."""
+def command(name: Annotated[str, typer.Argument(help="The name of the dataset in params.yaml.")]) -> None:
+    """Remove a dataset from this repository, but keep its artifacts and source files."""
     removal = remove(name)
     print(f"removed {name} from {', '.join(removal.removed)}")
-    if removal.left:
-        print(f"left, delete them if nobody needs them: {' '.join(removal.left)}")
-    print("what was pushed is on the remotes still; what was committed is in git's history")
+    if removal.kept:
+        print(f"kept, delete them if they are not needed: {' '.join(removal.kept)}")
+    print("pushed artifacts are still on the remotes; committed files are still in git's history")
 
 
 def _check(name: str, root: Path) -> None:
@@ -79,11 +79,11 @@ def _check(name: str, root: Path) -> None:
     artifact = re.compile(rf"{ARTIFACTS}/{re.escape(name)}(-.+)?\.tar")
     for other, stage in stages.items():
         if any(map(artifact.fullmatch, dependencies(stage))):
-            raise ScriptError(f"{other} is derived from {name}; remove that first with: make remove DATASET={other}")
+            raise ScriptError(f"{other} is derived from {name}; remove it first with: make remove DATASET={other}")
 
 
-def _is_in_git(folder: Path, root: Path) -> bool:
-    """Whether git has committed all that is in the folder, caches of Python aside."""
+def _is_committed(folder: Path, root: Path) -> bool:
+    """Return whether git has committed all files of the folder, apart from Python's caches."""
     try:
         listed = _git(root, "ls-files", "--", folder)
         status = _git(root, "status", "--porcelain", "--ignored", "--untracked-files=all", "--", folder)

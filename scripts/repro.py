@@ -1,4 +1,4 @@
-"""`python -m scripts repro NAME...`: `dvc repro` of several datasets, at once where none needs the other."""
+"""`python -m scripts repro NAME...`: run `dvc repro` for several datasets, in parallel if they are independent."""
 
 from __future__ import annotations
 
@@ -9,40 +9,39 @@ from typing import Annotated
 import typer
 
 from scripts._define.definition import ROOT, read_definition
-from scripts._define.lineage import related
+from scripts._define.lineage import group_related
 from scripts._dvc.repro import run_repro
 from scripts._process.errors import ScriptError
 
 
 def repro(names: Sequence[str], *, overwrite: bool = False, root: Path = ROOT) -> None:
-    """Bring datasets up to date with DVC.
+    """Build datasets that are not up to date, with DVC.
 
-    Datasets that share an ancestor are left to one DVC process, which builds them in order; the others get a process
-    each.
+    One DVC process builds datasets that share an ancestor, in order; each other dataset gets a process of its own.
 
     Parameters
     ----------
     names
         The datasets.
     overwrite
-        Whether they are built although nothing changed.
+        Whether to build although nothing changed.
     root
         The repository.
 
     Raises
     ------
     ScriptError
-        There is no such dataset, or DVC failed; what it said has been printed.
+        A dataset does not exist, or DVC failed; its output has been printed.
     """
-    groups = related(names, lambda name: read_definition(name, root=root).parents)
+    groups = group_related(names, lambda name: read_definition(name, root=root).parents)
     failed = run_repro(groups, overwrite=overwrite, root=root)
     if failed:
-        raise ScriptError(f"not built: {', '.join(failed)}; the reason is above")
+        raise ScriptError(f"not built: {', '.join(failed)}; see the output above for the reason")
 
 
 def command(
     names: Annotated[list[str], typer.Argument(help="The datasets.")],
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Build although nothing changed.")] = False,
 ) -> None:
-    """Build datasets with `dvc repro`, at once where none needs the other."""
+    """Build datasets with `dvc repro`, in parallel if they are independent."""
     repro(names, overwrite=overwrite)

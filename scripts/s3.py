@@ -1,4 +1,4 @@
-"""`python -m scripts s3`: a real S3 server on this machine, to try the whole path."""
+"""`python -m scripts s3`: start a real S3 server on this machine, for trying out the remotes."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from scripts._process.s3_server import BUCKETS, S3_PROFILE, start, stop
 
 
 def command(
-    directory: Annotated[Path, typer.Option(help="Where it keeps its data.")] = ROOT / ".s3",
+    directory: Annotated[Path, typer.Option(help="The folder for the server's data.")] = ROOT / ".s3",
     stop_it: Annotated[
-        bool, typer.Option("--stop", help="End it instead, and forget it in .dvc/config.local.")
+        bool, typer.Option("--stop", help="Stop the server instead, and remove it from .dvc/config.local.")
     ] = False,
 ) -> None:
     """Start an S3 server on this machine and point this clone at it, in .dvc/config.local only."""
     folder = directory.resolve()
     if stop_it:
-        print("S3 server stopped" if stop(folder) else f"no S3 server at work in {folder}")
+        print("S3 server stopped" if stop(folder) else f"no S3 server is running in {folder}")
         clear_local(ROOT)
         return
     server = start(folder)
@@ -32,5 +32,5 @@ def command(
         f"another clone: make s3 DIR={folder}\n"
         f"other programs: export AWS_ENDPOINT_URL={server.endpoint} "
         f"AWS_SHARED_CREDENTIALS_FILE={server.credentials} AWS_PROFILE={S3_PROFILE}\n"
-        f"end it with: make s3-stop" + ("" if folder == ROOT / ".s3" else f" DIR={folder}")
+        f"stop it with: make s3-stop" + ("" if folder == ROOT / ".s3" else f" DIR={folder}")
     )

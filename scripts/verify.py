@@ -1,4 +1,4 @@
-"""`python -m scripts verify NAME`: an artifact against everything that is recorded of it."""
+"""`python -m scripts verify NAME`: check artifacts against everything that is recorded about them."""
 
 from __future__ import annotations
 
@@ -20,17 +20,19 @@ from scripts._verify.sandbox import rebuilt
 
 
 def verify(name: str, *, rebuild: bool = False, root: Path = ROOT) -> list[str]:
-    """Check an artifact against `dvc.lock`, its manifest and itself; on request, against a build from its sources.
+    """Check a dataset's artifacts against `dvc.lock`, the manifest and their record indexes.
+
+    With `rebuild`, build them from their source files too and compare.
 
     Returns
     -------
     list of str
-        What was checked and found right.
+        The checks that passed.
 
     Raises
     ------
     ScriptError, LoaderError
-        The first thing that is wrong.
+        The first check that failed.
     """
     definition = read_definition(name, root=root)
     artifacts = [open_artifact(definition, config=config) for config in definition.tars]
@@ -46,12 +48,12 @@ def verify(name: str, *, rebuild: bool = False, root: Path = ROOT) -> list[str]:
 
 
 def verify_each(names: Sequence[str], *, rebuild: bool = False, root: Path = ROOT) -> None:
-    """Check datasets, one after the other, whatever is wrong with one of them, and print what was found.
+    """Check all of the datasets, even if some fail, and print the results.
 
     Raises
     ------
     ScriptError
-        Some are not as recorded; the message lists them.
+        Some datasets failed; the message lists them.
     """
     failed = {}
     for name in names:
@@ -70,13 +72,13 @@ def verify_each(names: Sequence[str], *, rebuild: bool = False, root: Path = ROO
 
 def command(
     names: Annotated[list[str] | None, typer.Argument(help="The datasets.")] = None,
-    everything: Annotated[bool, typer.Option("--all", help="Check every dataset, and tell of all at the end.")] = False,
-    rebuild: Annotated[bool, typer.Option("--rebuild", help="Also build it from its sources and compare.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Check every dataset, and summarize at the end.")] = False,
+    rebuild: Annotated[bool, typer.Option("--rebuild", help="Also build from the sources and compare.")] = False,
 ) -> None:
-    """Check artifacts: size, md5, structure, record index, every record; with --rebuild, against a fresh build.
+    """Check artifacts: size, md5, structure, record index, every record; with --rebuild, against a new build.
 
-    The fresh build runs in a sandbox: without network but for the sources, at another path, as another user, with
-    another host name, umask, clock, time zone, locale, home and hash seed.
+    The new build runs in a sandbox: without network, except for fetching sources, at another path, as another user,
+    with another host name, umask, clock, time zone, locale, home and hash seed.
     """
     if everything == bool(names):
         raise ScriptError("name the datasets, or check every one with --all")
@@ -95,10 +97,10 @@ def _check_rebuild(definition: Definition, artifacts: list[LocalArtifact]) -> st
     with rebuilt(definition, artifacts[0].manifest) as fresh:
         differences = []
         for config, artifact in zip(definition.tars, artifacts, strict=True):
-            again = open_artifact(definition, config=config, folder=fresh.folder)
-            differences += [f"{config}: {line}" if config else line for line in compare(artifact, again)]
-        if not differences and again.manifest.raw != artifact.manifest.raw:
-            lines = compare_json(artifact.manifest.raw, again.manifest.raw)
+            new = open_artifact(definition, config=config, folder=fresh.folder)
+            differences += [f"{config}: {line}" if config else line for line in compare(artifact, new)]
+        if not differences and new.manifest.raw != artifact.manifest.raw:
+            lines = compare_json(artifact.manifest.raw, new.manifest.raw)
             differences = [f"{definition.manifest.name} differs", *(f"  {line}" for line in lines)]
         conditions = fresh.conditions()
     if differences:

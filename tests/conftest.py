@@ -1,4 +1,4 @@
-"""What tests share: a clone to work in, a small dataset made by hand, the real datasets, a real S3 server."""
+"""Shared fixtures: a clone, a small hand-made dataset, the real datasets, a web server, a real S3 server."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from scripts._sources import download as downloads
 from tests.helpers.recorded_dataset import make_recorded
 from tests.helpers.web_server import WebServer
 
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # of a run in the background; what the tests start must hear it
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # in background jobs; tests' processes would inherit it
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -32,14 +32,14 @@ BIN = Path(sys.executable).parent
 
 @dataclass(frozen=True)
 class Clone:
-    """A clone of the repository with an empty cache, and the commands a person runs in it."""
+    """A clone of the repository with an empty cache, and methods that run commands in it."""
 
     root: Path
 
     def run(
         self, *command: str, check: bool = True, env: dict[str, str] | None = None
     ) -> subprocess.CompletedProcess[str]:
-        """Run a command in the clone, with this environment's programs first on the path."""
+        """Run a command in the clone, with this environment's programs first on PATH."""
         done = subprocess.run(
             command,
             cwd=self.root,
@@ -53,26 +53,26 @@ class Clone:
         return done
 
     def python(self, code: str, *, check: bool = True, env: dict[str, str] | None = None) -> str:
-        """Run Python code in the clone and return what it printed."""
+        """Run Python code in the clone and return its output."""
         done = self.run(sys.executable, "-c", code, check=check, env=env)
         return done.stdout if check else done.stdout + done.stderr
 
     def scripts(self, *arguments: str, check: bool = True, env: dict[str, str] | None = None) -> str:
-        """Run `python -m scripts ...` and return all it printed."""
+        """Run `python -m scripts ...` in the clone and return its stdout and stderr."""
         done = self.run(sys.executable, "-m", "scripts", *arguments, check=check, env=env)
         return done.stdout + done.stderr
 
 
 def clean_environment() -> dict[str, str]:
-    """The environment without what would lead a test astray."""
-    astray = ("AWS_", "DATASETS_REPO", "MAKE", "TF_")  # JAX, once imported, lets TensorFlow speak
-    # of make, because what `make test ALL=1` was told is not meant for the commands that are tested
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(astray) and name != "ALL"}
+    """Return the environment without variables that would affect a test."""
+    removed = ("AWS_", "DATASETS_REPO", "MAKE", "TF_")  # importing JAX sets a TF_ variable that makes TensorFlow log
+    # the variables of `make test ALL=1` must not reach the make commands that are tested
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(removed) and name != "ALL"}
     return {**environment, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}", "AWS_EC2_METADATA_DISABLED": "true"}
 
 
 def make_clone(target: Path) -> Clone:
-    """Clone the work tree, with what is not committed yet, into `target`."""
+    """Clone the work tree, including uncommitted files, to `target`."""
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT,
@@ -94,8 +94,8 @@ def make_clone(target: Path) -> Clone:
 
 @pytest.fixture(autouse=True)
 def own_environment(tmp_path: Path) -> Iterator[None]:
-    """Give a test a loader's cache of its own and this environment's programs, and undo what it does to the environment
-    (DVC puts the credentials' path of a remote into it).
+    """Give a test its own loader cache and this environment's programs, and restore the environment variables after it
+    (DVC sets one to the path of a remote's credentials).
     """
     before = dict(os.environ)
     os.environ["PATH"] = f"{BIN}{os.pathsep}{os.environ['PATH']}"
@@ -113,15 +113,15 @@ def clone(tmp_path: Path) -> Clone:
 
 @pytest.fixture
 def small(tmp_path: Path) -> Path:
-    """A repository of one dataset, `small`, made by hand in the format of the real ones."""
+    """A repository of one hand-made dataset, `small`, in the format of the real ones."""
     return make_recorded(tmp_path / "repository")
 
 
 @pytest.fixture(scope="session")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Clone]:
-    """Return a function that gives a clone in which a dataset was built by `dvc repro`; not to be written to."""
+    """A function that returns a clone in which `dvc repro` built a dataset; tests must not change the clone."""
     base = tmp_path_factory.getbasetemp()
-    if "PYTEST_XDIST_WORKER" in os.environ:  # one folder for the workers of a run, and of no other run
+    if "PYTEST_XDIST_WORKER" in os.environ:  # the parent folder is shared by the workers of this run only
         base = base.parent
     base /= "built"
 
@@ -133,15 +133,15 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Clone]:
         with FileLock(base / f"{name}.lock"):
             if not done.exists() and not failed.exists():
                 clone = make_clone(root)
-                for parent, its_root in parents.items():  # built once for all that is derived from it
-                    cache = its_root / ".dvc/cache"
+                for parent, parent_root in parents.items():  # reuse the parent, which is built only once
+                    cache = parent_root / ".dvc/cache"
                     shutil.copytree(cache, root / ".dvc/cache", copy_function=os.link, dirs_exist_ok=True)
                     clone.run("dvc", "checkout", parent, check=False)
                 finished = clone.run("dvc", "repro", name, check=False)
                 (done if finished.returncode == 0 else failed).write_text(finished.stdout + finished.stderr)
         if failed.exists():
             if "source file not found:" in failed.read_text():
-                pytest.skip(f"the sources of {name} are to be had nowhere here; set DATASETS_MIRROR")
+                pytest.skip(f"the source files of {name} are not available; set DATASETS_MIRROR")
             pytest.fail(failed.read_text())
         return Clone(root)
 
@@ -150,7 +150,7 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Clone]:
 
 @pytest.fixture
 def upstream_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let source files come from a web server of this machine alone, which is tried again at once."""
+    """Fetch source files from a web server on this machine only, with short pauses between retries."""
     monkeypatch.delenv("DATASETS_MIRROR", raising=False)
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.setattr(downloads, "FIRST_PAUSE_SECONDS", 0.01)
@@ -158,7 +158,7 @@ def upstream_only(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def server() -> Iterator[WebServer]:
-    """A web server."""
+    """A web server on this machine."""
     server = WebServer()
     yield server
     server.close()
@@ -174,13 +174,13 @@ def s3_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 @dataclass(frozen=True)
 class Remote:
-    """The S3 server with buckets of a test's own, and a way to look at and to damage what is stored."""
+    """The S3 server with separate folders for a test, and methods to read and change the stored objects."""
 
     server: Server
     root: Path
 
     def point(self, root: Path) -> None:
-        """Point the clone at `root` to this test's folders of the buckets."""
+        """Point the clone at `root` to this test's folders in the buckets."""
         urls = {bucket: f"s3://{bucket}/{self.root.name}-{id(self)}" for bucket in BUCKETS}
         point_local(root, urls, self.server.endpoint, self.server.credentials)
 
@@ -193,16 +193,16 @@ class Remote:
         return key
 
     def keys(self, bucket: str) -> list[str]:
-        """Everything that is stored for this test in a bucket."""
+        """Return the keys of this test's objects in a bucket."""
         found = self._filesystem().find(f"{bucket}/{self.root.name}-{id(self)}")
         return [str(key) for key in found]
 
     def read(self, key: str) -> bytes:
-        """The bytes of an object."""
+        """Return the bytes of an object."""
         return bytes(self._filesystem().cat_file(key))
 
     def write(self, key: str, data: bytes) -> None:
-        """Store an object, whatever was there."""
+        """Store an object, replacing an existing one."""
         self._filesystem().pipe_file(key, data)
 
     def remove(self, key: str) -> None:

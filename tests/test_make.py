@@ -1,4 +1,4 @@
-"""The Makefile: what a person types, and what they get."""
+"""The Makefile's targets and their output."""
 
 import re
 import shutil
@@ -25,7 +25,7 @@ def make(clone, *arguments, check=True):
     return done.stdout + done.stderr
 
 
-def test_make_alone_lists_every_target_with_a_line(clone):
+def test_make_without_a_target_lists_every_target(clone):
     text = make(clone)
     targets = set(re.findall(r"^([a-z0-9-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
     listed = dict(re.findall(r"^  make ([a-z0-9-]+) +(.+)$", text, re.MULTILINE))
@@ -33,15 +33,15 @@ def test_make_alone_lists_every_target_with_a_line(clone):
     assert len(text.splitlines()) == len(listed)
 
 
-def test_the_whole_path(tiny):
+def test_build_verify_push_pull_and_extract(tiny):
     make(tiny, "build", "DATASET=tiny")
     assert "didn't change" in make(tiny, "build", "DATASET=tiny")
     assert "Running stage 'tiny'" in make(tiny, "build", "DATASET=tiny", "OVERWRITE=1")
     assert "a build from its sources gives the same bytes" in make(tiny, "verify", "DATASET=tiny", "REBUILD=1")
-    everything = make(tiny, "verify", "ALL=1", check=False)  # of the others, the clone has no artifacts
-    assert "tiny: ok: dvc.lock and manifest record" in everything
-    assert "mnist: FAILED: " in everything
-    assert re.search(r"error: (\d+) of (\d+) datasets failed:\n", everything)
+    output = make(tiny, "verify", "ALL=1", check=False)  # the clone does not have the artifacts of the other datasets
+    assert "tiny: ok: dvc.lock and manifest record" in output
+    assert "mnist: FAILED: " in output
+    assert re.search(r"error: (\d+) of (\d+) datasets failed:\n", output)
     assert "PUBLIC=1" in make(tiny, "push", "DATASET=tiny", check=False)
     assert "on the remote at s3://public/" in make(tiny, "push", "DATASET=tiny", "PUBLIC=1")
     (tiny.root / "artifacts/tiny.tar").unlink()
@@ -55,23 +55,23 @@ def test_the_whole_path(tiny):
     assert tiny.run("git", "status", "--porcelain", "--", "extracted", "sources", ".scratch").stdout == ""
 
 
-def test_what_it_is_told_reaches_the_commands(clone):
-    def told(*arguments, env=None):
+def test_the_variables_of_make_become_options_of_the_commands(clone):
+    def commands(*arguments, env=None):
         done = clone.run("make", "--silent", "--dry-run", *arguments, env=env)
         return [line.partition("-m scripts ")[2] for line in done.stdout.splitlines()]
 
-    assert told("build", "DATASET=tiny twin", "REGISTER=1") == ["register tiny twin", "repro tiny twin "]
-    assert told("build", "DATASET=tiny", "OVERWRITE=1", env={"REGISTER": "1"}) == ["repro tiny --overwrite"]
-    assert told("fetch", "DATASET=tiny") == ["fetch tiny"]
+    assert commands("build", "DATASET=tiny twin", "REGISTER=1") == ["register tiny twin", "repro tiny twin "]
+    assert commands("build", "DATASET=tiny", "OVERWRITE=1", env={"REGISTER": "1"}) == ["repro tiny --overwrite"]
+    assert commands("fetch", "DATASET=tiny") == ["fetch tiny"]
     for action in ("mirror", "push"):
-        assert told(action, "DATASET=tiny", "PUBLIC=1") == [f"{action} tiny --public"]
-        for consent in ({}, {"PUBLIC": "1"}):  # from the environment it may be meant for something else
-            assert told(action, "DATASET=tiny", env=consent) == [f"{action} tiny "]
-        assert told(action, "DATASET=tiny", "PUBLIC=0") == [f"{action} tiny "]
+        assert commands(action, "DATASET=tiny", "PUBLIC=1") == [f"{action} tiny --public"]
+        for consent in ({}, {"PUBLIC": "1"}):  # an environment variable may be set for another purpose
+            assert commands(action, "DATASET=tiny", env=consent) == [f"{action} tiny "]
+        assert commands(action, "DATASET=tiny", "PUBLIC=0") == [f"{action} tiny "]
 
 
 @pytest.mark.slow
-def test_a_changed_definition_changes_the_artifact_and_a_verify_says_what(tiny):
+def test_verify_reports_how_a_changed_builder_changes_the_artifact(tiny):
     make(tiny, "build", "DATASET=tiny")
     builder = tiny.root / "datasets/standard/tiny/tiny.py"
     builder.write_text(builder.read_text().replace("number % 2", "(number + (number == 7)) % 2"))
@@ -84,7 +84,7 @@ def test_a_changed_definition_changes_the_artifact_and_a_verify_says_what(tiny):
     make(tiny, "verify", "DATASET=tiny", "REBUILD=1")
 
 
-def test_the_definitions_readme_may_change_without_a_rebuild(tiny):
+def test_a_changed_readme_of_a_dataset_causes_no_rebuild(tiny):
     make(tiny, "build", "DATASET=tiny")
     (tiny.root / "datasets/standard/tiny/README.md").write_text("# tiny\n")
     (tiny.root / "datasets/standard/tiny/__pycache__").mkdir(exist_ok=True)
@@ -93,18 +93,18 @@ def test_the_definitions_readme_may_change_without_a_rebuild(tiny):
 
 
 @pytest.mark.parametrize("target", ["add", "remove", "build", "verify", "extract", "fetch", "mirror", "push", "pull"])
-def test_a_missing_dataset_says_how_to_name_one(clone, target):
+def test_a_target_without_dataset_explains_how_to_name_one(clone, target):
     assert f"name a dataset: make {target} DATASET=mnist" in make(clone, target, check=False)
 
 
 @pytest.mark.parametrize("target", ["verify", "extract", "fetch", "mirror", "push", "pull"])
-def test_a_wrong_name_is_one_sentence(clone, target):
+def test_an_unknown_dataset_is_a_one_line_error(clone, target):
     text = make(clone, target, "DATASET=mnst", check=False)
     assert "error: there is no dataset 'mnst' in params.yaml; did you mean mnist?" in text
     assert "Traceback" not in text
 
 
-def test_remote_writes_the_config_and_wants_both_buckets(clone):
+def test_remote_writes_the_config_and_requires_both_buckets(clone):
     assert "name both buckets" in make(clone, "remote", "PUBLIC=s3://a", check=False)
     make(clone, "remote", "PUBLIC=s3://ours/data", "PRIVATE=s3://secret", "ENDPOINT=https://s3.example.org")
     config = (clone.root / ".dvc/config").read_text()
@@ -115,11 +115,11 @@ def test_remote_writes_the_config_and_wants_both_buckets(clone):
     assert (clone.root / ".dvc/config").read_text() == config
 
 
-def test_every_command_helps_at_once_and_without_tensorflow(clone):
+def test_every_command_has_help_that_needs_no_heavy_imports(clone):
     for command in app.registered_commands:
-        shown = CliRunner().invoke(app, [command.name, "--help"])
-        assert shown.exit_code == 0
-        assert f"{command.name} [OPTIONS]" in shown.output
+        result = CliRunner().invoke(app, [command.name, "--help"])
+        assert result.exit_code == 0
+        assert f"{command.name} [OPTIONS]" in result.output
     assert "Usage: python -m scripts" in clone.scripts("--help")
     code = (
         "import sys, scripts.__main__\n"
@@ -128,7 +128,7 @@ def test_every_command_helps_at_once_and_without_tensorflow(clone):
     assert clone.python(code).strip() == "[]"
 
 
-def test_a_python_without_the_packages_says_what_to_do(clone):
+def test_without_the_packages_the_error_names_make_setup(clone):
     done = clone.run("python3", "-S", "-m", "scripts", "build", "mnist", check=False, env={"PYTHONPATH": ""})
     assert done.returncode == 1
     assert "set up with: make setup" in done.stderr

@@ -1,4 +1,4 @@
-"""The maintainer's day, from an idea to a dataset that another clone loads, and out again; a derived one on the way."""
+"""A maintainer's workflow: create a dataset, edit, build and push it, load it in another clone, and remove it."""
 
 import io
 import os
@@ -31,7 +31,7 @@ def commit(clone, message):
 
 
 def archive(folder):
-    """The scaffold's images as upstream might offer them."""
+    """Return a zip archive of the scaffold's images, to be served as upstream."""
     data = io.BytesIO()
     with zipfile.ZipFile(data, "w") as packed:
         for file in sorted(folder.rglob("*.png")):
@@ -40,16 +40,15 @@ def archive(folder):
 
 
 @pytest.mark.slow
-def test_make_edit_register_build_verify_push_clone_pull_load_remove(clone, remote, web, tmp_path):
+def test_new_edit_register_build_verify_push_clone_pull_load_remove(clone, remote, web, tmp_path):
     remote.point(clone.root)
 
-    # an idea, and at once a dataset that builds
-    said = make(clone, "new", "NAME=stripes", "KIND=standard")
-    assert "next:" in said
+    # a new dataset builds without changes
+    assert "next:" in make(clone, "new", "NAME=stripes", "KIND=standard")
     make(clone, "build", "DATASET=stripes")
     assert clone.python("import loader; print(len(loader.load('stripes')[1]['train']))").strip() == "6"
 
-    # edited: its data are somewhere else now
+    # its data is moved to upstream
     folder = clone.root / "datasets/standard/stripes"
     url = web.serve("/stripes-1.0.zip", WebFile(archive(folder / "data")))
     shutil.rmtree(folder / "data")
@@ -72,12 +71,12 @@ def test_make_edit_register_build_verify_push_clone_pull_load_remove(clone, remo
     clone.run("git", "add", "sources")
     commit(clone, "stripes")
 
-    # another clone, another day: upstream is gone
+    # another clone, without upstream
     web.close()
     other = Clone(tmp_path / "other")
     subprocess.run(["git", "clone", "--quiet", clone.root, other.root], check=True)
     (other.root / ".venv").symlink_to(BIN.parent)
-    os.utime(other.root / "requirements.lock", (0, 0))  # so that make finds the environment set up
+    os.utime(other.root / "requirements.lock", (0, 0))  # so that make does not set up the environment
     remote.point(other.root)
     make(other, "pull", "DATASET=stripes")
     load = "import loader; info, ds = loader.load('stripes'); print(info.full_name, len(ds['train']))"
@@ -85,7 +84,7 @@ def test_make_edit_register_build_verify_push_clone_pull_load_remove(clone, remo
     assert other.run("dvc", "status", "stripes").stdout.strip() == "Data and pipelines are up to date."
     assert "a build from its sources gives the same bytes" in make(other, "verify", "DATASET=stripes", "REBUILD=1")
 
-    # and out again
+    # the dataset is removed
     assert "removed stripes from" in make(other, "remove", "DATASET=stripes")
     assert "there is no dataset 'stripes'" in make(other, "build", "DATASET=stripes", check=False)
     changed = other.run("git", "status", "--porcelain").stdout

@@ -1,1 +1,1 @@
-"""What an example is made of, and how its values are decoded."""
+"""The features of an example, and how their values are decoded."""

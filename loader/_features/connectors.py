@@ -1,8 +1,8 @@
-"""What an example is made of, as users see it in `info.features`.
+"""The features of an example, as users see them in `info.features`.
 
-A class here is named as the TFDS feature connector that it stands for, and its attributes as that connector's. `shape`
-is that of one value, with None for a size that differs from example to example, and `dtype` is NumPy's, `object` for
-bytes. A feature that holds several values at once (FeaturesDict, or a Sequence of one) has neither.
+Each class has the name of the TFDS feature connector that it represents, and its attributes too. `shape` is the shape
+of one value, with None for a size that varies between examples. `dtype` is a NumPy dtype, `object` for bytes. A feature
+with several values (FeaturesDict, or a Sequence of one) has neither.
 """
 
 from __future__ import annotations
@@ -22,30 +22,30 @@ _OBJECT, _INT64, _FLOAT32 = np.dtype(object), np.dtype(np.int64), np.dtype(np.fl
 
 
 class _Value:
-    """What a feature of one value says of itself: its shape, its dtype, and what is not as it mostly is."""
+    """A feature with one value; its repr shows shape, dtype and the attributes that differ from their default."""
 
     shape: Shape
     dtype: DType
 
     def __repr__(self) -> str:
-        said = [f"shape={self.shape}", f"dtype={'string' if self.dtype == object else self.dtype.name}"]
+        shown = [f"shape={self.shape}", f"dtype={'string' if self.dtype == object else self.dtype.name}"]
         for attribute in fields(self):  # type: ignore[arg-type]
             value = getattr(self, attribute.name)
             if attribute.repr and attribute.name not in ("shape", "dtype") and value != attribute.default:
-                said.append(f"{attribute.name}={value!r}")
-        return f"{type(self).__name__}({', '.join(said)})"
+                shown.append(f"{attribute.name}={value!r}")
+        return f"{type(self).__name__}({', '.join(shown)})"
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Tensor(_Value):
-    """An array, or a single value where `shape` is ().
+    """An array, or a single value if `shape` is ().
 
     Attributes
     ----------
     encoding
-        How it is kept: "none" as values, "bytes" as the bytes of the array, "zlib" as those compressed.
+        How records store it: "none" as values, "bytes" as the bytes of the array, "zlib" as those bytes compressed.
     optional
-        Whether examples may lack it. TFDS then hands out the smallest value of the dtype, False or b"".
+        Whether examples may lack it. A missing value is the smallest of the dtype, False or b"", as in TFDS.
     """
 
     shape: Shape
@@ -63,7 +63,7 @@ class Scalar(Tensor):
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Text(Tensor):
-    """UTF-8 text, handed out as bytes."""
+    """UTF-8 text, decoded as bytes."""
 
     shape: Shape = ()
     dtype: DType = _OBJECT
@@ -71,7 +71,7 @@ class Text(Tensor):
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class BBoxFeature(Tensor):
-    """A bounding box, four float32: ymin, xmin, ymax, xmax; `bbox_format` is the format its source had."""
+    """A bounding box, four float32: ymin, xmin, ymax, xmax; `bbox_format` is the format in the source data."""
 
     shape: Shape = (4,)
     dtype: DType = _FLOAT32
@@ -80,9 +80,9 @@ class BBoxFeature(Tensor):
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class Audio(Tensor):
-    """Samples of shape (length,) or (length, channels), `sample_rate` of them a second.
+    """Samples of shape (length,) or (length, channels), `sample_rate` of them per second.
 
-    With `lazy_decode` the audio file itself is kept, in `file_format`.
+    With `lazy_decode`, records store the audio file itself, in `file_format`.
     """
 
     sample_rate: int | None = None
@@ -92,13 +92,13 @@ class Audio(Tensor):
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class _Labels:
-    """Classes, numbered from 0, and their names where the dataset gives them any."""
+    """Classes, numbered from 0, and their names if they have any."""
 
     num_classes: int
     names: tuple[str, ...] = field(default=(), repr=False)
 
     def int2str(self, number: int) -> str:
-        """Return the name of class `number`; the number as text where classes have no names.
+        """Return the name of class `number`, or the number as text if classes have no names.
 
         Raises
         ------
@@ -106,7 +106,7 @@ class _Labels:
             There is no such class.
         """
         if not 0 <= number < (len(self.names) or self.num_classes):
-            raise NotFoundError(f"there is no class {number}; the classes: {self._known}")
+            raise NotFoundError(f"there is no class {number}; the classes are {self._known}")
         return self.names[number] if self.names else str(number)
 
     def str2int(self, name: str) -> int:
@@ -122,7 +122,7 @@ class _Labels:
         try:
             return self.names.index(name)
         except ValueError as error:
-            raise NotFoundError(f"there is no class {name!r}; the classes: {self._known}") from error
+            raise NotFoundError(f"there is no class {name!r}; the classes are {self._known}") from error
 
     @property
     def _known(self) -> str:
@@ -138,7 +138,7 @@ class ClassLabel(_Labels, Tensor):
     num_classes
         Number of classes.
     names
-        Their names; empty where the dataset gives them none.
+        Their names; empty if they have none.
     """
 
     shape: Shape = ()
@@ -152,9 +152,9 @@ class Image(_Value):
     Attributes
     ----------
     encoding_format
-        "png" or "jpeg", what arrays were encoded to; images that came encoded are kept as they were.
+        "png" or "jpeg", the encoding of images that were arrays; images that were already encoded are unchanged.
     use_colormap
-        Whether its values are to be shown in colours of a map.
+        Whether to show pixel values with a colour map.
     """
 
     shape: Shape
@@ -165,7 +165,7 @@ class Image(_Value):
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class LabeledImage(_Labels, Image):
-    """An image whose pixels are class numbers; `num_classes` and `names` are as those of ClassLabel."""
+    """An image whose pixels are class numbers; `num_classes` and `names` are as in ClassLabel."""
 
 
 class FeaturesDict(Mapping[str, "Feature"]):
@@ -198,10 +198,10 @@ class Translation(FeaturesDict):
 
 @dataclass(frozen=True)
 class Sequence:
-    """Any number of what `feature` is, or `length` of it.
+    """Any number of values of `feature`, or exactly `length`.
 
-    It is handed out as one array of shape (length, *shape), for a FeaturesDict as the dict of such arrays. A Sequence
-    in a Sequence is ragged: it is handed out as a list, for each item of the outer one, of what the inner one gives.
+    It decodes to one array of shape (length, *shape), or to a dict of such arrays if `feature` is a FeaturesDict. A
+    Sequence in a Sequence is ragged: it decodes to a list, with one decoded inner Sequence for each item.
     """
 
     feature: Feature
@@ -209,13 +209,13 @@ class Sequence:
 
     @property
     def shape(self) -> Shape | None:
-        """The shape of the array, None where there are several."""
+        """The shape of the array, None if there are several arrays."""
         inner = None if isinstance(self.feature, FeaturesDict) else self.feature.shape
         return None if inner is None else (self.length, *inner)
 
     @property
     def dtype(self) -> DType | None:
-        """The dtype of the array, None where there are several."""
+        """The dtype of the array, None if there are several arrays."""
         return None if isinstance(self.feature, FeaturesDict) else self.feature.dtype
 
     def __getitem__(self, name: str) -> Feature:
@@ -231,7 +231,7 @@ class Sequence:
 
 @dataclass(frozen=True)
 class Video(Sequence):
-    """Frames of one size, each kept as an image; its shape is (frames, height, width, channels)."""
+    """Frames of one size, each stored as an image; the shape is (frames, height, width, channels)."""
 
 
 @dataclass(frozen=True)
@@ -241,37 +241,37 @@ class TranslationVariableLanguages(Sequence):
     Attributes
     ----------
     languages
-        The codes there may be, None where that is not known.
+        The possible language codes, None if unknown.
     """
 
     languages: list[str] | None = None
 
     @property
     def num_languages(self) -> int | None:
-        """Number of languages there may be, None where that is not known."""
+        """Number of possible languages, None if unknown."""
         return None if self.languages is None else len(self.languages)
 
 
 @dataclass(frozen=True)
 class Dataset(Sequence):
-    """A dataset inside an example: a sequence of examples of its own, each decoded when it is asked for."""
+    """A dataset inside an example: a sequence of examples, each decoded on access."""
 
 
 @dataclass(frozen=True)
 class TfdsFeature:
-    """A feature that TFDS decodes, because this loader does not: TensorFlow is imported for it.
+    """A feature that this loader leaves to TFDS, which imports TensorFlow to decode it.
 
     Attributes
     ----------
     python_class_name
-        The class, as `features.json` names it, of which that is so.
+        The class that only TFDS can decode, as named in `features.json`.
     document
-        The feature in `features.json`.
+        The feature's JSON in `features.json`.
     """
 
     python_class_name: str
     document: Any = field(repr=False)
-    shape: Shape = field(default=(None,), init=False, repr=False)  # nothing is known of it
+    shape: Shape = field(default=(None,), init=False, repr=False)  # unknown
     dtype: DType = field(default=_OBJECT, init=False, repr=False)
 
 

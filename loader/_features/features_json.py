@@ -1,8 +1,8 @@
 """The JSON in which TFDS describes a feature.
 
-Source of the format: what `tfds.features.FeaturesDict.save_config` writes, protobuf's JSON of the message `Feature` in
-TFDS's `core/proto/feature.proto`; and the form of older TFDS versions, `{"type": ..., "content": ...}`, which TFDS
-still reads.
+Source of the format: the output of `tfds.features.FeaturesDict.save_config`, which is protobuf's JSON of the message
+`Feature` in TFDS's `core/proto/feature.proto`; and the form of older TFDS versions, `{"type": ..., "content": ...}`,
+which TFDS still reads.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ MODULES = "tensorflow_datasets.core.features."
 
 @dataclass(frozen=True)
 class Node:
-    """A feature in the JSON: its class, and what that class saved, in the form of the message or an older one."""
+    """A feature in the JSON: its class, and the content that the class saved, as the message or in an older form."""
 
     class_name: str
     content: dict[str, Any]
@@ -28,7 +28,7 @@ class Node:
 
     @classmethod
     def of(cls, document: dict[str, Any]) -> Node:
-        """Read a node of either form."""
+        """Parse a node of either form."""
         if "type" in document:
             content = document["content"]
             if isinstance(content, str):
@@ -38,17 +38,17 @@ class Node:
         plain = _get(document, "json_feature")
         if plain is not None:
             return cls(name, json.loads(plain["json"]), False, document)
-        said = ("pythonClassName", "python_class_name", "description", "valueRange", "value_range")
-        [content] = [value for key, value in document.items() if key not in said]
+        common = ("pythonClassName", "python_class_name", "description", "valueRange", "value_range")
+        [content] = [value for key, value in document.items() if key not in common]
         return cls(name, content, True, document)
 
     def get(self, name: str, default: Any = None) -> Any:
-        """Return a field of what the class saved."""
+        """Return a field of the content."""
         return _get(self.content, name, default)
 
     @property
     def shape(self) -> Shape:
-        """The shape: {"dimensions": ["-1", "3"]}, or [null, 3] in the older form; () where there is none."""
+        """The shape, from {"dimensions": ["-1", "3"]}, or [null, 3] in the older form; () if there is none."""
         sizes = self.get("shape")
         if isinstance(sizes, dict):
             sizes = sizes.get("dimensions")
@@ -56,12 +56,12 @@ class Node:
 
     @property
     def length(self) -> int | None:
-        """The length of a Sequence; the message's JSON leaves a zero out."""
+        """The length of a Sequence; the message's JSON omits a zero."""
         return _size(self.get("length", 0 if self.is_message else None))
 
     @property
     def connector(self) -> str | None:
-        """The name of the class, None where it is not one of TFDS's own."""
+        """The name of the class, None if it is not one of TFDS's own."""
         module, _, name = self.class_name.rpartition(".")
         return name if f"{module}.".startswith(MODULES) else None
 
@@ -69,19 +69,19 @@ class Node:
 def _size(size: Any) -> int | None:
     number = -1 if size is None else int(size)
     if not -1 <= number < 1 << 63:
-        raise ValueError(f"{size!r} is no size")
+        raise ValueError(f"{size!r} is not a size")
     return None if number == -1 else number
 
 
 def _get(content: dict[str, Any], name: str, default: Any = None) -> Any:
-    """Return a field by its name in the message, which JSON may write like this or likeThis."""
+    """Return a field by its name in the message, which JSON may write in snake_case or camelCase."""
     if name in content:
         return content[name]
     return content.get(re.sub("_(.)", lambda match: match[1].upper(), name), default)
 
 
 def text(value: Any) -> str:
-    """Return `value`, which must be a text."""
+    """Return `value`; TypeError if it is not a string."""
     if not isinstance(value, str):
-        raise TypeError(f"{value!r} is no text")
+        raise TypeError(f"{value!r} is not a string")
     return value

@@ -1,4 +1,4 @@
-"""What an encoded image says of itself before it is decoded: its format, size and kind of pixels.
+"""Read the header of an encoded image: its format, size and pixel type.
 
 Sources of the formats: PNG, RFC 2083; JPEG, ITU-T T.81 annex B, and Adobe's marker APP14; BMP, the BITMAPINFOHEADER.
 """
@@ -10,24 +10,24 @@ import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-PNG = b"\x89PNG\r\n\x1a\n\x00\x00\x00\x0dIHDR"  # the signature, and the head of the chunk that must be the first
+PNG = b"\x89PNG\r\n\x1a\n\x00\x00\x00\x0dIHDR"  # the signature, then the length and name of the mandatory first chunk
 PNG_END = b"\x00\x00\x00\x00IEND\xaeB`\x82"
-_PNG_CHANNELS = {0: 1, 2: 3, 3: 3, 4: 2, 6: 4}  # by colour type; a palette is one of RGB colours
+_PNG_CHANNELS = {0: 1, 2: 3, 3: 3, 4: 2, 6: 4}  # by colour type; 3 is a palette of RGB colours
 _MARKER = re.compile(rb"\xff[^\xff\x00]")
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _WITHOUT_LENGTH = frozenset((0x01, *range(0xD0, 0xD8)))
 _MAX_SEGMENTS = 10_000
 _MAX_CHUNKS = 1 << 20
-_MAX_SCANNED = 1 << 34  # pixels times scans, some seconds' work; programs write ten scans
+_MAX_SCANNED = 1 << 34  # pixels times scans, which takes some seconds; encoders write about ten scans
 
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """The format ("png", "jpeg" or "bmp"), the size, the channels as stored and the bits of each.
+    """The format ("png", "jpeg" or "bmp"), the size in pixels, the stored channels and the bits per channel.
 
-    Of a PNG, `is_plain` says that its pixels are kept one after another and nothing else decides them, and `chunks`
-    where the data of the first chunk of each name begins. Of a JPEG, `is_inverted` says that its four channels are
-    inverted, as Adobe's are.
+    For a PNG, `is_plain` means grey, RGB or RGBA pixels, not interlaced, without a transparent colour or an animation;
+    `chunks` maps the name of a chunk to where the data of the first one begins. For a JPEG, `is_inverted` means that
+    its four channels are inverted, as Adobe's are.
     """
 
     format: str
@@ -41,14 +41,15 @@ class Header:
     is_inverted: bool = False
 
     def can_be_in(self, data: bytes) -> bool:
-        """Say whether `data` can hold an image like this at all, however well it compresses.
+        """Return whether `data` is large enough for this image at the best possible compression.
 
-        A JPEG may go over its pixels as often as it has bytes for the head of a scan, eight: for hours, if one let it.
+        A JPEG must not have too many scans either. A scan header takes eight bytes and every scan may visit all pixels,
+        so a small file could keep a decoder busy for hours.
         """
         size, pixels = len(data), self.height * self.width
         if self.format == "jpeg":  # at least one bit for each block of 8 x 8 pixels
-            few = pixels * size <= 8 * _MAX_SCANNED or pixels * data.count(b"\xff\xda") <= _MAX_SCANNED
-            return few and pixels <= 512 * size
+            few_scans = pixels * size <= 8 * _MAX_SCANNED or pixels * data.count(b"\xff\xda") <= _MAX_SCANNED
+            return few_scans and pixels <= 512 * size
         pixel = self.bits * (1 if self.has_palette else self.channels)
         rows = self.height * ((self.width * pixel + 7) // 8)
         return rows <= (1032 * size if self.format == "png" else size)  # deflate takes two bits for 258 bytes
@@ -60,7 +61,7 @@ def read_header(data: bytes) -> Header:
     Raises
     ------
     ValueError
-        It is neither PNG, JPEG nor BMP, or its header is damaged.
+        The image is not a PNG, JPEG or BMP, or its header is damaged.
     """
     try:
         if data.startswith(PNG):
@@ -72,7 +73,7 @@ def read_header(data: bytes) -> Header:
             return Header("bmp", abs(height), width, bits // 8, 8)
     except (struct.error, LookupError) as error:
         raise ValueError(f"the header of the image is damaged ({error!r})") from error
-    raise ValueError("the image is neither PNG, JPEG nor BMP")
+    raise ValueError("the image is not a PNG, JPEG or BMP")
 
 
 def _read_png(data: bytes) -> Header:
@@ -83,7 +84,7 @@ def _read_png(data: bytes) -> Header:
 
 
 def _png_chunks(data: bytes) -> dict[bytes, int]:
-    """Follow the chunks to the end, because OpenCV takes memory for whatever length a chunk claims."""
+    """Return the chunks of a PNG; all of their lengths are checked, because OpenCV allocates what a chunk claims."""
     position = 8
     found: dict[bytes, int] = {}
     for _ in range(_MAX_CHUNKS):
@@ -93,7 +94,7 @@ def _png_chunks(data: bytes) -> dict[bytes, int]:
         if position > len(data) or name == b"IEND":
             break
     if data[position - 12 : position] != PNG_END:
-        raise ValueError("the PNG is cut off")
+        raise ValueError("the PNG is truncated")
     return found
 
 
@@ -108,7 +109,7 @@ def _read_jpeg(data: bytes) -> Header:
             continue
         if marker in _FRAMES and frame is None:
             frame = struct.unpack_from(">xxBHHB", data, position)
-        if marker in (0xD9, 0xDA) or (frame is not None and frame[3] != 4):  # a scan begins, or all is known
+        if marker in (0xD9, 0xDA) or (frame is not None and frame[3] != 4):  # pixels begin, or nothing more is needed
             break
         is_adobe = is_adobe or (marker == 0xEE and data[position + 2 : position + 7] == b"Adobe")
         position += struct.unpack_from(">H", data, position)[0]

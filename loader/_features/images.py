@@ -1,12 +1,13 @@
-"""Images from their encoded bytes: bit for bit what TensorFlow's `decode_image` gives.
+"""Decode images bit for bit as TensorFlow's `decode_image` does.
 
 PNG, JPEG and BMP are decoded whatever the feature's `encoding_format`, and converted to its channels and dtype.
 
-- PNG whose pixels are of the declared kind: kornia-rs. Any other: OpenCV, and here what TensorFlow does otherwise.
-- JPEG: simplejpeg, which is libjpeg-turbo, as TensorFlow has it. TensorFlow's default is the fast inverse cosine
-  transform, so it is taken here too; it is less exact than the one that most programs take. One whose subsampling
-  simplejpeg does not know is decoded by OpenCV, with the exact transform, and differs by a few of 255 steps.
-- BMP: here.
+- PNG: kornia-rs if the pixels have the declared channels and dtype, otherwise OpenCV, with corrections to match
+  TensorFlow.
+- JPEG: simplejpeg, which uses libjpeg-turbo, as TensorFlow does, with TensorFlow's default: the fast inverse cosine
+  transform, less exact than the usual one. If simplejpeg does not support the subsampling, OpenCV decodes the image
+  with the exact transform, and pixels differ by a few of 255 steps.
+- BMP: decoded in this module.
 """
 
 from __future__ import annotations
@@ -31,10 +32,10 @@ _COLOR_TYPES = {1: 0, 3: 2, 4: 6}
 def image_decoder(feature: Image) -> Callable[[bytes], Array]:
     """Return a function from an encoded image to its array of shape (height, width, channels).
 
-    It raises ValueError where the image is damaged, of another size than declared, or one that TensorFlow refuses.
+    It raises ValueError if the image is damaged, has another size than declared, or is one that TensorFlow refuses.
     """
     shape = feature.shape
-    as_float = feature.dtype == np.float32  # TFDS keeps a float32 pixel as the four uint8 channels of a PNG
+    as_float = feature.dtype == np.float32  # TFDS stores a float32 pixel as the four uint8 channels of a PNG
     channels = 4 if as_float else shape[-1]
     dtype = _UINT8 if as_float else feature.dtype
 
@@ -42,40 +43,40 @@ def image_decoder(feature: Image) -> Callable[[bytes], Array]:
         header = read_header(data)
         height, width = header.height, header.width
         if not fits((height, width), shape[:2]):
-            raise ValueError(f"the image is {height} x {width}, declared is {shape[0]} x {shape[1]}")
+            raise ValueError(f"the image is {height} x {width}, but {shape[0]} x {shape[1]} is declared")
         pixel = max(header.channels, channels or 0) * max(header.bits // 8, dtype.itemsize)
         if not 0 < height * width * pixel <= MAX_BYTES or not header.can_be_in(data):
-            raise ValueError(f"an image of {len(data):,} bytes that claims {height} x {width} pixels is not decoded")
+            raise ValueError(f"an image of {len(data):,} bytes that claims {height} x {width} pixels is refused")
         image = np.ascontiguousarray(_READERS[header.format](data, header, channels, dtype))
         if image.shape[:2] != (height, width):
-            raise ValueError("the image is not of the size that its header says")
+            raise ValueError("the image has another size than its header says")
         return image.view(np.float32) if as_float else image
 
     height, width = shape[:2]
     if as_float or channels is None or height is None or width is None or not 0 < height * width <= 1 << 24:
         return decode
-    return _shortcut(decode, (height, width), channels, dtype)
+    return _with_fast_path(decode, (height, width), channels, dtype)
 
 
-def _shortcut(
+def _with_fast_path(
     decode: Callable[[bytes], Array], size: tuple[int, int], channels: int, dtype: DType
 ) -> Callable[[bytes], Array]:
-    """Decode at once what TFDS itself writes: a PNG of the declared size and kind, its pixels in one chunk.
+    """Return a decoder with a fast path for the PNGs that TFDS writes: declared size and dtype, pixels in one chunk.
 
-    It is known by its two ends, so there is nothing else to look at; what begins otherwise is left to `decode`.
+    Their first and last bytes are enough to recognise them; `decode` handles everything else.
     """
     head = PNG + struct.pack(">IIBBBBB", size[1], size[0], dtype.itemsize * 8, _COLOR_TYPES[channels], 0, 0, 0)
     unpack, decode_png, mode = struct.Struct(">29s4xI4s").unpack_from, _png_decoder(dtype), _MODES[channels]
 
-    def decode_usual(data: bytes) -> Array:
+    def decode_fast(data: bytes) -> Array:
         if len(data) < 57 or unpack(data) != (head, len(data) - 57, b"IDAT") or not data.endswith(PNG_END):
             return decode(data)
         try:
             return decode_png(data, size, mode)
-        except Exception as error:  # that is the class it raises
+        except Exception as error:  # kornia-rs raises this class
             raise ValueError(f"the PNG is damaged ({error})") from error
 
-    return decode_usual
+    return decode_fast
 
 
 def _png_decoder(dtype: DType) -> Callable[[bytes, tuple[int, int], str], Array]:
@@ -87,7 +88,7 @@ def _read_png(data: bytes, header: Header, channels: int | None, dtype: DType) -
     if header.is_plain and header.channels == (channels or header.channels) and header.bits == dtype.itemsize * 8:
         try:
             return _png_decoder(dtype)(data, (header.height, header.width), _MODES[header.channels])
-        except Exception as error:  # that is the class it raises
+        except Exception as error:  # kornia-rs raises this class
             raise ValueError(f"the PNG is damaged ({error})") from error
     animation = header.chunks.get(b"acTL")
     if animation is not None:  # TensorFlow decodes the still image, OpenCV the first frame of the animation
@@ -97,21 +98,21 @@ def _read_png(data: bytes, header: Header, channels: int | None, dtype: DType) -
         image = _as_stored(header, image)
     elif channels == 4:
         image = _with_alpha(data, header, image)
-    # a sample is scaled by repeating its byte, and back by leaving its lower byte out
+    # 8 bits become 16 by repeating the byte, and 16 become 8 by dropping the lower byte
     if dtype == np.uint16 and image.dtype == np.uint8:
         return image.astype(np.uint16) * 257
     return (image >> 8).astype(np.uint8) if dtype == np.uint8 and image.dtype == np.uint16 else image
 
 
 def _imdecode(data: bytes, channels: int | None) -> Array:
-    """Decode with OpenCV: to grey, to RGB, or for any other number of channels to what it makes of all of them."""
-    import cv2  # only who has such an image pays for the import
+    """Decode with OpenCV: to grey for one channel, to RGB for three, otherwise to the channels that OpenCV chooses."""
+    import cv2  # slow to import, so only images that need it do
 
     flags = {1: cv2.IMREAD_GRAYSCALE, 3: cv2.IMREAD_COLOR_RGB}.get(channels or 0)
     try:
         image: Any = cv2.imdecode(
             np.frombuffer(data, _UINT8),
-            # TensorFlow knows nothing of EXIF
+            # TensorFlow ignores EXIF
             cv2.IMREAD_UNCHANGED if flags is None else flags | cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION,
         )
     except cv2.error as error:
@@ -126,10 +127,10 @@ def _imdecode(data: bytes, channels: int | None) -> Array:
 
 
 def _as_stored(header: Header, image: Array) -> Array:
-    """Turn what OpenCV makes of all channels into what is stored."""
+    """Convert an image with OpenCV's choice of channels to the channels that are stored."""
     if header.has_palette:
         return image
-    # OpenCV makes colours of grey with alpha, and alpha of a transparent colour: TensorFlow of one in a palette only
+    # OpenCV makes RGBA of grey with alpha, and alpha of a transparent colour; TensorFlow makes that of palettes only
     return image[:, :, [0, 3]] if header.channels == 2 else image[:, :, : header.channels]
 
 
@@ -139,7 +140,7 @@ def _with_alpha(data: bytes, header: Header, image: Array) -> Array:
     most = (1 << header.bits) - 1
     transparent = header.chunks.get(b"tRNS") if image.shape[2] == 1 else None
     if transparent is None:
-        # TensorFlow asks libpng for the most that the *file's* bits hold: opaque is 1 where pixels have one bit
+        # TensorFlow fills alpha with the largest value of the *file's* bit depth: opaque is 1 if pixels have one bit
         alpha = np.full_like(image[:, :, :1], most)
     else:
         grey = int.from_bytes(data[transparent : transparent + 2]) * max(255 // most, 1)
@@ -150,7 +151,7 @@ def _with_alpha(data: bytes, header: Header, image: Array) -> Array:
 def _read_jpeg(data: bytes, header: Header, channels: int | None, dtype: DType) -> Array:
     channels = channels or min(header.channels, 3)
     if channels == 4 or (channels == 1 and header.channels == 4):
-        raise ValueError(f"a JPEG of {header.channels} channels cannot be decoded to {channels}")
+        raise ValueError(f"a JPEG with {header.channels} channels cannot be decoded to {channels}")
     if header.channels == 4:
         image = _decode_jpeg(data, "CMYK", 4).astype(np.uint16)
         image = image if header.is_inverted else 255 - image
@@ -165,7 +166,7 @@ def _decode_jpeg(data: bytes, colorspace: str, channels: int) -> Array:
     try:
         return decode(data, colorspace, fastdct=True)
     except ValueError:
-        # What is cut off TensorFlow refuses, as OpenCV does. What is only damaged it decodes as far as that goes.
+        # OpenCV refuses truncated images, as TensorFlow does; TensorFlow decodes other damaged images as far as it can
         exact = _imdecode(data, channels)
     try:
         return decode(data, colorspace, fastdct=True, strict=False)
@@ -176,13 +177,13 @@ def _decode_jpeg(data: bytes, colorspace: str, channels: int) -> Array:
 
 
 def _read_bmp(data: bytes, header: Header, channels: int | None, dtype: DType) -> Array:
-    """Read pixels as TensorFlow does: rows from the bottom up, BGR, one byte a pixel as grey whatever the palette."""
+    """Read pixels as TensorFlow does: rows from the bottom up, BGR, one byte per pixel as grey whatever the palette."""
     start, _, _, height = struct.unpack_from("<Iiii", data, 10)
     stored, width = header.channels, header.width
     row = (stored * width + 3) // 4 * 4
     if channels == 1 or stored not in (1, 3, 4) or len(data) != start + row * header.height:
         raise ValueError(
-            f"a BMP of {stored} bytes a pixel, {len(data):,} in all, cannot be decoded to {channels} channels"
+            f"a BMP of {len(data):,} bytes with {stored} bytes per pixel cannot be decoded to {channels} channels"
         )
     rows = np.frombuffer(data, _UINT8, offset=start).reshape(header.height, row)[:: -1 if height > 0 else 1]
     image = rows[:, : stored * width].reshape(header.height, width, stored)

@@ -1,7 +1,7 @@
-"""`features.json` without TFDS.
+"""Parse `features.json` without TFDS.
 
-What is not one of TFDS's own connectors, or is kept in a way that only TFDS reads, becomes a TfdsFeature. Nothing that
-the file names is imported.
+A connector that is not one of TFDS's own, or is stored in a way that only TFDS can read, becomes a TfdsFeature. Nothing
+that the file names is imported.
 """
 
 from __future__ import annotations
@@ -71,39 +71,39 @@ def parse_features(document: Any, read_file: Callable[[str], bytes]) -> Features
     document
         The parsed JSON.
     read_file
-        Returns the bytes of a metadata file by name (class names are kept in files of their own); raises
-        FileNotFoundError where there is none.
+        Function from the name of a metadata file to its bytes (class names are stored in separate files); raises
+        FileNotFoundError if there is no such file.
 
     Raises
     ------
     UnsupportedError
-        Its examples are no dicts.
+        The examples are not dicts.
     DecodeError
-        It is no TFDS features.json.
+        The document is not a valid features.json.
     """
     try:
         features = _Parser(read_file).parse(document)
     except _UnknownError as error:
-        raise UnsupportedError(f"features.json: its top level is a {error}, which this loader cannot read") from error
+        raise UnsupportedError(f"features.json: the top level is a {error}, which this loader cannot read") from error
     except (LookupError, TypeError, ValueError, AttributeError, RecursionError, OverflowError) as error:
-        raise DecodeError(f"features.json is not one of TFDS: {error!r}") from error
+        raise DecodeError(f"features.json is not valid: {error!r}") from error
     if isinstance(features, Sequence) and not isinstance(features, Dataset):
-        features = _spread(features)
+        features = _to_dict(features)
     if not isinstance(features, FeaturesDict):
-        raise UnsupportedError('features.json: its examples are no dicts; read the dataset with format="tf"')
+        raise UnsupportedError('features.json: the examples are not dicts; read the dataset with format="tf"')
     return features
 
 
-def _spread(sequence: Sequence) -> Feature:
-    """At the top level a Sequence of a dict is kept, and handed out, as a dict of Sequences."""
+def _to_dict(sequence: Sequence) -> Feature:
+    """Turn a Sequence of a dict into a dict of Sequences, as TFDS stores and returns one at the top level."""
     inner = sequence.feature
     if not isinstance(inner, FeaturesDict):
         return sequence
-    return FeaturesDict({name: _spread(Sequence(feature, sequence.length)) for name, feature in inner.items()})
+    return FeaturesDict({name: _to_dict(Sequence(feature, sequence.length)) for name, feature in inner.items()})
 
 
 class _UnknownError(Exception):
-    """A feature that this loader leaves to TFDS; its text is the class that is the reason."""
+    """A feature that this loader leaves to TFDS; the message is the class that it cannot decode."""
 
 
 class _Parser:
@@ -111,9 +111,9 @@ class _Parser:
         self._read_file = read_file
 
     def parse(self, document: Any, path: tuple[str, ...] = (), depth: int = 0, inside: str = "") -> Feature:
-        """Return the feature at `path` (names), `depth` (nodes) down and directly `inside` a Sequence or a Dataset."""
+        """Return the feature at `path` (names) and `depth` (nodes); `inside` is "Sequence", "Dataset" or ""."""
         if depth > _MAX_DEPTH:
-            raise ValueError(f"more than {_MAX_DEPTH} features are nested in each other")
+            raise ValueError(f"more than {_MAX_DEPTH} levels of features are nested")
         node = Node.of(document)
         if node.connector == "FeaturesDict":
             children = (node.get("features") or {}) if node.is_message else node.content
@@ -124,7 +124,7 @@ class _Parser:
             return Sequence(self.parse(node.content["feature"], path, depth + 1, "Sequence"), node.length)
         if node.connector == "Dataset" and inside != "Sequence":
             return Dataset(self.parse(node.content["feature"], path, depth + 1, "Dataset"), node.length)
-        feature = self._labelled(node, path) or _leaf(node)
+        feature = self._labelled(node, path) or _single(node)
         if feature is None:
             raise _UnknownError(node.class_name)
         return feature
@@ -155,13 +155,13 @@ class _Parser:
         file = "-".join(name.replace("/", ".") for name in path) + ".labels.txt"
         try:
             lines = self._read_file(file).decode().split("\n")
-        except OSError:  # there is none, or there can be none of such a name
+        except OSError:  # there is no such file, or the name is not possible
             return ()
         return tuple(line.strip() for line in lines if line.strip())
 
 
-def _leaf(node: Node) -> Feature | None:
-    """Return the feature of one value that `node` describes, None where only TFDS can decode it."""
+def _single(node: Node) -> Feature | None:
+    """Return the feature without nested features that `node` describes, None if only TFDS can decode it."""
     match node.connector:
         case "Tensor" | "Scalar" | "Audio":
             return _tensor(node)
@@ -218,7 +218,7 @@ def _image(node: Node, shape: Shape) -> Image | None:
 
 
 def _bfloat16(name: Any) -> DType | None:
-    """NumPy has no bfloat16; the package ml_dtypes has, and TensorFlow brings it."""
+    """Return the dtype bfloat16 of the package ml_dtypes, which TensorFlow installs; NumPy has none."""
     if name != "bfloat16":
         return None
     try:

@@ -1,11 +1,11 @@
 """Features that only TFDS can decode.
 
-A dataset may have feature connectors of its own. TFDS finds such a class by the name in `features.json`, and imports
-the module of that name. Here nothing that a dataset names is imported: a class must be one of TFDS's, or one that the
-caller has imported. TFDS is imported for such a feature only, TensorFlow when it is decoded first.
+A dataset may define its own feature connectors. TFDS finds such a class by its name in `features.json`, and imports the
+module of that name. The loader imports nothing that a dataset names: the class must be one of TFDS's, or one that the
+caller has already imported. TFDS is imported only for such a feature, and TensorFlow when one is first decoded.
 
-The other features of the dataset are decoded as ever. Metadata files that a connector keeps beside the records are not
-given to it; where it needs them, `loader.load(..., format="tf")` reads the dataset.
+The loader still decodes the other features of the dataset. Connectors do not get the metadata files that they saved
+next to the shards; if one needs them, read the dataset with `loader.load(..., format="tf")`.
 """
 
 from __future__ import annotations
@@ -22,38 +22,38 @@ import numpy as np
 from loader._errors import UnsupportedError
 from loader._features.connectors import TfdsFeature
 from loader._features.sequences import split_rows
-from loader._features.values import Fields, Leaf
+from loader._features.values import Decoder, Fields
 from loader._format.example import Example
 
-_NAME = "feature"  # what the feature is called towards TFDS
+_NAME = "feature"  # the name of the feature in the record that TFDS decodes
 
 
-def tfds_leaf(feature: TfdsFeature, key: str) -> Leaf:
+def tfds_decoder(feature: TfdsFeature, key: str) -> Decoder:
     """Return a decoder that lets TFDS decode the feature.
 
-    A tf.RaggedTensor comes as lists of arrays, a nested dataset as a list of its examples.
+    A tf.RaggedTensor becomes lists of arrays, a nested dataset a list of its examples.
 
     Raises
     ------
     UnsupportedError
-        TFDS is not installed, does not know the class, or refuses what is saved of it.
+        TFDS is not installed, does not know the class, or refuses the feature's JSON.
     """
-    what = f"feature {key!r} is a {feature.python_class_name}, which only TFDS can decode"
+    problem = f"feature {key!r} is a {feature.python_class_name}, which only TFDS can decode"
     if not all(map(find_spec, ("tensorflow_datasets", "tensorflow"))):
-        raise UnsupportedError(f"{what}; install it with: pip install tensorflow-datasets tensorflow")
+        raise UnsupportedError(f"{problem}; install it with: pip install tensorflow-datasets tensorflow")
     import tensorflow_datasets as tfds
 
     try:
-        known = tfds.features.FeatureConnector._registered_features  # where TFDS looks before it imports
+        known = tfds.features.FeatureConnector._registered_features  # TFDS imports a class that is not here
         for name in _class_names(feature.document):
             if name not in known:
-                raise UnsupportedError(f"{what}; import the module that defines {name} first")
+                raise UnsupportedError(f"{problem}; import the module that defines {name} first")
         connector = tfds.features.FeatureConnector.from_json(feature.document)
         features = tfds.features.FeaturesDict({_NAME: connector})
     except UnsupportedError:
         raise
-    except Exception as error:  # a class of anyone's is made
-        raise UnsupportedError(f"{what}, and TFDS refuses it: {_brief(error)}") from error
+    except Exception as error:  # the constructor of any class may run
+        raise UnsupportedError(f"{problem}, and TFDS refuses it: {_brief(error)}") from error
     parser = cache(lambda: _parser(features))
 
     def decode(fields: Fields) -> Any:
@@ -63,14 +63,14 @@ def tfds_leaf(feature: TfdsFeature, key: str) -> Leaf:
                 message.features.feature[_NAME + name[len(key) :]].CopyFrom(fields[name])
         try:
             return _plain(tfds.as_numpy(parser()(message.SerializeToString())))
-        except Exception as error:  # a class of anyone's is run
+        except Exception as error:  # the code of any class may run
             raise ValueError(f"TFDS cannot decode it: {_brief(error)}") from error
 
     return decode
 
 
 def _parser(features: Any) -> Callable[[bytes], Any]:
-    """Return TFDS's own decoding, as a graph: that is how connectors are made to run."""
+    """Return TFDS's own parser as a TensorFlow graph, because connectors are written to run in one."""
     import tensorflow as tf
 
     def parse(record: Any) -> Any:
@@ -81,7 +81,7 @@ def _parser(features: Any) -> Callable[[bytes], Any]:
 
 
 def _plain(value: Any) -> Any:
-    """Return what `tfds.as_numpy` gives without what is TensorFlow's or TFDS's in it."""
+    """Replace the TensorFlow and TFDS types in a result of `tfds.as_numpy`."""
     if value is None or isinstance(value, (np.ndarray, np.generic, bytes)):
         return value
     if isinstance(value, dict):
@@ -95,7 +95,7 @@ def _plain(value: Any) -> Any:
 
 
 def _class_names(document: Any) -> Iterator[str]:
-    """Yield every name that TFDS could take for that of a class, also those inside JSON that is kept as text."""
+    """Yield every string that TFDS could use as a class name, including those in nested JSON text."""
     if isinstance(document, str) and document.lstrip()[:1] in ("{", "["):
         try:
             document = json.loads(document)
@@ -112,7 +112,7 @@ def _class_names(document: Any) -> Iterator[str]:
 
 
 def _brief(error: Exception) -> str:
-    """The line of an error that says most: TensorFlow's run over many, and the reason is in the last that names one."""
+    """Return the most helpful line of an error; in TensorFlow's long messages, it is the last that names an error."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     reasons = [line for line in lines if re.match(r"[\w.]*(Error|Exception)\b", line)]
     return f"{type(error).__name__}: {(reasons[-1:] or lines[:1] or ['no reason given'])[0]}"

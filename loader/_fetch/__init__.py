@@ -1,1 +1,1 @@
-"""Where datasets are recorded and kept, and how they get to this machine."""
+"""Find the datasets of a repository, and fetch or stream their artifacts."""

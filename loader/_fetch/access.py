@@ -1,8 +1,8 @@
-"""What may be read while a dataset is built: the artifacts that its stage depends on, and nothing else.
+"""Limit what a build may read to the artifacts that its stage depends on.
 
-What else a builder reads would be neither recorded nor rebuilt when it changes, and could be private where the dataset
-is public. The limit stands in an environment variable, so that it holds in every thread and in every process that the
-build starts.
+Anything else that a builder reads would not be recorded, would not trigger a rebuild when it changes, and could be
+private although the dataset is public. The limit is in an environment variable, so that it applies to every thread and
+to every process that the build starts.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ class Access:
     Attributes
     ----------
     reader
-        The dataset that is built, for messages.
+        The dataset that is being built, for messages.
     root
-        The repository that its artifacts are read from.
+        The repository to read artifacts from.
     parents
-        The datasets that it may read, each with the file names of their artifacts.
+        The datasets that it may read, each with the file names of its artifacts.
     folders
         The folders that it may read prepared data from.
     """
@@ -42,7 +42,7 @@ class Access:
     folders: tuple[Path, ...]
 
     def check_dataset(self, name: str, *, rev: object, repo: object) -> None:
-        """Refuse a dataset that the stage does not depend on, and another revision or repository.
+        """Check that the stage depends on a dataset, and that no other revision or repository is requested.
 
         Raises
         ------
@@ -56,7 +56,7 @@ class Access:
                 raise self._other(name, option, value)
 
     def check_version(self, name: str, *, wanted: str | None, present: str) -> None:
-        """Refuse another version of a dataset than the one in the repository.
+        """Check that the requested version of a dataset is the one in the repository.
 
         Raises
         ------
@@ -67,7 +67,7 @@ class Access:
             raise self._other(name, "version", wanted)
 
     def check_artifact(self, name: str, filename: str) -> None:
-        """Refuse an artifact that the stage does not depend on.
+        """Check that the stage depends on an artifact.
 
         Raises
         ------
@@ -78,12 +78,12 @@ class Access:
             raise self._undeclared(f"the artifact {filename}", f"{ARTIFACTS}/{filename}")
 
     def check_path(self, path: Path) -> None:
-        """Refuse a file or folder outside what the build may read.
+        """Check that the build may read a file or folder.
 
         Raises
         ------
         AccessError
-            It lies elsewhere.
+            It may not.
         """
         resolved = path.resolve()
         artifacts = [self.root / ARTIFACTS / filename for filenames in self.parents.values() for filename in filenames]
@@ -92,8 +92,8 @@ class Access:
         ):
             raise AccessError(
                 f"{self.reader}: its builder reads {path}, which is neither part of its definition nor one of its "
-                f"sources; read a dataset of this repository by its name, with loader.load, and name its artifact "
-                f"among the deps of {self.reader} in dvc.yaml"
+                f"sources; to read a dataset of this repository, use loader.load and name its artifact among the deps "
+                f"of {self.reader} in dvc.yaml"
             )
 
     def _undeclared(self, what: str, dependency: str) -> AccessError:
@@ -110,7 +110,7 @@ class Access:
 
 
 def current_access() -> Access | None:
-    """Return what may be read, None outside of a build, where everything may."""
+    """Return what may be read, or None outside a build, when there is no limit."""
     text = os.environ.get(READABLE_VARIABLE)
     if not text:
         return None
@@ -127,23 +127,23 @@ def reading_only(
     root: str | os.PathLike[str],
     folders: Sequence[str | os.PathLike[str]] = (),
 ) -> Iterator[dict[str, str]]:
-    """Limit what the loader reads inside a `with` block, in this process and in those that it starts there.
+    """Limit what the loader reads inside a `with` block, in this process and in those that the block starts.
 
     Parameters
     ----------
     parents
         The datasets that may be read, each with the file names of its artifacts, like {"digit": ["digit.tar"]}.
     reader
-        The dataset that is built, for messages.
+        The dataset that is being built, for messages.
     root
         The datasets repository; artifacts are read from its work tree, without the network.
     folders
-        Folders below which `from_directory`, `data_dir=` and `open` may read.
+        Folders in which `from_directory`, `data_dir=` and `open` may read.
 
     Yields
     ------
     dict
-        The environment variables by which a process that is started elsewhere is limited in the same way.
+        The environment variables that apply the same limit to a process started elsewhere.
     """
     limit = {
         "reader": reader,

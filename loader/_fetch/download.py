@@ -1,4 +1,4 @@
-"""Bringing an object into the cache: resumed where it was interrupted, proved by its MD5, done by one process."""
+"""Fetch an object into the cache: resumed if it was interrupted, verified by its MD5, by one process only."""
 
 from __future__ import annotations
 
@@ -26,43 +26,43 @@ PARTS_AT_ONCE = 4
 
 
 def download(source: S3Object, target: Path, *, md5: str, size: int) -> None:
-    """Bring an object to `target`; of several processes that ask, one does and the others wait for it.
+    """Fetch an object to `target`. If several processes do this at once, one fetches it and the others wait.
 
-    What an interrupted download left beside the target is continued. Several requests are under way at once, and what
-    they bring waits in memory for its turn (about 50 MB in all).
+    An interrupted download is resumed from its partial file next to the target. Several requests run at once, and their
+    responses wait in memory for their turn (about 50 MB in all).
 
     Parameters
     ----------
     source
         The object.
     target
-        The file; it appears when it is complete and proved.
+        The file; it appears when it is complete and verified.
     md5, size
-        What is recorded of it.
+        Its recorded MD5 (hex) and number of bytes.
 
     Raises
     ------
     FetchError
-        It could not be brought; the message says why.
+        It could not be fetched; the message says why.
     IntegrityError
-        The object is not what was recorded.
+        The object is not the one recorded.
     """
     part = target.with_name(f"{target.name}.part")
     try:
         with lock(md5):
             if target.exists() and target.stat().st_size == size:
                 return
-            target.unlink(missing_ok=True)  # cut off by something else
+            target.unlink(missing_ok=True)  # something else truncated it
             target.parent.mkdir(parents=True, exist_ok=True)
             resumed = part.exists()
-            # where it ends up wrong, what an earlier attempt left may have been the reason
-            if not _fill(source, part, md5=md5, size=size):
+            # if the result is wrong, the reason may be the partial file, so try once without it
+            if not _complete(source, part, md5=md5, size=size):
                 part.unlink()
-                if not resumed or not _fill(source, part, md5=md5, size=size):
+                if not resumed or not _complete(source, part, md5=md5, size=size):
                     part.unlink(missing_ok=True)
                     raise IntegrityError(
                         f"the object on remote {source.remote!r} is not the one that dvc.lock records: it has another "
-                        f"md5 ({source.url}); whoever has the right one can run: make push"
+                        f"MD5 ({source.url}); replace it from a clone that has the right one: make push DATASET=..."
                     )
             part.rename(target)
     except OSError as error:
@@ -70,8 +70,8 @@ def download(source: S3Object, target: Path, *, md5: str, size: int) -> None:
         raise FetchError(f"{target} cannot be written: {error.strerror or error}{full}") from error
 
 
-def _fill(source: S3Object, part: Path, *, md5: str, size: int) -> bool:
-    """Complete the file and return whether it has its MD5."""
+def _complete(source: S3Object, part: Path, *, md5: str, size: int) -> bool:
+    """Complete the partial file and return whether its MD5 is right."""
     hasher = hashlib.md5(usedforsecurity=False)
     try:
         with part.open("a+b") as file:
@@ -96,16 +96,16 @@ def _fill(source: S3Object, part: Path, *, md5: str, size: int) -> bool:
 
 
 def _parts(source: S3Object, start: int, size: int, name: str) -> Iterator[bytes]:
-    """Yield the object's bytes from `start` on, in order, with several requests under way."""
+    """Yield the object's bytes from `start` on, in order, with several requests at once."""
     from tqdm import tqdm
 
     offsets = iter(range(start, size, PART_BYTES))
     pool = ThreadPoolExecutor(PARTS_AT_ONCE, thread_name_prefix="loader")
-    under_way: deque[Future[bytes]] = deque()
+    pending: deque[Future[bytes]] = deque()
 
-    def ask() -> None:
+    def request_next() -> None:
         if (offset := next(offsets, None)) is not None:
-            under_way.append(pool.submit(source.read, offset, min(PART_BYTES, size - offset)))
+            pending.append(pool.submit(source.read, offset, min(PART_BYTES, size - offset)))
 
     progress = tqdm(
         total=size, initial=start, unit="B", unit_scale=True, desc=name, leave=False, disable=not _on_terminal()
@@ -113,12 +113,12 @@ def _parts(source: S3Object, start: int, size: int, name: str) -> Iterator[bytes
     with progress:
         try:
             for _ in range(PARTS_AT_ONCE):
-                ask()
-            while under_way:
-                part = under_way.popleft().result()
+                request_next()
+            while pending:
+                part = pending.popleft().result()
                 yield part
                 progress.update(len(part))
-                ask()
+                request_next()
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
 

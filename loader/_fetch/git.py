@@ -1,4 +1,4 @@
-"""Reading commits of a git repository, by git itself."""
+"""Read the commits of a git repository, with the git command."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ _REFERENCES = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
 
 
 class Git:
-    """A git repository on this machine: a work tree or a bare copy.
+    """A git repository on this machine: a work tree or a bare clone.
 
     Parameters
     ----------
     folder
         Its root.
     label
-        How messages call it: its path, or the URL that it is a copy of.
+        Its path, or the URL of which it is a clone, for messages.
     is_bare
-        Whether it is a copy without a work tree.
+        Whether it has no work tree.
     """
 
     def __init__(self, folder: Path, label: str, *, is_bare: bool = False) -> None:
@@ -38,12 +38,12 @@ class Git:
         self.is_bare = is_bare
 
     def commit(self, rev: str) -> str:
-        """Return the commit (hex) that `rev`, a commit, branch or tag, stands for.
+        """Return the commit (hex) of `rev`, a commit, branch or tag.
 
         Raises
         ------
         NotFoundError
-            It stands for none, or this is no git repository.
+            There is no such revision, or this is not a git repository.
         """
         done = self._run("rev-parse", "--verify", "--quiet", "--end-of-options", f"{rev}^{{commit}}")
         if done.returncode:
@@ -64,8 +64,8 @@ class Git:
             raise FileNotFoundError(f"{self.label}: {commit[:12]} has no {path}")
         return done.stdout
 
-    def names(self, commit: str, folder: str) -> list[str]:
-        """Return the names of the files in `folder` in a commit; none where there is no such folder."""
+    def file_names(self, commit: str, folder: str) -> list[str]:
+        """Return the names of the files in `folder` in a commit; an empty list if there is no such folder."""
         done = self._run("ls-tree", "-z", "--name-only", commit, f"{folder}/")
         return [path.rpartition("/")[2] for path in done.stdout.decode(errors="replace").split("\0") if path]
 
@@ -78,22 +78,22 @@ class Git:
         return run_git("-C", os.fspath(self.folder), *arguments)
 
 
-def copy_of(url: str, *, rev: str | None, offline: bool) -> Git:
-    """Return a bare copy of the repository at `url`, kept in the cache and brought up to date.
+def cached_clone(url: str, *, rev: str | None, offline: bool) -> Git:
+    """Return a bare clone of the repository at `url`, kept up to date in the cache.
 
-    It is left as it is where `rev` is a whole commit that it has.
+    It is not updated if `rev` is a full commit hash that it has.
 
     Raises
     ------
     FetchError
-        The repository cannot be reached, or `offline` is set and there is no copy.
+        The repository cannot be reached, or `offline` is set and there is no clone.
     """
     folder = entry_folder("repositories", hashlib.sha256(url.encode()).hexdigest()[:32])
     git = Git(folder, _without_password(url), is_bare=True)
     if offline:
         if not folder.is_dir():
             raise FetchError(
-                f"{git.label} was never read on this machine, and offline nothing is fetched; load it once online"
+                f"{git.label} was never fetched to this machine, and nothing is fetched offline; load it once online"
             )
         return git
     try:
@@ -101,19 +101,19 @@ def copy_of(url: str, *, rev: str | None, offline: bool) -> Git:
         with lock(folder.name):
             if not folder.is_dir():
                 _clone(url, git)
-            elif not (rev and _COMMIT.fullmatch(rev) and _has(git, rev)):
+            elif not (rev and _COMMIT.fullmatch(rev) and _has_commit(git, rev)):
                 _update(url, git)
     except OSError as error:
-        raise FetchError(f"{git.label} cannot be copied to {folder}: {error}") from error
+        raise FetchError(f"{git.label} cannot be cloned to {folder}: {error}") from error
     return git
 
 
 def _clone(url: str, git: Git) -> None:
-    with scratch(git.folder.name) as made:
-        # not `git clone`, which would write a password in the URL into the copy's configuration
-        run_git("init", "--quiet", "--bare", "--", os.fspath(made))
-        _update(url, Git(made, git.label, is_bare=True))
-        made.rename(git.folder)
+    with scratch(git.folder.name) as folder:
+        # not `git clone`, which would write a password in the URL into the clone's configuration
+        run_git("init", "--quiet", "--bare", "--", os.fspath(folder))
+        _update(url, Git(folder, git.label, is_bare=True))
+        folder.rename(git.folder)
 
 
 def _update(url: str, git: Git) -> None:
@@ -122,15 +122,15 @@ def _update(url: str, git: Git) -> None:
     if done.returncode:
         raise FetchError(
             f"git cannot fetch {git.label}: {_first_line(done.stderr)}; "
-            f"what was read of it before can be had with offline=True or DATASETS_OFFLINE=1"
+            f"to use what was fetched before, set offline=True or DATASETS_OFFLINE=1"
         )
-    # the default branch may have another name by now
+    # the default branch may have changed
     head = run_git("ls-remote", "--symref", "--", url, "HEAD").stdout.decode(errors="replace")
     if found := re.match(r"ref: (refs/heads/\S+)\tHEAD", head):
         run_git("-C", folder, "symbolic-ref", "HEAD", found[1])
 
 
-def _has(git: Git, commit: str) -> bool:
+def _has_commit(git: Git, commit: str) -> bool:
     try:
         return git.commit(commit) == commit
     except NotFoundError:
@@ -138,18 +138,18 @@ def _has(git: Git, commit: str) -> bool:
 
 
 def run_git(*arguments: str) -> subprocess.CompletedProcess[bytes]:
-    """Run git, never asking anything, whatever repository the environment names.
+    """Run git without prompts, and without the variables that select another repository.
 
     Raises
     ------
     FetchError
-        There is no git on this machine.
+        Git is not installed.
     """
-    import subprocess  # only who asks for another revision pays for the import
+    import subprocess  # imported here because the work tree is read without it
 
     if shutil.which("git") is None:
-        raise FetchError("reading another revision or a repository at a URL needs git, which is not on this machine")
-    environment = {name: value for name, value in os.environ.items() if name not in _LEADING_ASTRAY}
+        raise FetchError("reading another revision or a repository at a URL needs git, which is not installed")
+    environment = {name: value for name, value in os.environ.items() if name not in _REPOSITORY_VARIABLES}
     return subprocess.run(
         ["git", *arguments],
         env={**environment, "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"},
@@ -158,11 +158,11 @@ def run_git(*arguments: str) -> subprocess.CompletedProcess[bytes]:
     )
 
 
-_LEADING_ASTRAY = {"GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_COMMON_DIR"}
+_REPOSITORY_VARIABLES = {"GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_COMMON_DIR"}
 
 
 def _first_line(output: bytes) -> str:
-    """What went wrong; the lines behind it are advice."""
+    """Return the error in git's output; the lines after it are advice."""
     return _without_password(output.decode(errors="replace").strip().partition("\n")[0].strip())
 
 

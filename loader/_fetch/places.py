@@ -1,4 +1,4 @@
-"""Folders and switches that the environment decides."""
+"""Paths and settings from environment variables."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ CACHE_VARIABLE = "DATASETS_CACHE"
 OFFLINE_VARIABLE = "DATASETS_OFFLINE"
 
 
-def expanded(path: str | os.PathLike[str]) -> Path:
-    """Return the path with `~` and `~user` replaced.
+def expand_user(path: str | os.PathLike[str]) -> Path:
+    """Return the path with `~` and `~user` expanded.
 
     Raises
     ------
@@ -22,21 +22,21 @@ def expanded(path: str | os.PathLike[str]) -> Path:
     try:
         return Path(path).expanduser()
     except RuntimeError as error:
-        raise ArgumentError(f"{os.fspath(path)!r} is no folder: {error}") from error
+        raise ArgumentError(f"{os.fspath(path)!r} is not a path: {error}") from error
 
 
 def cache_folder() -> Path:
     """Return the loader's cache: DATASETS_CACHE, or `versioned-datasets` in the platform's cache folder."""
     named = os.environ.get(CACHE_VARIABLE)
     if named:
-        return expanded(named).absolute()
+        return expand_user(named).absolute()
     from platformdirs import user_cache_path
 
     return user_cache_path("versioned-datasets", appauthor=False)
 
 
 def is_offline(offline: bool | None) -> bool:
-    """Return whether the network is out of bounds: as the caller says, or else as DATASETS_OFFLINE does."""
+    """Return whether not to use the network: `offline`, or the setting of DATASETS_OFFLINE if it is None."""
     if offline is not None:
         return offline
     return os.environ.get(OFFLINE_VARIABLE, "").lower() not in ("", "0", "false", "no")

@@ -1,4 +1,4 @@
-"""From a dataset's name to its artifact: found on this machine, fetched into the cache, or streamed."""
+"""Find the artifact of a dataset: on this machine, fetched into the cache, or streamed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from loader._format.names import ARTIFACTS, object_path
 
 @dataclass(frozen=True)
 class ArtifactReference:
-    """An artifact that a revision of a repository records, wherever its bytes are."""
+    """An artifact that a revision of a repository records, whether or not it is on this machine."""
 
     repository: Repository
     revision: Revision
@@ -29,20 +29,20 @@ class ArtifactReference:
     offline: bool
 
     def open(self) -> LocalArtifact:
-        """Return the artifact on this machine, fetched into the cache where it was missing.
+        """Return the artifact on this machine; fetch it into the cache if it is missing.
 
         Raises
         ------
         FetchError
             It is missing and cannot be fetched.
         IntegrityError
-            What was fetched is not what is recorded.
+            The fetched object is not the one recorded.
         """
         if isinstance(self.revision, WorkTree):
             checked_out = self.revision.root / ARTIFACTS / self.entry.filename
             if checked_out.exists():
                 return self._local(checked_out)
-        with self._naming_artifact():
+        with self._named_errors():
             tracked = self._tracked_file()
             cached = store.entry_folder(store.ARTIFACTS, tracked.md5) / self.entry.filename
             for path in (cached, *self._other_copies(tracked)):
@@ -58,14 +58,16 @@ class ArtifactReference:
         Raises
         ------
         FetchError
-            Its remote cannot be used, or the network must not be.
+            Its remote cannot be used, or `offline` is set.
         """
         if self.offline:
-            raise FetchError(f"{self.manifest.name}: streaming needs the network, which must not be used offline")
+            raise FetchError(
+                f"{self.manifest.name}: streaming needs the network; leave out offline=True and {OFFLINE_VARIABLE}"
+            )
         from loader._fetch.remote import locate
         from loader._fetch.stream import StreamedArtifact
 
-        with self._naming_artifact():
+        with self._named_errors():
             tracked = self._tracked_file()
             return StreamedArtifact(locate(self.repository.dvc_config(), tracked), self.manifest, self.entry)
 
@@ -73,9 +75,9 @@ class ArtifactReference:
         return LocalArtifact(path, self.manifest, self.entry)
 
     def _other_copies(self, tracked: TrackedFile) -> Iterator[Path]:
-        """Where else on this machine it may be, the cheapest place to look first; nothing is copied from there."""
+        """Yield other paths on this machine where it may be, the cheapest to find first; they are used in place."""
         if self.repository.root is not None:
-            with suppress(LoaderError):  # checked out, where the work tree records the same file
+            with suppress(LoaderError):  # checked out, if the work tree records the same file
                 if WorkTree(self.repository.root).tracked_file(self.manifest.name, self.entry.filename) == tracked:
                     yield self.repository.root / ARTIFACTS / self.entry.filename
         for cache in self._dvc_caches():
@@ -83,11 +85,11 @@ class ArtifactReference:
 
     def _dvc_caches(self) -> Iterator[Path]:
         roots = set() if self.repository.root is None else {self.repository.root}
-        with suppress(NotFoundError):  # the repository around the working folder, where another one was named
+        with suppress(NotFoundError):  # the repository of the working folder, which may be another one
             roots.add(find_repository())
         for root in roots:
             yield root / ".dvc" / "cache"
-        from loader._fetch.remote import read_config  # imports DVC, which takes long: only where nothing else has it
+        from loader._fetch.remote import read_config  # imports DVC, which is slow, so this comes last
 
         config = self.repository.dvc_config() if self.repository.root is not None else read_config(None)
         if folder := config.get("cache", {}).get("dir"):
@@ -104,7 +106,7 @@ class ArtifactReference:
 
     def _fetch(self, tracked: TrackedFile, target: Path) -> None:
         if self.offline:
-            raise FetchError(f"offline nothing is fetched; load it once without offline=True and {OFFLINE_VARIABLE}")
+            raise FetchError(f"nothing is fetched offline; load it once without offline=True and {OFFLINE_VARIABLE}")
         from loader._fetch.download import download
         from loader._fetch.remote import locate
 
@@ -112,8 +114,8 @@ class ArtifactReference:
         store.trim(keep=target.parent)
 
     @contextmanager
-    def _naming_artifact(self) -> Iterator[None]:
-        """Begin the message of an error with the dataset and the artifact."""
+    def _named_errors(self) -> Iterator[None]:
+        """Add the dataset and the artifact to the message of an error."""
         try:
             yield
         except (FetchError, IntegrityError) as error:
@@ -131,7 +133,7 @@ def find_artifact(
     repo: PathLike | None = None,
     offline: bool | None = None,
 ) -> ArtifactReference:
-    """Find the record of a dataset's artifact; the parameters and errors are those of `loader.load`."""
+    """Return a reference to a dataset's artifact; the parameters and errors are those of `loader.load`."""
     access = current_access()
     if access is not None:
         access.check_dataset(name, rev=rev, repo=repo)

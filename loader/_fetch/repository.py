@@ -1,4 +1,4 @@
-"""Where the datasets' repository is, and which of its revisions is meant."""
+"""Find the datasets repository and the requested revision of it."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from loader._errors import FetchError, NotFoundError
-from loader._fetch.git import Git, copy_of
-from loader._fetch.places import expanded
+from loader._fetch.git import Git, cached_clone
+from loader._fetch.places import expand_user
 from loader._fetch.revision import Commit, Revision, WorkTree
 from loader._format.names import ARTIFACTS
 
@@ -22,14 +22,14 @@ _URL = re.compile(r"[a-z][a-z0-9+.-]*://.+|[\w.-]+@[\w.-]+:.+", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class Repository:
-    """A datasets repository: a work tree on this machine, or a copy of one that is somewhere else.
+    """A datasets repository: a work tree on this machine, or a clone of a repository at a URL.
 
     Attributes
     ----------
     git
         Its commits.
     root
-        The root of its work tree, None for a copy.
+        The root of its work tree, or None for a clone.
     """
 
     git: Git
@@ -43,10 +43,10 @@ class Repository:
         name
             The dataset.
         rev
-            A commit, branch or tag; what is checked out by default, and the default branch of a copy.
+            A commit, branch or tag; by default the work tree, or the default branch of a clone.
         version
-            The version of the dataset; where it is another than that revision's, the newest commit before it that
-            recorded this one.
+            The version of the dataset. If the revision has another one, the newest earlier commit that recorded this
+            version is returned.
 
         Raises
         ------
@@ -66,7 +66,7 @@ class Repository:
         return start.with_version(name, version)
 
     def dvc_config(self) -> dict[str, Any]:
-        """Return DVC's configuration: where data is kept today, whatever the revision. Imports DVC.
+        """Return the current DVC configuration, which applies to every revision. Imports DVC.
 
         Raises
         ------
@@ -80,49 +80,49 @@ class Repository:
         try:
             return read_config(None, committed=Commit(self.git, self.git.commit("HEAD")).read(".dvc/config"))
         except FileNotFoundError as error:
-            raise FetchError(f"{self.git.label} has no .dvc/config, so nobody knows where its data is") from error
+            raise FetchError(f"{self.git.label} has no .dvc/config, so the remote of its data is unknown") from error
 
 
 def open_repository(repo: PathLike | None = None, *, rev: str | None = None, offline: bool = False) -> Repository:
-    """Return the datasets' repository.
+    """Return the datasets repository.
 
     Parameters
     ----------
     repo
-        A folder or a URL; see `find_repository` for what is taken without one.
+        A folder or a URL; see `find_repository` for the default.
     rev
-        The revision that is wanted of a URL: a whole commit that was read before needs no network.
+        The revision to read from a URL: a full commit hash that was fetched before needs no network.
     offline
-        Read of a URL what was read before.
+        Do not update the clone of a URL.
 
     Raises
     ------
     NotFoundError
-        There is none.
+        There is no such repository.
     FetchError
         A URL cannot be read.
     """
     named = os.fspath(repo) if repo else os.environ.get(REPOSITORY_VARIABLE)
     if named and _URL.fullmatch(named):
-        return Repository(copy_of(named, rev=rev, offline=offline), None)
+        return Repository(cached_clone(named, rev=rev, offline=offline), None)
     root = find_repository(repo)
     return Repository(Git(root, str(root)), root)
 
 
 def find_repository(repo: PathLike | None = None) -> Path:
-    """Return the root of the datasets' repository on this machine.
+    """Return the root of the datasets repository on this machine.
 
-    It is looked for in this order: the argument, the variable DATASETS_REPO, the working folder and its parents, the
-    checkout that this package is installed from.
+    It is the first of: the argument, the variable DATASETS_REPO, the working folder and its parents, the checkout that
+    this package is installed from.
 
     Raises
     ------
     NotFoundError
-        None of them is one, or the one that was named is not.
+        The named folder, or else every other one, is not a datasets repository.
     """
     for origin, named in (("repo", repo), (REPOSITORY_VARIABLE, os.environ.get(REPOSITORY_VARIABLE))):
         if named:
-            root = expanded(named).resolve()
+            root = expand_user(named).resolve()
             if not _is_repository(root):
                 raise NotFoundError(
                     f"{origin}={os.fspath(named)} is not a datasets repository: "
@@ -137,13 +137,13 @@ def find_repository(repo: PathLike | None = None) -> Path:
         if _is_repository(folder):
             return folder
     raise NotFoundError(
-        f"no datasets repository in the working folder or above it; "
-        f"work inside one, or name it with repo= or {REPOSITORY_VARIABLE} (a folder or a URL)"
+        f"there is no datasets repository in the working folder or above it; "
+        f"work inside one, or name one with repo= or {REPOSITORY_VARIABLE} (a folder or a URL)"
     )
 
 
 def _is_repository(folder: Path) -> bool:
-    """Another project that uses DVC may have files and folders of these names too, but not a toolchain."""
+    """Return whether this is a datasets repository; other projects that use DVC have no toolchain in `params.yaml`."""
     try:
         params = (folder / "params.yaml").read_text(encoding="utf-8", errors="replace")
     except OSError:

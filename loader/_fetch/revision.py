@@ -1,4 +1,4 @@
-"""What a datasets repository records: in its work tree, or in one of its commits."""
+"""The records of a datasets repository, in its work tree or in a commit."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class TrackedFile:
     md5, size
         Its MD5 (hex) and its number of bytes.
     remote
-        The DVC remote it belongs to, None for the default one.
+        Its DVC remote, or None for the default one.
     """
 
     md5: str
@@ -32,13 +32,13 @@ class TrackedFile:
 
 
 class Revision(ABC):
-    """A state of the repository; `label` is how messages call it."""
+    """A state of the repository; `label` names it in messages."""
 
     label: str
 
     @abstractmethod
     def read(self, path: str) -> bytes:
-        """Return the bytes of the file at `path`; raises FileNotFoundError where there is none."""
+        """Return the bytes of the file at `path`; raise FileNotFoundError if there is none."""
 
     @abstractmethod
     def datasets(self) -> set[str]:
@@ -46,7 +46,7 @@ class Revision(ABC):
 
     @abstractmethod
     def fix(self, path: str) -> str:
-        """Return what to do about a file that is not what it should be."""
+        """Return how to fix a missing or wrong file, for messages."""
 
     def manifest(self, name: str) -> Manifest:
         """Return the manifest of dataset `name`.
@@ -56,12 +56,12 @@ class Revision(ABC):
         NotFoundError
             The revision has no such dataset.
         ManifestError
-            It has, but the manifest is missing or cannot be used.
+            The manifest is missing or cannot be used.
         """
-        recorded = self.datasets()
+        datasets = self.datasets()
         path = f"{ARTIFACTS}/{name}.json"
         fix = self.fix(path)
-        if name in recorded:
+        if name in datasets:
             try:
                 data = self.read(path)
             except OSError as error:
@@ -74,17 +74,17 @@ class Revision(ABC):
             )
         import difflib
 
-        close = difflib.get_close_matches(name, recorded, n=3)
-        hint = f"did you mean {' or '.join(close)}?" if close else f"it has: {', '.join(sorted(recorded)) or 'none'}"
+        close = difflib.get_close_matches(name, datasets, n=3)
+        hint = f"did you mean {' or '.join(close)}?" if close else f"it has: {', '.join(sorted(datasets)) or 'none'}"
         raise NotFoundError(f"there is no dataset {name!r} in {self.label}; {hint}")
 
     def tracked_file(self, name: str, filename: str) -> TrackedFile:
-        """Return what is recorded of the artifact `filename` of dataset `name`.
+        """Return the record of the artifact `filename` of dataset `name`.
 
         Raises
         ------
         ManifestError
-            `dvc.lock` or `dvc.yaml` cannot be read, or do not record it.
+            `dvc.lock` or `dvc.yaml` cannot be read, or does not record it.
         """
         path = f"{ARTIFACTS}/{filename}"
         try:
@@ -102,9 +102,9 @@ class Revision(ABC):
             ]
             md5, size, remote = entries[0]["md5"], int(entries[0]["size"]), remotes[0] if remotes else None
             if not isinstance(md5, str) or not re.fullmatch("[0-9a-f]{32}", md5):  # it becomes a path
-                raise ValueError(f"{md5!r} is no MD5")
+                raise ValueError(f"{md5!r} is not an MD5")
             if not isinstance(remote, str | None):
-                raise ValueError(f"{remote!r} is no remote")
+                raise ValueError(f"{remote!r} is not a remote")
             return TrackedFile(md5, size, remote)
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise ManifestError(f"{name}: dvc.lock or dvc.yaml of {self.label} cannot be read: {error!r}") from error
@@ -117,7 +117,7 @@ class Revision(ABC):
 
 
 class WorkTree(Revision):
-    """What is checked out at `root`."""
+    """The work tree at `root`."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -132,12 +132,12 @@ class WorkTree(Revision):
         return {file.stem for file in (self.root / ARTIFACTS).glob("*.json")}
 
     def fix(self, path: str) -> str:
-        """Return the command that brings a committed file back."""
+        """Return the command that restores a committed file."""
         return f"restore it with: git checkout -- {path}"
 
 
 class Commit(Revision):
-    """What the commit `commit` of the repository `git` records."""
+    """The commit `commit` of the repository `git`."""
 
     def __init__(self, git: Git, commit: str) -> None:
         self.git = git
@@ -150,11 +150,11 @@ class Commit(Revision):
 
     def datasets(self) -> set[str]:
         """Return the names of the manifests in the commit's `artifacts/`."""
-        names = self.git.names(self.commit, ARTIFACTS)
+        names = self.git.file_names(self.commit, ARTIFACTS)
         return {name.removesuffix(".json") for name in names if name.endswith(".json")}
 
     def fix(self, path: str) -> str:
-        """Return that a commit stays as it is."""
+        """Return an alternative, because a commit cannot be changed."""
         return "choose another revision"
 
     def with_version(self, name: str, version: str) -> Revision:
@@ -163,14 +163,14 @@ class Commit(Revision):
         Raises
         ------
         NotFoundError
-            None has.
+            There is no such commit.
         """
         known = []
         for commit in self.git.history(self.commit, f"{ARTIFACTS}/{name}.json"):
             candidate = Commit(self.git, commit)
             try:
                 found = candidate.manifest(name).version
-            except (ManifestError, NotFoundError):  # of another format, or removed by that commit
+            except (ManifestError, NotFoundError):  # in another format, or removed by that commit
                 continue
             if found == version:
                 return candidate

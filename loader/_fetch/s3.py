@@ -1,4 +1,4 @@
-"""Objects on S3, read by ranges."""
+"""Read byte ranges of S3 objects."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ _TRANSIENT = (
 class S3Object:
     """An object on S3.
 
-    It can be pickled and used after a fork; each process makes a connection of its own.
+    It can be pickled and used after a fork; each process has its own connections.
 
     Attributes
     ----------
@@ -61,17 +61,17 @@ class S3Object:
 
     url: str
     remote: str
-    options: tuple[tuple[str, Any], ...] = field(repr=False)  # there may be a key among them
+    options: tuple[tuple[str, Any], ...] = field(repr=False)  # may contain a secret key
 
     def read(self, offset: int, size: int) -> bytes:
         """Return the `size` bytes at `offset`.
 
-        A connection that breaks, a server error (5xx) and a timeout are tried again, with longer and longer pauses.
+        Broken connections, server errors (5xx) and timeouts are retried after increasing pauses.
 
         Raises
         ------
         FetchError
-            There is no such object, it is smaller, the server refuses, or all attempts failed.
+            There is no such object, it is too small, the server refuses, or all attempts failed.
         """
         if size == 0:
             return b""
@@ -80,14 +80,14 @@ class S3Object:
         wanted = {"Bucket": parts.netloc, "Key": parts.path[1:], "Range": f"bytes={offset}-{offset + size - 1}"}
         for attempt in range(ATTEMPTS):
             if attempt and not threading.main_thread().is_alive():
-                break  # the program has ended, and waits for this thread
+                break  # the program is exiting and waits for this thread
             if attempt:
                 time.sleep(FIRST_PAUSE_SECONDS * 2 ** (attempt - 1) * random.uniform(0.5, 1.5))
             try:
-                answer = client.get_object(**wanted)
-                if answer["ContentLength"] != size:
+                response = client.get_object(**wanted)
+                if response["ContentLength"] != size:
                     raise self._too_small(offset + size)
-                data: bytes = answer["Body"].read()
+                data: bytes = response["Body"].read()
             except _TRANSIENT as error:
                 failure: Exception = error
             except ClientError as error:
@@ -108,7 +108,9 @@ class S3Object:
 
     def _refused(self, error: ClientError, end: int) -> FetchError:
         if s3_status(error) == 404:
-            return FetchError(f"remote {self.remote!r} does not have it ({self.url}); whoever has it can run: dvc push")
+            return FetchError(
+                f"remote {self.remote!r} does not have it ({self.url}); push it from a clone that has it: dvc push"
+            )
         if s3_status(error) == 416:
             return self._too_small(end)
         return FetchError(explain_s3(error, self.remote, self._endpoint))
@@ -116,30 +118,30 @@ class S3Object:
     def _too_small(self, end: int) -> FetchError:
         return FetchError(
             f"the object on remote {self.remote!r} ends before byte {end:,} ({self.url}); "
-            f"whoever has the right one can run: make push"
+            f"replace it from a clone that has the right one: make push DATASET=..."
         )
 
 
 @lru_cache(maxsize=16)
 def _client(process: int, options: tuple[tuple[str, Any], ...]) -> BaseClient:
-    """Return the client of a process: connections do not outlive a fork."""
+    """Return the client of a process; connections cannot be shared after a fork."""
     option = dict(options)
     session = Session(profile=option.get("profile"))
     for variable, name in (("credentials_file", "credentialpath"), ("config_file", "configpath")):
         if option.get(name):
             session.set_config_variable(variable, option[name])
     try:
-        # without any credentials a public remote is read as anyone may
-        named = option.get("access_key_id")
-        anonymous = option.get("allow_anonymous_login") or not (named or session.get_credentials())
+        # a public remote can be read without credentials
+        key_id = option.get("access_key_id")
+        anonymous = option.get("allow_anonymous_login") or not (key_id or session.get_credentials())
         client: BaseClient = session.create_client(
             "s3",
-            # S3 servers other than AWS take any region, and AWS redirects to the right one
+            # S3 servers other than AWS accept any region, and AWS redirects to the right one
             region_name=option.get("region") or session.get_config_variable("region") or "us-east-1",
             endpoint_url=option.get("endpointurl"),
             use_ssl=option.get("use_ssl", True),
             verify=option.get("ssl_verify"),
-            aws_access_key_id=named,
+            aws_access_key_id=key_id,
             aws_secret_access_key=option.get("secret_access_key"),
             aws_session_token=option.get("session_token"),
             config=Config(
@@ -147,8 +149,8 @@ def _client(process: int, options: tuple[tuple[str, Any], ...]) -> BaseClient:
                 connect_timeout=option.get("connect_timeout") or TIMEOUT_SECONDS,
                 read_timeout=option.get("read_timeout") or TIMEOUT_SECONDS,
                 max_pool_connections=CONNECTIONS,
-                retries={"total_max_attempts": 1},  # `S3Object.read` repeats, bodies that break off included
-                response_checksum_validation="when_required",  # what is read is proved against the manifest
+                retries={"total_max_attempts": 1},  # `S3Object.read` retries, after truncated bodies too
+                response_checksum_validation="when_required",  # the manifest's hashes verify the bytes
             ),
         )
         return client

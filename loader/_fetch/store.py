@@ -1,11 +1,11 @@
-"""What the cache holds, by content.
+"""The cache's folder, in which entries are stored by hash.
 
-artifacts/<md5>/<name>.tar        artifacts, and beside each what an interrupted fetch left (`.part`)
+artifacts/<md5>/<name>.tar        artifacts, or the partial file of an interrupted fetch (`.part`)
 extracted/<sha256>/<name>/...     folders for TFDS, by the hash of the artifact's index header
-repositories/<hash of URL>        copies of datasets repositories
-scratch/<hash>                    what is being made, by who holds its lock
-locks/                            one file for each of these, never removed
-limit                             how many bytes to keep, where there is a limit
+repositories/<hash of URL>        clones of datasets repositories
+scratch/<hash>                    scratch folders of entries that are being made, used by the holder of the lock
+locks/                            one lock file for each hash, never removed
+limit                             the cache's size limit in bytes, if there is one
 """
 
 from __future__ import annotations
@@ -31,20 +31,20 @@ _LIMIT = "limit"
 
 @dataclass(frozen=True)
 class Entry:
-    """Something that is kept.
+    """An entry of the cache.
 
     Attributes
     ----------
     name
-        The dataset's artifact, like "digit.tar", or the dataset that was extracted, like "digit".
+        The file name of an artifact, like "digit.tar", or the name of an extracted dataset, like "digit".
     kind
-        "artifacts" for tars, "extracted" for the folders that TFDS reads.
+        "artifacts" for tars, "extracted" for folders that TFDS reads.
     size
-        Its bytes.
+        Number of bytes.
     used
         When it was last loaded, in seconds since 1970.
     path
-        Where it is.
+        Its folder.
     """
 
     name: str
@@ -54,22 +54,22 @@ class Entry:
     path: Path
 
 
-def entry_folder(kind: str, content: str) -> Path:
-    """Return the folder of what is kept under the hash `content`."""
-    return cache_folder() / kind / content
+def entry_folder(kind: str, hash: str) -> Path:
+    """Return the folder of the entry with this hash."""
+    return cache_folder() / kind / hash
 
 
-def lock(content: str) -> FileLock:
-    """Return the lock of what is kept under the hash `content`, which everyone holds who writes or removes it.
+def lock(hash: str) -> FileLock:
+    """Return the lock of the entry with this hash, which must be held to write or remove the entry.
 
     Raises
     ------
     FetchError
         The cache cannot be written to.
     """
-    from filelock import FileLock  # a tenth of the time to the first example, for who fetches nothing
+    from filelock import FileLock  # imported here because it is a tenth of the time to the first example
 
-    path = cache_folder() / "locks" / f"{content}.lock"
+    path = cache_folder() / "locks" / f"{hash}.lock"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -78,12 +78,12 @@ def lock(content: str) -> FileLock:
 
 
 @contextmanager
-def scratch(content: str) -> Iterator[Path]:
-    """Give the place where what is kept under the hash `content` is made, for who holds its lock.
+def scratch(hash: str) -> Iterator[Path]:
+    """Yield a path for a scratch folder in which to make the entry with this hash; the caller must hold its lock.
 
-    What was killed there is removed by the next one.
+    What a killed process left there is removed first.
     """
-    folder = cache_folder() / "scratch" / content
+    folder = cache_folder() / "scratch" / hash
     shutil.rmtree(folder, ignore_errors=True)
     folder.parent.mkdir(parents=True, exist_ok=True)
     try:
@@ -93,7 +93,7 @@ def scratch(content: str) -> Iterator[Path]:
 
 
 def mark_used(folder: Path) -> None:
-    """Note that what is kept in a folder was used now."""
+    """Record that the entry in a folder was used now."""
     try:
         os.utime(folder)
     except OSError:  # a cache that belongs to someone else
@@ -101,7 +101,7 @@ def mark_used(folder: Path) -> None:
 
 
 def entries() -> list[Entry]:
-    """Return what is kept, the longest unused first."""
+    """Return the entries, the least recently used first."""
     found = []
     for kind in (ARTIFACTS, EXTRACTED):
         for folder in (cache_folder() / kind).glob("*"):
@@ -110,13 +110,13 @@ def entries() -> list[Entry]:
                 first = min(path.relative_to(folder).parts[0] for path in files)
                 size = sum(path.stat().st_size for path in files)
                 found.append(Entry(first.removesuffix(".part"), kind, size, folder.stat().st_mtime, folder))
-            except (OSError, ValueError):  # removed at this moment, or empty
+            except (OSError, ValueError):  # just removed, or empty
                 continue
     return sorted(found, key=lambda entry: entry.used)
 
 
 def limit(size: float | None) -> None:
-    """Keep the cache within `size` bytes, now and after every fetch, by removing what was unused the longest.
+    """Keep the cache within `size` bytes, now and after every fetch, by removing the least recently used entries.
 
     Parameters
     ----------
@@ -126,7 +126,7 @@ def limit(size: float | None) -> None:
     Raises
     ------
     ArgumentError
-        The size is no number of bytes.
+        The size is not a number of bytes.
     FetchError
         The cache cannot be written to.
     """
@@ -145,20 +145,20 @@ def limit(size: float | None) -> None:
 
 
 def trim(*, keep: Path | None = None) -> None:
-    """Remove what was unused the longest until the cache is within its limit; `keep` stays in any case."""
+    """Remove the least recently used entries, but not `keep`, until the cache is within its limit."""
     try:
-        most = int((cache_folder() / _LIMIT).read_text())
+        allowed = int((cache_folder() / _LIMIT).read_text())
     except (OSError, ValueError):
         return
-    kept = entries()
-    total = sum(entry.size for entry in kept)
-    for entry in kept:
-        if total > most and entry.path != keep and _remove(entry.path):
+    found = entries()
+    total = sum(entry.size for entry in found)
+    for entry in found:
+        if total > allowed and entry.path != keep and _remove(entry.path):
             total -= entry.size
 
 
 def clear() -> None:
-    """Remove everything but the limit; what another process writes at this moment stays."""
+    """Remove everything except the limit and entries that another process is writing."""
     for kind in (ARTIFACTS, EXTRACTED, "repositories"):
         for folder in (cache_folder() / kind).glob("*"):
             _remove(folder)

@@ -1,4 +1,4 @@
-"""An artifact on its remote, read by ranges and proved like one on disk."""
+"""An artifact on its remote, read in byte ranges and verified like one on disk."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from loader._format.records import Records
 from loader._format.tfrecord import HEAD_BYTES, TAIL_BYTES
 
 FIRST_READ_BYTES = 64 << 10
-MOST_READ_BYTES = 4 << 20
+MAX_READ_BYTES = 4 << 20
 READS_AT_ONCE = 8
 BLOCKS_KEPT = 256
-"""Blocks of the index in memory: 46 MB, the rows of a million records."""
+"""Blocks of rows in memory: 46 MB, for a million records."""
 
 
 class StreamedArtifact(Artifact):
-    """An artifact that stays on its remote.
+    """An artifact that is read from its remote.
 
     Parameters
     ----------
@@ -45,8 +45,8 @@ class StreamedArtifact(Artifact):
 
     @property
     def fix(self) -> str:
-        """What brings the recorded artifact back."""
-        return f"whoever has the right one can run: make push DATASET={self.manifest.name}"
+        """The command that restores the recorded artifact, for messages."""
+        return f"replace it from a clone that has the right one: make push DATASET={self.manifest.name}"
 
     def read(self, offset: int, size: int) -> bytes:
         """Return bytes of the object."""
@@ -60,15 +60,15 @@ class StreamedArtifact(Artifact):
         return StreamedRecords(self)
 
     def row(self, number: int) -> tuple[int, int, bytes]:
-        """Return where a record begins, its length and its digest, from a block of the index that was proved."""
-        block, place = divmod(number, BLOCK_RECORDS)
-        offset, length, _, digest = ROW.unpack_from(self._kept_block(block), place * ROW.size)
+        """Return the offset, length and digest of a record, from a verified block of rows."""
+        block, number_in_block = divmod(number, BLOCK_RECORDS)
+        offset, length, _, digest = ROW.unpack_from(self._kept_block(block), number_in_block * ROW.size)
         return offset, length, digest
 
 
 @dataclass
 class _Run:
-    """Records that lie one behind the other, to be read in one request."""
+    """Consecutive records to read in one request."""
 
     offset: int
     size: int
@@ -84,65 +84,65 @@ class StreamedRecords(Records):
     def __len__(self) -> int:
         return self._artifact.header.records
 
-    def where(self, position: int) -> str:
-        """Return which record of which split this is."""
-        return self._artifact.whereabouts(position)
+    def describe(self, position: int) -> str:
+        """Return the record and split at a position, for messages."""
+        return self._artifact.describe_row(position)
 
     def reader(self) -> Callable[[int], bytes]:
-        """Return a function from a position to the record's bytes: one request, and one for each new index block."""
+        """Return a function from a position to the record's bytes: one request each, and one for each new block."""
         artifact = self._artifact
 
         def read(position: int) -> bytes:
             offset, length, digest = artifact.row(position)
-            return self._prove(position, artifact.read(offset, length), digest)
+            return self._verify(position, artifact.read(offset, length), digest)
 
         return read
 
     def in_order(self, positions: Iterable[int]) -> Iterator[bytes]:
         """Yield the records at `positions`, in their order, reading ahead.
 
-        Records that lie one behind the other are read together, up to 4 MiB at once, several requests are under way,
-        and no byte is asked for but those of the records and their framing.
+        Consecutive records are read together, up to 4 MiB in one request. Several requests run at once, and they read
+        only the records and their framing.
         """
         pool = ThreadPoolExecutor(READS_AT_ONCE, thread_name_prefix="loader")
-        ahead: deque[tuple[_Run, Future[bytes]]] = deque()
-        most = 1  # grows, so that who wants few examples moves few bytes
+        pending: deque[tuple[_Run, Future[bytes]]] = deque()
+        limit = 1  # grows, so that reading a few examples transfers few bytes
         try:
             for run in self._runs(positions):
-                ahead.append((run, pool.submit(self._artifact.read, run.offset, run.size)))
-                if len(ahead) > most:
-                    done, data = ahead.popleft()
-                    yield from self._divide(done, data.result())
-                    most = min(most + 1, READS_AT_ONCE)
-            while ahead:
-                done, data = ahead.popleft()
-                yield from self._divide(done, data.result())
+                pending.append((run, pool.submit(self._artifact.read, run.offset, run.size)))
+                if len(pending) > limit:
+                    done, data = pending.popleft()
+                    yield from self._split_run(done, data.result())
+                    limit = min(limit + 1, READS_AT_ONCE)
+            while pending:
+                done, data = pending.popleft()
+                yield from self._split_run(done, data.result())
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
 
     def _runs(self, positions: Iterable[int]) -> Iterator[_Run]:
-        # small at first, so that the first example is soon there
-        run, most = None, FIRST_READ_BYTES
+        # small at first, so that the first example arrives soon
+        run, limit = None, FIRST_READ_BYTES
         for number in positions:
             offset, length, digest = self._artifact.row(number)
             end = run.offset + run.size if run else -1
-            if run and 0 <= offset - end <= HEAD_BYTES + TAIL_BYTES and offset + length - run.offset <= most:
+            if run and 0 <= offset - end <= HEAD_BYTES + TAIL_BYTES and offset + length - run.offset <= limit:
                 run.size = offset + length - run.offset
                 run.rows.append((number, offset, length, digest))
                 continue
             if run:
                 yield run
-                most = min(most * 2, MOST_READ_BYTES)
+                limit = min(limit * 2, MAX_READ_BYTES)
             run = _Run(offset, length, [(number, offset, length, digest)])
         if run:
             yield run
 
-    def _divide(self, run: _Run, data: bytes) -> Iterator[bytes]:
+    def _split_run(self, run: _Run, data: bytes) -> Iterator[bytes]:
         for number, offset, length, digest in run.rows:
             start = offset - run.offset
-            yield self._prove(number, data[start : start + length], digest)
+            yield self._verify(number, data[start : start + length], digest)
 
-    def _prove(self, number: int, record: bytes, digest: bytes) -> bytes:
+    def _verify(self, number: int, record: bytes, digest: bytes) -> bytes:
         if index.digest(record) != digest:
-            raise self._artifact.error(f"is damaged in {self._artifact.whereabouts(number)}")
+            raise self._artifact.error(f"is damaged in {self._artifact.describe_row(number)}")
         return record

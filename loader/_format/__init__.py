@@ -1,1 +1,1 @@
-"""What an artifact is, format 1: manifest, record index, records, tar. `docs/format.md` specifies it."""
+"""Artifact format 1: manifest, record index, records and tar. `docs/format.md` specifies it."""

@@ -1,4 +1,4 @@
-"""An artifact: the tar, and what proves each byte that leaves it."""
+"""An artifact: a tar, every part of which is verified when it is read."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ CHUNK_BYTES = 1 << 20
 
 
 class Artifact(ABC):
-    """A tar of format 1 and the manifest that vouches for it.
+    """A tar of format 1 and the manifest that records its hashes.
 
     Parameters
     ----------
     label
-        How messages call the tar: its path or URL.
+        The tar's path or URL, for messages.
     manifest, entry
         The dataset's manifest, and its entry for this tar.
     """
@@ -37,19 +37,19 @@ class Artifact(ABC):
 
     @abstractmethod
     def read(self, offset: int, size: int) -> bytes:
-        """Return the `size` bytes at `offset`, as they are, unproved."""
+        """Return the `size` bytes at `offset`, not verified."""
 
     @property
     @abstractmethod
     def fix(self) -> str:
-        """What brings the recorded artifact back."""
+        """How to restore the recorded artifact, for messages."""
 
     @abstractmethod
     def records(self) -> Records:
-        """Return the records of all splits, in the order of the index's rows."""
+        """Return the records of all splits, in the order of the rows."""
 
     def rows(self, split: str) -> range:
-        """Return the rows of `split`, which are the positions of its records.
+        """Return the row numbers of `split`, which are the positions of its records.
 
         Raises
         ------
@@ -63,19 +63,19 @@ class Artifact(ABC):
             first += count
         raise self.error(f"has no split {split!r}")
 
-    def error(self, what: str) -> IntegrityError:
-        """Return an error that names this artifact, says `what` of it, and how to mend it."""
-        return IntegrityError(f"{self.manifest.name}: {self.label} {what}; {self.fix}")
+    def error(self, problem: str) -> IntegrityError:
+        """Return an error that names this artifact, the problem and the fix."""
+        return IntegrityError(f"{self.manifest.name}: {self.label} {problem}; {self.fix}")
 
     @cached_property
     def header(self) -> Header:
-        """The index header, proved against the manifest."""
+        """The index header, verified against the manifest."""
         entry, manifest = self.entry, self.manifest
         data = self.read(entry.index_offset, entry.index_size)
         if sha256(data).hexdigest() != entry.index_sha256:
             raise ManifestError(
                 f"{manifest.name}: {self.label} does not belong to the manifest {manifest.label} (its record index "
-                f"differs): one of the two was changed or is of another revision; restore both with: "
+                f"differs): one of the two was changed or is from another revision; restore both with: "
                 f"git checkout -- dvc.lock artifacts/{manifest.name}.json && dvc pull -f {manifest.name}"
             )
         try:
@@ -84,12 +84,12 @@ class Artifact(ABC):
             raise self.error(f"cannot be read: {error}") from error
 
     def chunks(self, member: Member) -> Iterator[bytes]:
-        """Yield a member's bytes in pieces, and raise behind the last one if they were not those recorded.
+        """Yield a member's bytes in chunks, and verify them after the last one.
 
         Raises
         ------
         IntegrityError
-            They were not.
+            They are not those recorded.
         """
         hasher = sha256()
         end = member.offset + member.size
@@ -101,22 +101,22 @@ class Artifact(ABC):
             raise self.error(f"is damaged in its member {member.path}")
 
     def read_file(self, name: str) -> bytes:
-        """Return the bytes of the metadata file called `name`.
+        """Return the bytes of the metadata file `name`.
 
         Raises
         ------
         FileNotFoundError
-            The artifact holds no such file.
+            The artifact has no such file.
         IntegrityError
             Its bytes are not those recorded.
         """
         member = self.header.member(name)
         if member is None:
-            raise FileNotFoundError(f"{self.label} holds no {name}")
+            raise FileNotFoundError(f"{self.label} has no {name}")
         return b"".join(self.chunks(member))
 
     def block(self, number: int) -> bytes:
-        """Return a block of the index's rows, proved against the header.
+        """Return a block of rows, verified against the index header.
 
         Raises
         ------
@@ -130,19 +130,19 @@ class Artifact(ABC):
             raise self.error(f"is damaged in block {number:,} of its record index")
         return data
 
-    def whereabouts(self, row: int) -> str:
-        """Return which record of which split a row stands for, for messages."""
+    def describe_row(self, row: int) -> str:
+        """Return the record and split of a row, for messages."""
         for split, count in self.header.splits.items():
             if row < count:
                 return f"record {row:,} of split {split!r}"
             row -= count
-        return f"row {row:,} behind the last split"
+        return f"row {row:,} after the last split"
 
 
 class LocalArtifact(Artifact):
     """An artifact on disk, memory-mapped.
 
-    The file is mapped when it is first read, in each process anew, so an artifact can be pickled and used after a fork.
+    Each process maps the file when it first reads it, so an artifact can be pickled and used after a fork.
 
     Parameters
     ----------
@@ -161,12 +161,12 @@ class LocalArtifact(Artifact):
 
     @property
     def fix(self) -> str:
-        """The command that brings the recorded artifact back."""
-        paths = shlex.join(str(path) for path in (self.path, *self._links()))
+        """The command that makes the next load or pull fetch the artifact again, for messages."""
+        paths = shlex.join(str(path) for path in (self.path, *self._linked_objects()))
         return f"remove it, and it is fetched anew when it is next loaded or pulled: rm -f {paths}"
 
-    def _links(self) -> list[Path]:
-        """The object in DVC's cache that is one file with this one, and as rotten."""
+    def _linked_objects(self) -> list[Path]:
+        """Return the objects in DVC's cache that are hard links to this file, so that they have the same damage."""
         try:
             if self.path.stat().st_nlink == 1:
                 return []
@@ -184,7 +184,7 @@ class LocalArtifact(Artifact):
                 if size != self.entry.size:
                     raise IntegrityError(
                         f"{self.manifest.name}: {self.path} has {size:,} bytes, its manifest says {self.entry.size:,}: "
-                        f"it is cut off, or of another revision; bring the recorded one with: "
+                        f"it is truncated, or from another revision; restore the recorded one with: "
                         f"dvc checkout -f {self.manifest.name}, or rm -f {shlex.quote(str(self.path))}"
                     )
                 return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
@@ -215,9 +215,9 @@ class LocalRecords(Records):
     def __len__(self) -> int:
         return self._artifact.header.records
 
-    def where(self, position: int) -> str:
-        """Return which record of which split this is."""
-        return self._artifact.whereabouts(position)
+    def describe(self, position: int) -> str:
+        """Return the record and split at a position, for messages."""
+        return self._artifact.describe_row(position)
 
     def reader(self) -> Callable[[int], bytes]:
         """Return a function from a position to the record's bytes."""
@@ -225,21 +225,21 @@ class LocalRecords(Records):
 
     @cached_property
     def _reader(self) -> Callable[[int], bytes]:
-        # a closure, because every example passes through it, and it finds its variables sooner than a method would
+        # a closure, because every example passes through it, and it finds its variables faster than a method would
         artifact = self._artifact
         mapped, rows = artifact.map, artifact.header.rows.offset
         unpack, row_bytes = ROW.unpack_from, ROW.size
-        proved: set[int] = set()
+        verified: set[int] = set()
 
         def read(row: int) -> bytes:
             block = row // BLOCK_RECORDS
-            if block not in proved:
+            if block not in verified:
                 artifact.block(block)
-                proved.add(block)
+                verified.add(block)
             offset, length, _, digest = unpack(mapped, rows + row * row_bytes)
             record = mapped[offset : offset + length]
             if index.digest(record) != digest:
-                raise artifact.error(f"is damaged in {artifact.whereabouts(row)}")
+                raise artifact.error(f"is damaged in {artifact.describe_row(row)}")
             return record
 
         return read

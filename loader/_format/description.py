@@ -1,4 +1,4 @@
-"""What TFDS writes of a dataset beside its records, in `dataset_info.json`."""
+"""The description of a dataset, which TFDS writes to `dataset_info.json`."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from typing import Any
 from loader._errors import DecodeError, UnsupportedError
 
 ReadFile = Callable[[str], bytes]
-"""Returns the bytes of a metadata file by name; raises FileNotFoundError where there is none."""
+"""Returns the bytes of a metadata file by name; raises FileNotFoundError if there is none."""
 
 
 @dataclass(frozen=True)
 class SplitInfo:
-    """A split's name, its number of examples, their bytes as records, and the examples in each shard."""
+    """A split: its name, its number of examples, the bytes of their records, and the examples in each shard."""
 
     name: str
     num_examples: int
@@ -34,7 +34,7 @@ class SplitInfo:
         Raises
         ------
         UnsupportedError
-            They are named by a template that is not one of TFDS.
+            The template of their names is not one of TFDS.
         """
         count = f"{self.num_shards:05d}"
         names = []
@@ -50,23 +50,23 @@ class SplitInfo:
             ):
                 name = name.replace(f"{{{field}}}", value)
             if "{" in name or "/" in name or "\0" in name:
-                raise UnsupportedError(f"{dataset}: shard names like {self.filepath_template!r} cannot be read")
+                raise UnsupportedError(f"{dataset}: the shard names {self.filepath_template!r} are not supported")
             names.append(name)
         return names
 
 
 @dataclass(frozen=True)
 class Description:
-    """A dataset, described but for its features; the names of the fields are those of `tfds.core.DatasetInfo`.
+    """The description of a dataset, without its features; fields are named as in `tfds.core.DatasetInfo`.
 
     Attributes
     ----------
     name, version, config_name
-        Which dataset; `config_name` is None for one without configs.
+        The dataset; `config_name` is None for one without configs.
     description, citation, homepage
-        As its builder gives them; empty where it does not.
+        As in its builder; empty if not given there.
     license
-        As the repository records it; empty where nothing is recorded.
+        As recorded in the repository, or else in `dataset_info.json`; empty if in neither.
     splits
         The splits by name.
     """
@@ -87,19 +87,19 @@ class Description:
 
 
 def read_description(read_file: ReadFile, *, license: str = "") -> Description:
-    """Read `dataset_info.json`; the features stand in `features.json`.
+    """Read `dataset_info.json`; the features are in `features.json`.
 
     Parameters
     ----------
     read_file
         Returns the bytes of a metadata file.
     license
-        The licence the repository records; without one, that of `dataset_info.json`.
+        The licence that the repository records; if empty, that of `dataset_info.json` is used.
 
     Raises
     ------
     DecodeError
-        `dataset_info.json` is missing or not one of TFDS.
+        `dataset_info.json` is missing or was not written by TFDS.
     UnsupportedError
         The records are not TFRecord.
     """
@@ -119,11 +119,11 @@ def read_description(read_file: ReadFile, *, license: str = "") -> Description:
             splits={split.name: split for split in splits},
         )
     except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError) as error:
-        raise DecodeError(f"no dataset_info.json that TFDS wrote: {error!r}") from error
+        raise DecodeError(f"dataset_info.json is missing or was not written by TFDS: {error!r}") from error
 
 
 def parse_json(data: bytes) -> Any:
-    """Parse JSON; half of a surrogate pair, which no terminal and no path takes, is a ValueError too."""
+    """Parse JSON; a lone surrogate, which terminals and paths do not accept, is a ValueError too."""
     document = json.loads(data.decode())
     if b"\\u" in data:
         json.dumps(document, ensure_ascii=False).encode()
@@ -132,7 +132,7 @@ def parse_json(data: bytes) -> Any:
 
 def _text(value: Any) -> str:
     if not isinstance(value, str):
-        raise TypeError(f"{value!r} is no text")
+        raise TypeError(f"{value!r} is not a string")
     return value
 
 

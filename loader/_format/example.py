@@ -1,7 +1,7 @@
 """`tf.train.Example` without TensorFlow.
 
-The message is declared here, in a descriptor pool of its own, so that it cannot collide with TensorFlow's where both
-are imported. Source of the field numbers: TensorFlow's `tensorflow/core/example/example.proto` and `feature.proto`.
+The message is declared here, in a separate descriptor pool, so that it cannot conflict with TensorFlow's if both are
+imported. Source of the field numbers: TensorFlow's `tensorflow/core/example/example.proto` and `feature.proto`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""An artifact as the files that TFDS reads."""
+"""Extract an artifact into the files that TFDS reads."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ from loader._format.index import HEADER_NAME, Member
 
 
 def version_folder(artifact: Artifact) -> PurePosixPath:
-    """Return the folder of the dataset's version inside the tar: `<name>/[<config>/]<version>`."""
+    """Return the version folder in the tar: `<name>/[<config>/]<version>`."""
     return PurePosixPath(artifact.header.rows.path).parent
 
 
 def extractable(artifact: Artifact) -> list[Member]:
-    """Return the header itself and every member it lists.
+    """Return the index header and every member that it lists.
 
     Raises
     ------
     IntegrityError
-        Their paths are not what TFDS writes: files in the folder of a version.
+        A path occurs twice, or is outside the folders that TFDS writes.
     """
     folder, name, entry = version_folder(artifact), artifact.manifest.name, artifact.entry
-    own = Member(str(folder / HEADER_NAME), entry.index_offset, entry.index_size, entry.index_sha256)
-    members = [own, *artifact.header.members]
+    header = Member(str(folder / HEADER_NAME), entry.index_offset, entry.index_size, entry.index_sha256)
+    members = [header, *artifact.header.members]
     allowed = (folder, PurePosixPath(name, ".config"))  # the latter holds the default config's name
     for member in members:
         path = PurePosixPath(member.path)
-        plain = str(path) == member.path and ".." not in path.parts and "\0" not in member.path
-        if not plain or path.parts[:1] != (name,) or path.parent not in allowed:
+        is_plain = str(path) == member.path and ".." not in path.parts and "\0" not in member.path
+        if not is_plain or path.parts[:1] != (name,) or path.parent not in allowed:
             raise artifact.error(f"lists a member outside its folder, {member.path!r}")
     if len({member.path for member in members}) != len(members):
         raise artifact.error("lists a member twice")
@@ -36,14 +36,14 @@ def extractable(artifact: Artifact) -> list[Member]:
 
 
 def extract_members(artifact: Artifact, members: list[Member], folder: Path) -> None:
-    """Write members below `folder`, each proved by its SHA-256; the tar's own entries are never followed.
+    """Write members to `folder`, each verified by its SHA-256. The tar's own headers are not used.
 
     Raises
     ------
     IntegrityError
-        A member is not what was recorded.
+        A member is not the one recorded.
     OSError
-        It cannot be written, or is already there.
+        A file cannot be written, or already exists.
     """
     for member in members:
         path = folder / member.path

@@ -1,16 +1,16 @@
 """The record index of an artifact, format 1.
 
-An artifact is an uncompressed tar. Its first member is the index *header*, a JSON text; behind the metadata files and
-before the shards stands the member that holds the *rows*, one of 44 bytes for every record:
+An artifact is an uncompressed tar. Its first member is the *index header*, in JSON. The member between the metadata
+files and the shards holds the *rows*, 44 bytes for each record:
 
-    offset   uint64 LE   where the record's bytes begin in the tar
-    length   uint32 LE   how many there are
+    offset   uint64 LE   offset of the record's bytes in the tar
+    length   uint32 LE   their number
     key      16 bytes    the 128-bit hash by which TFDS sorted the record (big-endian)
     digest   16 bytes    the first half of the SHA-256 of the record's bytes
 
-Rows follow the order of the splits, and within a split the order of the records. They are proved in blocks of 4,096:
-the header holds the SHA-256 of every block (the last one may be shorter) and of every other member, and the manifest
-holds the SHA-256 of the header. One small read and one block are thus enough to find and to prove any record.
+Rows follow the order of the splits, and within a split the order of the records. They are verified in blocks of 4,096:
+the header has the SHA-256 of every block (the last one may be shorter) and of every other member, and the manifest has
+the SHA-256 of the header. One small read and one block are thus enough to find and verify any record.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def digest(data: bytes | memoryview) -> bytes:
 
 @dataclass(frozen=True)
 class Member:
-    """A file in the tar: its path, the place of its bytes in the tar, their number, and their SHA-256 (hex)."""
+    """A file in the tar: its path, the offset and number of its bytes, and their SHA-256 (hex)."""
 
     path: str
     offset: int
@@ -58,7 +58,7 @@ class Header:
     Attributes
     ----------
     members
-        Every member of the tar but the header itself, in the tar's order.
+        Every member of the tar except the header, in the tar's order.
     splits
         Number of records of each split, in the order of the rows.
     blocks
@@ -70,7 +70,7 @@ class Header:
     blocks: tuple[str, ...]
 
     def member(self, name: str) -> Member | None:
-        """Return the member whose path ends in `name`, None where there is none."""
+        """Return the member with the file name `name`, or None."""
         return next((member for member in self.members if member.name == name), None)
 
     @property
@@ -82,11 +82,11 @@ class Header:
     def rows(self) -> Member:
         """The member that holds the rows."""
         found = self.member(ROWS_NAME)
-        assert found is not None  # `parse` and the packager both see to it
+        assert found is not None  # ensured by `parse` and by the packager
         return found
 
     def render(self) -> bytes:
-        """Return the header's bytes: JSON, one line a member or block, so that a person can read it with `tar xO`."""
+        """Return the header's bytes: JSON with one value per line, so that it is readable with `tar xO`."""
         document = {
             "format": FORMAT,
             "members": [vars(member) for member in self.members],
@@ -105,12 +105,12 @@ def parse(data: bytes, *, tar_size: int) -> Header:
     data
         The header's bytes.
     tar_size
-        Bytes in the tar; every member must lie within.
+        Bytes in the tar; every member must be inside it.
 
     Raises
     ------
     IntegrityError
-        The bytes are no header of format 1, or contradict themselves.
+        The bytes are not a header of format 1, or are inconsistent.
     """
     try:
         document: Any = json.loads(data)
@@ -123,13 +123,13 @@ def parse(data: bytes, *, tar_size: int) -> Header:
         header = Header(members, splits, tuple(str(block) for block in document["blocks"]))
         for member in members:
             if member.offset < 0 or member.size < 0 or member.offset + member.size > tar_size:
-                raise ValueError(f"{member.path} lies outside the tar")
+                raise ValueError(f"{member.path} is outside the tar")
         if any(records < 0 for records in splits.values()):
             raise ValueError("a split has a negative number of records")
         records = header.records
         rows = header.member(ROWS_NAME)
         if rows is None or rows.size != records * ROW.size or len(header.blocks) != -(-records // BLOCK_RECORDS):
-            raise ValueError("rows, blocks and splits do not agree")
+            raise ValueError("rows, blocks and splits are inconsistent")
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError) as error:
-        raise IntegrityError(f"its record index is not one of format {FORMAT}: {error}") from error
+        raise IntegrityError(f"its record index is not in format {FORMAT}: {error}") from error
     return header

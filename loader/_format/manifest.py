@@ -1,4 +1,4 @@
-"""The manifest of a dataset: `artifacts/<name>.json`, small, committed to git, the anchor of every check."""
+"""The manifest of a dataset: `artifacts/<name>.json`, a small file in git that every check starts from."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from loader._format.index import FORMAT
 
 @dataclass(frozen=True)
 class ArtifactEntry:
-    """What the manifest records of one tar.
+    """The manifest's entry for one tar.
 
     Attributes
     ----------
     filename
-        The tar's name inside `artifacts/`.
+        The tar's name in `artifacts/`.
     config
-        The builder config it holds, None for a dataset without configs.
+        The builder config in it, or None for a dataset without configs.
     size, sha256
-        Bytes in the tar, and their SHA-256 (hex).
+        The number of its bytes, and their SHA-256 (hex).
     index_offset, index_size, index_sha256
-        Place of the index header in the tar, its bytes, and their SHA-256 (hex).
+        The offset of the index header in the tar, the number of its bytes, and their SHA-256 (hex).
     """
 
     filename: str
@@ -44,13 +44,13 @@ class Manifest:
     Attributes
     ----------
     label
-        Where it is from, for messages.
+        Its path, for messages.
     name, version
         The dataset.
     artifacts
-        Its tars.
+        The entries of its tars.
     default_config
-        The builder config that TFDS takes where none is named, None for a dataset without configs.
+        The builder config that TFDS uses by default, or None for a dataset without configs.
     raw
         The whole document.
     """
@@ -63,12 +63,12 @@ class Manifest:
     raw: dict[str, Any]
 
     def artifact(self, config: str | None = None) -> ArtifactEntry:
-        """Return the entry of `config`; without one, that of the default config, or of the only one there is.
+        """Return the entry of `config`, which defaults to the only config or to the default config.
 
         Raises
         ------
         NotFoundError
-            The dataset has no such config here, or its default one is not among several.
+            There is no entry of this config.
         """
         if config is None and len(self.artifacts) == 1:
             return self.artifacts[0]
@@ -88,7 +88,7 @@ def read_manifest(path: Path) -> Manifest:
     Raises
     ------
     ManifestError
-        There is none, or it is not a manifest of format 1.
+        It is missing, or is not a manifest of format 1.
     """
     fix = f"restore it with: git checkout -- artifacts/{path.name}"
     try:
@@ -106,7 +106,7 @@ def parse_manifest(data: bytes, *, name: str, label: str, fix: str) -> Manifest:
     Raises
     ------
     ManifestError
-        They are no manifest of format 1.
+        They are not a manifest of format 1.
     """
     try:
         raw = json.loads(data)
@@ -138,5 +138,5 @@ def _entry(filename: str, entry: dict[str, Any]) -> ArtifactEntry:
         str(index["sha256"]),
     )
     if not 0 <= found.index_offset <= found.index_offset + found.index_size <= found.size:
-        raise ValueError("the record index lies outside the tar")
+        raise ValueError("the record index is outside the tar")
     return found

@@ -1,9 +1,9 @@
-"""The names under which artifacts and manifests are kept."""
+"""File names and paths of artifacts and manifests."""
 
 from __future__ import annotations
 
 ARTIFACTS = "artifacts"
-"""The folder of a datasets repository that holds the artifacts and their manifests."""
+"""The folder of artifacts and manifests in a datasets repository."""
 
 
 def tar_name(dataset: str, config: str | None = None) -> str:

@@ -1,4 +1,4 @@
-"""What every source of records offers."""
+"""The interface of every source of records."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from collections.abc import Callable, Iterable, Iterator
 
 
 class Records(ABC):
-    """Records of which only proved bytes come out."""
+    """Records that are verified when they are read."""
 
     @abstractmethod
     def __len__(self) -> int: ...
 
     @abstractmethod
-    def where(self, position: int) -> str:
-        """Return which record this is, for messages."""
+    def describe(self, position: int) -> str:
+        """Return a name for the record at a position, for messages."""
 
     @abstractmethod
     def reader(self) -> Callable[[int], bytes]:
         """Return a function from a position (0 <= position < len) to the record's bytes.
 
-        It raises IntegrityError where they are not what was recorded.
+        It raises IntegrityError if they are not those recorded.
         """
 
     def in_order(self, positions: Iterable[int]) -> Iterator[bytes]:

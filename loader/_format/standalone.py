@@ -1,11 +1,10 @@
-"""An artifact by itself, without the manifest that records it."""
+"""An artifact file without the manifest that records it."""
 
 from __future__ import annotations
 
 import hashlib
 import re
 import tarfile
-from io import BufferedReader
 from pathlib import Path, PurePosixPath
 
 from loader._errors import ArgumentError, IntegrityError, NotFoundError
@@ -13,8 +12,19 @@ from loader._format.artifact import LocalArtifact
 from loader._format.index import FORMAT, HEADER_NAME
 from loader._format.manifest import ArtifactEntry, Manifest
 
+_ALGORITHMS = {32: "md5", 64: "sha256"}  # by the number of hex digits
 
-def open_tar(path: Path, *, hash: str | None = None) -> LocalArtifact:
+
+class StandaloneArtifact(LocalArtifact):
+    """An artifact file that no repository is known to record."""
+
+    @property
+    def fix(self) -> str:
+        """How to restore the artifact, for messages."""
+        return "replace it with an undamaged copy"
+
+
+def open_tar(path: Path, *, hash: str | None = None) -> StandaloneArtifact:
     """Open an artifact without its manifest.
 
     Parameters
@@ -22,7 +32,7 @@ def open_tar(path: Path, *, hash: str | None = None) -> LocalArtifact:
     path
         The tar.
     hash
-        The MD5 (32 hex digits) or SHA-256 (64) of the whole file.
+        The expected MD5 (32 hex digits) or SHA-256 (64) of the whole file.
 
     Raises
     ------
@@ -31,37 +41,40 @@ def open_tar(path: Path, *, hash: str | None = None) -> LocalArtifact:
     NotFoundError
         There is no such file.
     IntegrityError
-        It is no artifact of format 1, or has another hash.
+        The file is not an artifact of format 1, or has another hash.
     """
+    if hash is not None and not (len(hash) in _ALGORITHMS and re.fullmatch("[0-9a-fA-F]+", hash)):
+        raise ArgumentError(f"{hash!r} is neither an MD5 (32 hex digits) nor a SHA-256 (64)")
+    path = path.absolute()
+    sha256 = ""
     try:
         with path.open("rb") as file:
-            found = _file_hash(file, hash)
-            size, sha256_hex = file.seek(0, 2), found if len(found) == 64 else ""
-        with tarfile.open(path, "r:") as tar:
-            first = tar.next()
+            if hash is not None:
+                algorithm = _ALGORITHMS[len(hash)]
+                found = hashlib.file_digest(file, lambda: hashlib.new(algorithm, usedforsecurity=False)).hexdigest()
+                if found != hash.lower():
+                    raise IntegrityError(
+                        f"{path} has the hash {found}, not {hash.lower()}: it is damaged, or another artifact"
+                    )
+                sha256 = found if algorithm == "sha256" else ""
+            size = file.seek(0, 2)
+            file.seek(0)
+            with tarfile.open(fileobj=file, mode="r:") as tar:
+                first = tar.next()
             if first is None or not first.name.endswith(f"/{HEADER_NAME}"):
-                raise IntegrityError(f"{path} is no artifact of format {FORMAT}: its first member is no record index")
-            offset, length, folder = first.offset_data, first.size, PurePosixPath(first.name).parent
+                raise ValueError("its first member is not a record index")
+            folder, offset, length = PurePosixPath(first.name).parent, first.offset_data, first.size
+            if len(folder.parts) not in (2, 3) or not re.fullmatch(r"[a-zA-Z]\w*", folder.parts[0]):
+                raise ValueError(f"{folder} is not a version folder")
+            if not 0 <= length <= size - offset:
+                raise ValueError("its record index is truncated")
+            file.seek(offset)
+            index_sha256 = hashlib.sha256(file.read(length)).hexdigest()
     except FileNotFoundError as error:
         raise NotFoundError(f"there is no file {path}") from error
-    except (OSError, tarfile.TarError) as error:
-        raise IntegrityError(f"{path} is no artifact of format {FORMAT} ({error})") from error
-    if hash is not None and found != hash.lower():
-        raise IntegrityError(f"{path} has the hash {found}, not {hash.lower()}: it is damaged, or another artifact")
-    with path.open("rb") as file:
-        file.seek(offset)
-        header = hashlib.sha256(file.read(length)).hexdigest()
-    config = str(folder.parts[1]) if len(folder.parts) > 2 else None
-    entry = ArtifactEntry(path.name, config, size, sha256_hex, offset, length, header)
+    except (OSError, ValueError, OverflowError, MemoryError, RecursionError, tarfile.TarError) as error:
+        raise IntegrityError(f"{path} is not an artifact of format {FORMAT}: {error}") from error
+    config = folder.parts[1] if len(folder.parts) == 3 else None
+    entry = ArtifactEntry(path.name, config, size, sha256, offset, length, index_sha256)
     manifest = Manifest(str(path), folder.parts[0], folder.name, (entry,), config, {})
-    return LocalArtifact(path, manifest, entry)
-
-
-def _file_hash(file: BufferedReader, wanted: str | None) -> str:
-    """Return the hash of a file by the algorithm of the one that is `wanted`, empty where none is."""
-    if wanted is None:
-        return ""
-    algorithm = {32: "md5", 64: "sha256"}.get(len(wanted))
-    if algorithm is None or not re.fullmatch("[0-9a-fA-F]+", wanted):
-        raise ArgumentError(f"{wanted!r} is neither an MD5 (32 hex digits) nor a SHA-256 (64)")
-    return hashlib.file_digest(file, lambda: hashlib.new(algorithm, usedforsecurity=False)).hexdigest()
+    return StandaloneArtifact(path, manifest, entry)

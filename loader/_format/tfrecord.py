@@ -1,8 +1,8 @@
 """TFRecord files without TensorFlow.
 
-A record is: its length (uint64 LE), the masked CRC-32C of those 8 bytes (uint32 LE), its bytes, the masked CRC-32C of
-them (uint32 LE). Masked: the checksum rotated right by 15 bits, plus 0xa282ead8. Source of the format: TensorFlow's
-`tensorflow/core/lib/io/record_writer.h`.
+A record is stored as its length (uint64 LE), the masked CRC-32C of those 8 bytes (uint32 LE), its bytes, and their
+masked CRC-32C (uint32 LE). A masked checksum is rotated right by 15 bits, plus 0xa282ead8. Source of the format:
+TensorFlow's `tensorflow/core/lib/io/record_writer.h`.
 """
 
 from __future__ import annotations
@@ -25,20 +25,20 @@ Buffer = bytes | mmap.mmap
 
 
 def masked_crc(data: bytes) -> int:
-    """Return the masked CRC-32C that TFRecord keeps of `data`."""
-    import google_crc32c  # an artifact's records are proved by their digest instead
+    """Return the masked CRC-32C that TFRecord stores for `data`."""
+    import google_crc32c  # not needed to read an artifact, whose records are verified by their digest
 
     crc: int = google_crc32c.value(data)
     return (((crc >> 15) | (crc << 17)) + 0xA282EAD8) & 0xFFFFFFFF
 
 
 def scan(buffer: Buffer, start: int, end: int) -> Iterator[tuple[int, int]]:
-    """Yield (offset, length) of every record's bytes in `buffer[start:end]`, reading only the records' heads.
+    """Yield (offset, length) of every record's bytes in `buffer[start:end]`; reads only the records' heads.
 
     Raises
     ------
     IntegrityError
-        A head is damaged, or the last record is cut off.
+        A head is damaged, or the last record is truncated.
     """
     position = start
     while position < end:
@@ -56,7 +56,7 @@ def scan(buffer: Buffer, start: int, end: int) -> Iterator[tuple[int, int]]:
 
 
 def read(buffer: Buffer, offset: int, length: int) -> bytes:
-    """Return the record's bytes at `offset`, checked against the CRC behind them.
+    """Return the record's bytes at `offset`, checked against the CRC after them.
 
     Raises
     ------
@@ -70,19 +70,19 @@ def read(buffer: Buffer, offset: int, length: int) -> bytes:
 
 
 class TFRecordFiles(Records):
-    """Records kept in plain TFRecord files, checked by their CRC.
+    """The records of TFRecord files, checked by their CRC.
 
     Parameters
     ----------
     paths
         The shards, in order.
     lengths
-        How many records each is declared to hold.
+        The number of records in each, as declared in `dataset_info.json`.
 
     Raises
     ------
     IntegrityError
-        A shard is missing, damaged, or holds another number of records.
+        A shard is missing, damaged, or has another number of records.
     """
 
     def __init__(self, paths: Sequence[Path], lengths: Sequence[int]) -> None:
@@ -91,20 +91,20 @@ class TFRecordFiles(Records):
         self._attach()
 
     def _attach(self) -> None:
-        self._maps = [_map(path) for path in self._paths]
+        self._maps = [_map_file(path) for path in self._paths]
         self._shards = array("L")
-        self._places = array("Q")
+        self._offsets = array("Q")
         self._sizes = array("Q")
         for shard, (path, buffer, count) in enumerate(zip(self._paths, self._maps, self._lengths, strict=True)):
-            before = len(self._places)
+            first = len(self._offsets)
             try:
                 for offset, length in scan(buffer, 0, len(buffer)):
                     self._shards.append(shard)
-                    self._places.append(offset)
+                    self._offsets.append(offset)
                     self._sizes.append(length)
             except IntegrityError as error:
                 raise IntegrityError(f"{path} {error}") from error
-            found = len(self._places) - before
+            found = len(self._offsets) - first
             if found != count:
                 raise IntegrityError(f"{path} holds {found:,} records, its dataset_info.json says {count:,}")
 
@@ -116,10 +116,10 @@ class TFRecordFiles(Records):
         self._attach()
 
     def __len__(self) -> int:
-        return len(self._places)
+        return len(self._offsets)
 
-    def where(self, position: int) -> str:
-        """Return which record of which shard this is."""
+    def describe(self, position: int) -> str:
+        """Return the record and shard at a position, for messages."""
         shard = self._shards[position]
         return f"record {position - self._shards.index(shard):,} of {self._paths[shard].name}"
 
@@ -130,12 +130,12 @@ class TFRecordFiles(Records):
     def _read_record(self, position: int) -> bytes:
         shard = self._shards[position]
         try:
-            return read(self._maps[shard], self._places[position], self._sizes[position])
+            return read(self._maps[shard], self._offsets[position], self._sizes[position])
         except IntegrityError as error:
             raise IntegrityError(f"{self._paths[shard]} {error}") from error
 
 
-def _map(path: Path) -> Buffer:
+def _map_file(path: Path) -> Buffer:
     try:
         with path.open("rb") as file:
             if file.seek(0, 2) == 0:

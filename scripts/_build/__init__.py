@@ -1,1 +1,1 @@
-"""How an artifact is built: the TFDS builder, running it, packing what it wrote, the manifest."""
+"""Building an artifact: running the TFDS builder, packing its output, writing the manifest."""

@@ -1,4 +1,4 @@
-"""Encoding examples in worker processes, beside the generator that yields them; the bytes are those of a serial build."""
+"""Encoding examples in worker processes while the generator runs; the bytes are those of a serial build."""
 
 from __future__ import annotations
 
@@ -18,37 +18,37 @@ import numpy as np
 
 from scripts._build.workers import Workers
 from scripts._process.errors import TerminatedError
-from scripts._tfds.features import can_fork, encode_all, features_taking_paths, raise_with, remember_nothing
+from scripts._tfds.features import are_stateless, can_fork, encode_all, features_taking_paths, raise_with_prefix
 from scripts._tfds.splits import Key, Serialize
 
 CHUNK_BYTES = 1 << 20
 CHUNK_EXAMPLES = 256
-CHUNKS_PER_WORKER = 3  # under way at most
-BYTES_UNDER_WAY = 512 << 20  # at most, or one example
+CHUNKS_PER_WORKER = 3  # in progress at most
+BYTES_IN_PROGRESS = 512 << 20  # at most, or one example
 
 
 class Encoder:
-    """Worker processes that turn examples into serialized `tf.train.Example`s, and a thread that writes finished splits.
+    """Worker processes that encode examples as serialized `tf.train.Example`s, and a thread that writes whole splits.
 
-    The workers are forked right before the first generator runs, since a builder may complete its features until then.
-    Forking is only sound while TensorFlow has not started its threads: where a builder has used it by then, and where
-    there is one processor or no Linux, this process encodes. So it does where a feature is not one of TFDS's: it may
-    remember what it has encoded, as a vocabulary does, and must see all of it in order.
+    The workers are forked right before the first generator runs, because a builder may complete its features until
+    then. Forking is safe only before TensorFlow starts its threads. This process encodes the examples itself if the
+    builder has used TensorFlow by then, if there is only one processor, or if the system is not Linux. It also does so
+    if a feature class is not one of TFDS's: it may keep state, like a vocabulary, and must see all examples in order.
 
-    What is under way takes BYTES_UNDER_WAY at most, as the examples are pickled, and as much again as they are encoded.
+    The examples in progress take at most BYTES_IN_PROGRESS when pickled, and as much again when encoded.
 
     Parameters
     ----------
     workers
-        How many; as many as there are processors for this process by default.
+        The number of workers; by default the number of processors that this process may use.
     """
 
     def __init__(self, *, workers: int | None = None) -> None:
         self._count = workers or (len(os.sched_getaffinity(0)) if sys.platform == "linux" else 1)
         self._workers: Workers | None = None
         self._stopped = Event()
-        self._finisher = ThreadPoolExecutor(1)
-        self._finishing: Future[Any] | None = None
+        self._writer = ThreadPoolExecutor(1)
+        self._writing: Future[Any] | None = None
 
     def __enter__(self) -> Encoder:
         return self
@@ -57,10 +57,10 @@ class Encoder:
         if error is not None:
             self._stopped.set()
         if self._workers is not None:
-            self._workers.stop()  # first: nothing may keep this process from ending
-        self._finisher.shutdown()
+            self._workers.stop()  # first, so that no worker can keep this process from ending
+        self._writer.shutdown()
 
-    def encoded(
+    def encode(
         self, examples: Iterable[tuple[Key, Any]], features: Any, serialize: Serialize
     ) -> Iterator[tuple[Key, bytes]]:
         """Yield the key and the bytes of each example, in order.
@@ -68,45 +68,45 @@ class Encoder:
         Parameters
         ----------
         examples
-            Key and example.
+            Pairs of key and example.
         features
             The dataset's `FeaturesDict`.
         serialize
-            From what the features make of an example to its bytes.
+            Returns the bytes of an example that the features have encoded.
 
         Raises
         ------
         ScriptError
             A worker was killed.
         """
-        if self._workers is None and self._count > 1 and remember_nothing(features) and can_fork():
-            gc.freeze()  # what is here by now stays; no collection need look at it, here or in a worker
+        if self._workers is None and self._count > 1 and are_stateless(features) and can_fork():
+            gc.freeze()  # these objects stay; the garbage collector need not look at them, here or in a worker
             self._workers = Workers(self._count, partial(_encode_chunk, features, serialize))
         if self._workers is None:
             for key, example in examples:
                 yield key, _encode_here(key, example, features, serialize)
             return
-        under_way: deque[_Chunk] = deque()
+        in_progress: deque[_Chunk] = deque()
         for chunk in _chunks(examples, features, serialize):
             chunk.submit(self._workers)
-            under_way.append(chunk)
+            in_progress.append(chunk)
             while (
-                len(under_way) >= self._count * CHUNKS_PER_WORKER
-                or sum(each.size for each in under_way) > BYTES_UNDER_WAY
+                len(in_progress) >= self._count * CHUNKS_PER_WORKER
+                or sum(each.size for each in in_progress) > BYTES_IN_PROGRESS
             ):
-                yield from under_way.popleft().results(features, serialize)
-        while under_way:
-            yield from under_way.popleft().results(features, serialize)
+                yield from in_progress.popleft().results(features, serialize)
+        while in_progress:
+            yield from in_progress.popleft().results(features, serialize)
 
-    def finish(self, write: Callable[[], Any]) -> Future[Any]:
-        """Write a split while the next one is generated; no more than one at a time, for memory's sake."""
-        if self._finishing is not None:
-            self._finishing.result()
-        self._finishing = self._finisher.submit(write)
-        return self._finishing
+    def start_writing(self, write: Callable[[], Any]) -> Future[Any]:
+        """Write a split while the next one is generated, at most one at a time to limit the memory."""
+        if self._writing is not None:
+            self._writing.result()
+        self._writing = self._writer.submit(write)
+        return self._writing
 
     def until_stopped(self, records: Iterable[Any]) -> Iterator[Any]:
-        """Yield the records of a split that is written, unless the build has failed or was ended meanwhile."""
+        """Yield the records of a split that is being written; raise TerminatedError once the build has failed."""
         for record in records:
             if self._stopped.is_set():
                 raise TerminatedError
@@ -114,7 +114,7 @@ class Encoder:
 
 
 class _Chunk:
-    """Some examples on their way: each pickled, or already encoded where it must not travel."""
+    """Some examples in progress: each pickled, or already encoded if it must not leave this process."""
 
     def __init__(self) -> None:
         self._keys: list[Key] = []
@@ -146,7 +146,7 @@ class _Chunk:
             self._keys, self._pickled, self._encoded, from_workers, strict=True
         ):
             data = from_worker if encoded is None else encoded
-            if data is None:  # one of its chunk failed: here the same error can tell its whole story
+            if data is None:  # an example of its chunk failed: encoding it here raises the complete error
                 assert pickled is not None
                 data = _encode_here(key, pickle.loads(pickled), features, serialize)
             yield key, data
@@ -156,8 +156,8 @@ def _chunks(examples: Iterable[tuple[Key, Any]], features: Any, serialize: Seria
     chunk = _Chunk()
     path_features = features_taking_paths(features)
     for key, example in examples:
-        # at once, since what was yielded may change when its generator goes on: a buffer used again, a file closed
-        pickled = _pickled(example, path_features)
+        # at once, because the example may change when the generator continues: a reused buffer, a closed file
+        pickled = _pickle(example, path_features)
         chunk.add(key, pickled, _encode_here(key, example, features, serialize) if pickled is None else None)
         if chunk.is_full:
             yield chunk
@@ -166,13 +166,13 @@ def _chunks(examples: Iterable[tuple[Key, Any]], features: Any, serialize: Seria
         yield chunk
 
 
-def _pickled(example: Any, path_features: list[str]) -> bytes | None:
-    """The example as bytes, None where it cannot leave this process or may name a file that changes."""
+def _pickle(example: Any, path_features: list[str]) -> bytes | None:
+    """Pickle an example; return None if that is impossible, or if the example may name a file that changes."""
     if not isinstance(example, dict) or not all(_is_data(example.get(name)) for name in path_features):
         return None
     try:
         return pickle.dumps(example, protocol=pickle.HIGHEST_PROTOCOL)
-    except Exception:  # whatever a class's own way of pickling raises
+    except Exception:  # a class can define its own pickling, which may raise anything
         return None
 
 
@@ -183,7 +183,7 @@ def _is_data(value: Any) -> bool:
 
 
 def _encode_chunk(features: Any, serialize: Serialize, pickled: list[bytes | None]) -> list[bytes | None]:
-    """In a worker: encode a chunk of examples, None for each where one of them fails."""
+    """Encode a chunk of examples in a worker; return None for each of them if one fails."""
     try:
         examples = [pickle.loads(each) for each in pickled if each is not None]
         encoded = iter([serialize(example) for example in encode_all(features, examples)])
@@ -196,5 +196,5 @@ def _encode_here(key: Key, example: Any, features: Any, serialize: Serialize) ->
     try:
         return serialize(features.encode_example(example))
     except Exception as error:
-        raise_with(error, f"the example with key {key!r} cannot be encoded: ")
+        raise_with_prefix(error, f"the example with key {key!r} cannot be encoded: ")
         raise

@@ -1,4 +1,4 @@
-"""Writing the manifest: what a dataset is, without the data (`loader._format.manifest` reads it)."""
+"""Writing the manifest, which describes a dataset without its data (`loader._format.manifest` reads it)."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from loader._format.names import ARTIFACTS
 from loader._format.index import FORMAT
 from loader._format.manifest import read_manifest
+from loader._format.names import ARTIFACTS
 from scripts._build.package import Packed
 from scripts._build.prepare import Prepared
 from scripts._define.definition import Definition
@@ -24,7 +24,7 @@ def describe(definition: Definition, built: Sequence[tuple[Prepared, Packed]]) -
     definition
         The dataset.
     built
-        What the builder left, and the tar made of it, for every config.
+        The builder's output and its artifact, for every config.
     """
     prepared, packed = built[0]
     info = packed.info
@@ -71,6 +71,6 @@ def _artifact(prepared: Prepared, packed: Packed) -> dict[str, Any]:
 
 
 def write_manifest(path: Path, manifest: dict[str, Any]) -> None:
-    """Write a manifest, all or nothing."""
+    """Write a manifest completely or not at all."""
     with replacing(path) as file:
         file.write(json.dumps(manifest, indent=2, ensure_ascii=False).encode("utf-8") + b"\n")

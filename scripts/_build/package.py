@@ -1,4 +1,4 @@
-"""Packing what a builder wrote into one tar of format 1 (see `loader._format.index` for the record index)."""
+"""Packing a builder's output into one tar of format 1 (see `loader._format.index` for the record index)."""
 
 from __future__ import annotations
 
@@ -11,47 +11,46 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from loader._format import index
-from loader._format import tfrecord
 from loader import IntegrityError
-from loader._format.index import BLOCK_BYTES, BLOCK_RECORDS, HEADER_NAME, ROW, ROWS_NAME, Header, Member
+from loader._format import index, tfrecord
 from loader._format.description import Description, read_description
+from loader._format.index import BLOCK_BYTES, BLOCK_RECORDS, HEADER_NAME, ROW, ROWS_NAME, Header, Member
 from loader._format.manifest import ArtifactEntry
 from scripts._build.prepare import Prepared
-from scripts._tfds.shards import KEY_BYTES
 from scripts._process.errors import ScriptError
 from scripts._process.files import CHUNK_BYTES, hash_file, replacing
+from scripts._tfds.shards import KEY_BYTES
 
 NO_SHA256 = "0" * 64
 
 
 @dataclass(frozen=True)
 class Packed:
-    """A finished tar: its entry for the manifest, and what it holds."""
+    """A finished artifact: its entry in the manifest and its description."""
 
     entry: ArtifactEntry
     info: Description
 
 
 def pack(prepared: Prepared, target: Path, *, scratch: Path) -> Packed:
-    """Write the artifact `target` from a builder's folder.
+    """Write the artifact `target` from a builder's output.
 
-    The memory needed does not depend on the size of the data. The tar is written beside the target and renamed when it
+    The memory needed does not depend on the size of the data. The tar is written next to the target and renamed when it
     is complete and on disk.
 
     Parameters
     ----------
     prepared
-        What the builder left.
+        The builder's output.
     target
         The tar to write.
     scratch
-        A folder for the index's rows (44 bytes a record).
+        A folder for the rows (44 bytes per record).
 
     Raises
     ------
     ScriptError
-        The disk is too small, or the builder's shards do not hold the records it announced.
+        The disk is too small, or the shards do not contain the records that dataset_info.json states.
     """
     info = read_description(lambda name: (prepared.folder / name).read_bytes())
     shards = [
@@ -94,7 +93,7 @@ def pack(prepared: Prepared, target: Path, *, scratch: Path) -> Packed:
 
 @dataclass(frozen=True)
 class _Layout:
-    """Where everything will lie. The header's hashes are still zeros."""
+    """The position of everything in the tar. The header's hashes are still zeros."""
 
     header: Header
     header_offset: int
@@ -103,7 +102,7 @@ class _Layout:
 
 
 def _member_files(prepared: Prepared, shards: list[Path], rows: Path) -> dict[str, Path]:
-    """Every file by its path in the tar, in the tar's order: metadata, rows, shards."""
+    """Return every file by its path in the tar, in the tar's order: metadata, rows, shards."""
     in_tar = {path.relative_to(prepared.data_dir).as_posix(): path for path in prepared.data_dir.rglob("*")}
     version = prepared.folder.relative_to(prepared.data_dir).as_posix()
     metadata = sorted(name for name, path in in_tar.items() if path.is_file() and path not in shards)
@@ -116,10 +115,10 @@ def _member_files(prepared: Prepared, shards: list[Path], rows: Path) -> dict[st
 
 
 def _plan(header_path: str, sizes: dict[str, int], splits: dict[str, int]) -> _Layout:
-    """Lay the tar out.
+    """Compute the layout of the tar.
 
-    The header states offsets, and its own length moves them: it is rendered until the length it was laid out for is
-    the length it has, which it reaches because neither can shrink.
+    The header contains offsets, which depend on its own length. So it is rendered until its length no longer changes,
+    which happens because the length never shrinks.
     """
     blocks = (NO_SHA256,) * -(-sum(splits.values()) // BLOCK_RECORDS)
     header_size = 0
@@ -140,7 +139,7 @@ def _plan(header_path: str, sizes: dict[str, int], splits: dict[str, int]) -> _L
 
 
 def _write_rows(rows: Path, shards: list[tuple[str, Path, int]], offsets: dict[Path, int], keys: Path) -> list[str]:
-    """Write the index's rows by reading every shard back, and return the SHA-256 of each block of them."""
+    """Write the rows by reading every shard back, and return the SHA-256 of each block."""
     blocks = []
     with rows.open("wb") as file:
         block = bytearray()
@@ -158,9 +157,9 @@ def _write_rows(rows: Path, shards: list[tuple[str, Path, int]], offsets: dict[P
 
 
 def _shard_rows(path: Path, base: int, keys: Path, records: int, split: str) -> Iterator[bytes]:
-    """Yield the rows of one shard, whose bytes begin at `base` in the tar."""
+    """Yield the rows of a shard whose bytes begin at offset `base` in the tar."""
     if keys.stat().st_size != records * KEY_BYTES:
-        raise ScriptError(f"split {split}: TFDS announces {records:,} records for {path.name} and wrote others")
+        raise ScriptError(f"split {split}: TFDS announces {records:,} records for {path.name} and wrote another number")
     count = 0
     try:
         with (
@@ -175,7 +174,7 @@ def _shard_rows(path: Path, base: int, keys: Path, records: int, split: str) -> 
     except (IntegrityError, ValueError) as error:
         raise ScriptError(f"split {split}: the shard {path.name} that TFDS wrote {error}") from error
     if count != records:
-        raise ScriptError(f"split {split}: TFDS announces {records:,} records for {path.name}, which holds {count:,}")
+        raise ScriptError(f"split {split}: TFDS announces {records:,} records for {path.name}, which has {count:,}")
 
 
 def _write_tar(out: BinaryIO, header_path: str, header: bytes, sources: dict[str, Path]) -> str:
@@ -204,7 +203,7 @@ def _write_tar(out: BinaryIO, header_path: str, header: bytes, sources: dict[str
 
 
 def _tar_header(path: str, size: int) -> bytes:
-    """A member's header: no time, no owner, plain mode; PAX records only where the name or size needs them."""
+    """Return a member's header: no time, no owner, mode 644; PAX records only if the path or size needs them."""
     info = tarfile.TarInfo(path)
     info.size = size
     info.mode = 0o644

@@ -11,28 +11,27 @@ from scripts._build.encode import Encoder
 from scripts._define.definition import Definition
 from scripts._process.errors import ScriptError
 from scripts._sources.sources import Source, Sources
-from scripts._tfds.builder import describe_error, make_builder, write_with
+from scripts._tfds.builder import describe_error, make_builder, use_writer
 from scripts._tfds.downloads import use_sources
 from scripts._tfds.quiet import quiet_tensorflow
 from scripts._tfds.shards import ShardWriter
 from scripts._tfds.splits import building_splits
 
 
-
 @dataclass(frozen=True)
 class Prepared:
-    """What a builder left behind.
+    """The output of a builder.
 
     Attributes
     ----------
     data_dir
         The TFDS data_dir: `<name>/[<config>/]<version>/...` and nothing else.
     folder
-        The version's folder inside it.
+        The version folder in it.
     keys
-        A folder with a file for every shard, called as the shard: the 16-byte keys of its records, in order.
+        A folder with one file per shard, with the shard's name: the 16-byte keys of its records, in order.
     config, default_config
-        The builder config, and the one that TFDS takes where none is named; None for a dataset without configs.
+        The builder config, and TFDS's default one; None for a dataset without configs.
     sources
         The source files that the builder asked for.
     """
@@ -55,12 +54,12 @@ def prepare(definition: Definition, *, scratch: Path, config: str | None = None)
     scratch
         An empty folder.
     config
-        One of its builder configs, the default one by default.
+        The builder config; the builder's default if None.
 
     Raises
     ------
     ScriptError
-        The builder cannot be found, fails, or gives another version; or a source file is to be had nowhere.
+        The builder cannot be found, fails, or has another version; or a source file is found nowhere.
     """
     quiet_tensorflow()
     data_dir, keys = scratch / "data", scratch / "keys"
@@ -69,7 +68,7 @@ def prepare(definition: Definition, *, scratch: Path, config: str | None = None)
         builder = make_builder(definition, data_dir=data_dir, config=config)
         with Sources(definition) as sources:
             use_sources(builder, sources, definition)
-            write_with(builder, ShardWriter(keys, definition.toolchain))
+            use_writer(builder, ShardWriter(keys, definition.toolchain))
             _run(builder, definition, scratch, BeamPipelines(definition, keys=keys, environment=environment))
     default = builder.get_default_builder_config()
     return Prepared(

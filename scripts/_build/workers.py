@@ -1,7 +1,7 @@
-"""Forked processes that do one kind of work, each over a pipe of its own, so that one that is killed blocks nobody.
+"""Forked worker processes, each with its own pipe, so that a killed one does not block the others.
 
-`concurrent.futures.ProcessPoolExecutor` waits for ever where a worker is killed while it sends an answer: all workers
-share one pipe and one lock for their answers.
+`concurrent.futures.ProcessPoolExecutor` waits forever if a worker is killed while it sends a result: all workers share
+one pipe and one lock for their results.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from scripts._process.processes import end_with_parent, signals_held
 
 
 class Workers:
-    """Processes forked from this one, which must have no threads that hold a lock.
+    """Worker processes forked from this one, which must have no threads that hold a lock.
 
     Parameters
     ----------
     count
-        How many.
+        The number of workers.
     work
-        From a task to an answer; run in a worker, which has what this process has in memory now.
+        Computes the result of a task. It runs in a worker, which has a copy of this process's memory at the fork.
     """
 
     def __init__(self, count: int, work: Callable[[Any], Any]) -> None:
@@ -39,14 +39,14 @@ class Workers:
         self._threads = ThreadPoolExecutor(count)
 
     def submit(self, task: Any) -> Future[Any]:
-        """Have the next idle worker do a task; both task and answer are pickled.
+        """Run a task in the next idle worker; the task and its result are pickled.
 
-        The answer is a ScriptError where the worker was killed.
+        The future raises a ScriptError if the worker is killed.
         """
         return self._threads.submit(self._do, task)
 
     def stop(self) -> None:
-        """End the workers, whatever they are at."""
+        """Kill the workers, whatever they are doing."""
         for worker in self._workers:
             worker.process.kill()
         self._threads.shutdown(cancel_futures=True)
@@ -66,20 +66,20 @@ class Workers:
 
 
 class _Worker:
-    """A process, and this end of the pipe to it; the other end is open in that process alone."""
+    """A process, and this end of the pipe to it; the other end is open only in that process."""
 
     def __init__(self, work: Callable[[Any], Any]) -> None:
         context = get_context("fork")
-        self.connection, theirs = context.Pipe()
-        self.process = context.Process(target=_serve, args=(theirs, work, os.getpid()), daemon=True)
+        self.connection, worker_end = context.Pipe()
+        self.process = context.Process(target=_serve, args=(worker_end, work, os.getpid()), daemon=True)
         self.process.start()
-        theirs.close()
+        worker_end.close()
 
 
 def _serve(connection: Connection, work: Callable[[Any], Any], parent: int) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, signal.SIG_IGN)  # the main process hears of it too, and ends the workers
-    end_with_parent()  # nothing else tells a worker that it is alone
+        signal.signal(number, signal.SIG_IGN)  # the main process receives it too, and kills the workers
+    end_with_parent()  # otherwise a worker would not notice that its parent is gone
     if os.getppid() != parent:
         os._exit(1)
     while True:

@@ -1,1 +1,1 @@
-"""What makes a dataset one of this repository: its stage, its parameters, its row of the README, its folder."""
+"""Definitions of datasets: their stages in `dvc.yaml`, their blocks in `params.yaml`, and their folders."""

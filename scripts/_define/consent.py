@@ -1,4 +1,4 @@
-"""Consent to publish."""
+"""The check for consent to publish a dataset."""
 
 from __future__ import annotations
 
@@ -9,37 +9,38 @@ from scripts._process.errors import ScriptError
 
 
 def check_consent(definition: Definition, *, public: bool, action: Literal["push", "mirror"]) -> None:
-    """Refuse to send anything of a dataset anywhere without the consent that its visibility asks for.
+    """Refuse to upload a dataset or its source files without the consent that its visibility requires.
 
     Parameters
     ----------
     definition
         The dataset.
     public
-        Whether somebody said to publish it.
+        Whether the user consents to publish it (`--public`).
     action
         The command, for messages.
 
     Raises
     ------
     ScriptError
-        It is public and nobody said so, or its license is not known; or it is private and somebody did.
+        The dataset is public without consent or with an unknown license, or it is private and there is consent.
     """
     name = definition.name
     if definition.visibility == "private":
         if public:
             raise ScriptError(
                 f"{name} is private and is never pushed to the public remote, nor are its source files; "
-                f"use: make {action} DATASET={name}, without PUBLIC=1"
+                f"run it without PUBLIC=1: make {action} DATASET={name}"
             )
         return
     what = "it" if action == "push" else "its source files"
     if not public:
         raise ScriptError(
-            f"{name} is public: this shows {what} to everyone. See that the license ({definition.license}) allows it, "
-            f"and say so with: make {action} DATASET={name} PUBLIC=1"
+            f"{name} is public: this publishes {what}; check that the license ({definition.license}) allows it, "
+            f"and consent with: make {action} DATASET={name} PUBLIC=1"
         )
     if definition.license.startswith(UNKNOWN_LICENSE):
         raise ScriptError(
-            f"{name}: its license is {definition.license!r}; write in params.yaml under which {what} may be published"
+            f"{name}: its license is {definition.license!r}; "
+            f"set the license in params.yaml under which {what} may be published"
         )

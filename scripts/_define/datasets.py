@@ -1,7 +1,7 @@
 """Adding a dataset to `dvc.yaml` and `params.yaml`, and removing it from them and from `dvc.lock`.
 
-Each file is replaced whole, `params.yaml` last, so that a dataset is there until its block is gone. A command that was
-killed in between can simply be run again: it finds what is written already by its content.
+Each file is replaced atomically, `params.yaml` last, so that a dataset exists until its block is removed. A command
+that was killed can be run again: it recognizes by its content what is already written.
 """
 
 from __future__ import annotations
@@ -19,25 +19,25 @@ from scripts._process.errors import ScriptError
 from scripts._process.files import read_yaml, replacing
 
 EDIT_LOCK = "define"
-"""The scratch folder of who edits these files: one process at a time."""
+"""The scratch folder whose lock lets one process at a time edit these files."""
 NEW_VISIBILITY = "private"
-"""Nothing is published before somebody says so in params.yaml and in dvc.yaml."""
+"""A dataset is not published until params.yaml and dvc.yaml say that it is public."""
 
 Edit = Callable[[str, Path], str]
 
 
 @dataclass(frozen=True)
 class NewDataset:
-    """What is written for a new dataset.
+    """A dataset to add.
 
     Attributes
     ----------
     name
         The dataset.
     params
-        Its block of params.yaml.
+        Its block in params.yaml.
     description
-        The stage's description, in one line.
+        The description of its stage, one line.
     parents
         The artifacts that its stage depends on, relative to the root.
     """
@@ -63,8 +63,8 @@ class NewDataset:
         }
 
 
-def add_dataset(new: NewDataset, *, root: Path, before: Callable[[], None] = lambda: None) -> None:
-    """Write a dataset's stage and its block, where they are not there already.
+def add_dataset(new: NewDataset, *, root: Path, before_edit: Callable[[], None] = lambda: None) -> None:
+    """Add a dataset's stage to dvc.yaml and its block to params.yaml, unless they exist.
 
     Parameters
     ----------
@@ -72,13 +72,13 @@ def add_dataset(new: NewDataset, *, root: Path, before: Callable[[], None] = lam
         The dataset.
     root
         The repository.
-    before
-        Called once all edits are known to be possible, before any file is changed.
+    before_edit
+        Called when all edits are known to be possible and no file has been changed yet.
 
     Raises
     ------
     ScriptError
-        The name is in use, or a file cannot be edited; no file is changed then.
+        The name is in use, or a file cannot be edited. No file is changed.
     """
     name = new.name
     wanted = {PARAMS_FILE: new.params, STAGES_FILE: new.stage}
@@ -90,25 +90,25 @@ def add_dataset(new: NewDataset, *, root: Path, before: Callable[[], None] = lam
         raise name_in_use(name)
     if present[STAGES_FILE] not in (None, wanted[STAGES_FILE]):
         raise ScriptError(
-            f"dvc.yaml has a stage {name} that params.yaml does not know and that is not what would be written; "
+            f"dvc.yaml has another stage {name}, for which params.yaml has no block; "
             f"remove it with: make remove DATASET={name}"
         )
     edits: dict[str, Edit] = {
         STAGES_FILE: lambda text, path: add_entry(text, name, new.stage, under=STAGES_KEY, path=path),
         PARAMS_FILE: lambda text, path: add_entry(text, name, new.params, path=path),
     }
-    _edit({file: edit for file, edit in edits.items() if present[file] is None}, root, before)
+    _edit({file: edit for file, edit in edits.items() if present[file] is None}, root, before_edit)
 
 
 def name_in_use(name: str) -> ScriptError:
-    """Return the error for a name that another dataset has."""
+    """Return the error for a name that is in use."""
     return ScriptError(
-        f"there is a dataset {name} already; choose another name, "
+        f"there is already a dataset {name}; choose another name, "
         f"build it with: make build DATASET={name}, or remove it with: make remove DATASET={name}"
     )
 
 
-def remove_dataset(name: str, *, root: Path, before: Callable[[], None] = lambda: None) -> list[str]:
+def remove_dataset(name: str, *, root: Path, before_edit: Callable[[], None] = lambda: None) -> list[str]:
     """Remove a dataset from params.yaml, dvc.yaml and dvc.lock.
 
     Parameters
@@ -117,18 +117,18 @@ def remove_dataset(name: str, *, root: Path, before: Callable[[], None] = lambda
         The dataset.
     root
         The repository.
-    before
-        Called once all edits are known to be possible, before any file is changed.
+    before_edit
+        Called when all edits are known to be possible and no file has been changed yet.
 
     Returns
     -------
     list of str
-        The files that it was in.
+        The files that were changed.
 
     Raises
     ------
     ScriptError
-        A file cannot be edited; none is changed then.
+        A file cannot be edited. No file is changed.
     """
     edits: dict[str, Edit] = {}
     for file in (LOCK_FILE, STAGES_FILE):
@@ -136,15 +136,15 @@ def remove_dataset(name: str, *, root: Path, before: Callable[[], None] = lambda
             edits[file] = lambda text, path: remove_entry(text, name, under=STAGES_KEY, path=path)
     if name in read_yaml(root / PARAMS_FILE):
         edits[PARAMS_FILE] = lambda text, path: remove_entry(text, name, path=path)
-    return _edit(edits, root, before)
+    return _edit(edits, root, before_edit)
 
 
-def _edit(edits: dict[str, Edit], root: Path, before: Callable[[], None]) -> list[str]:
-    """Work out every edit before the first file is replaced; return the files that changed."""
+def _edit(edits: dict[str, Edit], root: Path, before_edit: Callable[[], None]) -> list[str]:
+    """Prepare all edits before replacing the first file; return the files that changed."""
     old = {file: _read_text(root / file) for file in edits}
     new = {file: edit(old[file], root / file) for file, edit in edits.items()}
     changed = [file for file in edits if new[file] != old[file]]
-    before()
+    before_edit()
     for file in changed:
         with replacing(root / file) as out:
             out.write(new[file].encode())
@@ -153,6 +153,6 @@ def _edit(edits: dict[str, Edit], root: Path, before: Callable[[], None]) -> lis
 
 def _read_text(path: Path) -> str:
     try:
-        return path.read_bytes().decode()  # not read_text, which would change the line ends
+        return path.read_bytes().decode()  # read_text would change the line endings
     except UnicodeDecodeError as error:
         raise ScriptError(f"{path} is not UTF-8 text ({error.reason} at byte {error.start})") from error

@@ -1,4 +1,4 @@
-"""What `params.yaml` and `dvc.yaml` say of a dataset."""
+"""The definition of a dataset in `params.yaml` and `dvc.yaml`."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from scripts._process.hints import nearest
 ROOT = Path(__file__).resolve().parents[2]
 PARAMS_FILE = "params.yaml"
 TOOLCHAIN = "toolchain"
-UNKNOWN_LICENSE = "unknown"  # how a license begins that somebody has yet to look up
+UNKNOWN_LICENSE = "unknown"  # a license that begins with this has yet to be looked up
 CONFIG_NAME = re.compile(r"\w[\w.-]{0,99}")
 
 
 @dataclass(frozen=True)
 class Definition:
-    """One dataset's block of `params.yaml`, checked.
+    """The checked definition of a dataset.
 
     Attributes
     ----------
@@ -37,21 +37,21 @@ class Definition:
     name
         The dataset.
     builder
-        The name of one of TFDS's own builders, or the folder (relative to the root) of one of ours.
+        The name of a builder of TFDS, or the folder (relative to the root) of a builder of this repository.
     version
-        The version that the builder must give.
+        The version that the builder must have.
     visibility
-        "public" or "private": the remote its artifact belongs to.
+        "public" or "private": the remote that its artifacts belong to.
     license
-        The licence of the data.
+        The license of the data.
     configs
-        The builder configs to build, each into a tar of its own; none for one tar of the builder's default.
+        The configs to build, each as an artifact of its own; if empty, one artifact of the builder's default config.
     arguments
         Keyword arguments for the builder's class.
     parents
-        The datasets that the builder reads, with the file names of their artifacts: the stage's dependencies.
+        The datasets that its stage depends on and its builder reads, with the file names of their artifacts.
     toolchain
-        The package versions that decide bytes.
+        The versions of the packages that determine the bytes of an artifact.
     """
 
     root: Path
@@ -67,39 +67,39 @@ class Definition:
 
     @property
     def is_ours(self) -> bool:
-        """Whether the builder is a folder of this repository."""
+        """Whether the builder is a folder of this repository, not a builder of TFDS."""
         return "/" in self.builder
 
     @property
     def folder(self) -> Path | None:
-        """The dataset's folder below `datasets/`, None where a TFDS dataset has none."""
+        """The dataset's folder below `datasets/`, None if it has none (possible for a builder of TFDS)."""
         if self.is_ours:
             return self.root / self.builder
         return next((self.root / "datasets").glob(f"*/{self.name}"), None)
 
     @property
     def tars(self) -> dict[str | None, Path]:
-        """Where the artifact of each config belongs; without configs, that of None."""
+        """The path of the artifact of each config; the only key is None if no configs are listed."""
         return {config: self.root / ARTIFACTS / tar_name(self.name, config) for config in self.configs or (None,)}
 
     @property
     def manifest(self) -> Path:
-        """Where the manifest belongs."""
+        """The path of the manifest."""
         return self.root / ARTIFACTS / f"{self.name}.json"
 
     def limit_reading(self, *folders: Path) -> AbstractContextManager[dict[str, str]]:
-        """Have the loader read, in a `with` block, the artifacts that the stage depends on and nothing else.
+        """Return a context in which the loader reads only the artifacts that the stage depends on.
 
         Parameters
         ----------
         folders
-            Where the builder may read prepared data too: scratch space into which its sources are extracted.
+            Further folders from which prepared data may be read, such as those of extracted source files.
         """
         own = [self.folder] if self.folder else []
         return reading_only(self.parents, reader=self.name, root=self.root, folders=[*own, *folders])
 
     def check_toolchain(self) -> None:
-        """Refuse to build with other packages than those that decide the recorded bytes.
+        """Check that the installed packages have the versions of the toolchain.
 
         Raises
         ------
@@ -110,10 +110,10 @@ class Definition:
             try:
                 installed = metadata.version(package)
             except metadata.PackageNotFoundError:
-                installed = "not installed"
+                installed = "none"
             if installed != wanted:
                 raise ScriptError(
-                    f"{self.name}: params.yaml asks for {package} {wanted}, here it is {installed}; "
+                    f"{self.name}: params.yaml asks for {package} {wanted}, this environment has {installed}; "
                     f"set up the locked toolchain with: make setup, and build with: make build DATASET={self.name}"
                 )
 
@@ -124,7 +124,7 @@ def read_definition(name: str, *, root: Path = ROOT) -> Definition:
     Raises
     ------
     ScriptError
-        There is no such dataset, its block is incomplete, or `dvc.yaml` contradicts it.
+        The dataset does not exist, its block is incomplete, or `dvc.yaml` contradicts it.
     """
     params = read_yaml(root / PARAMS_FILE)
     datasets = _names(params)
@@ -136,7 +136,7 @@ def read_definition(name: str, *, root: Path = ROOT) -> Definition:
     fields = {}
     for field in ("builder", "version", "visibility", "license"):
         if not isinstance(block.get(field), str):
-            raise ScriptError(f"params.yaml: the block {name!r} needs {field!r}, a text")
+            raise ScriptError(f"params.yaml: the block {name!r} needs {field!r}, a string")
         fields[field] = block[field]
     if fields["visibility"] not in VISIBILITIES:
         raise ScriptError(
@@ -147,9 +147,9 @@ def read_definition(name: str, *, root: Path = ROOT) -> Definition:
         raise ScriptError(f"params.yaml: the block {TOOLCHAIN!r} is missing")
     stages = read_stages(root / STAGES_FILE)
     if not stages.get(name):
-        raise ScriptError(f"dvc.yaml has no stage {name!r}, params.yaml has")
-    owners = {path: other for other in datasets for path in output_remotes(stages.get(other, {}))}
-    parents = {other: _parents(stages.get(other, {}), owners) for other in datasets}
+        raise ScriptError(f"dvc.yaml has no stage {name!r}, but params.yaml has a block {name!r}")
+    dataset_by_output = {path: other for other in datasets for path in output_remotes(stages.get(other, {}))}
+    parents = {other: _parents(stages.get(other, {}), dataset_by_output) for other in datasets}
     definition = Definition(
         root,
         name,
@@ -177,15 +177,15 @@ def _configs(name: str, configs: Any) -> tuple[str, ...]:
     if configs is None:
         return ()
     if not isinstance(configs, list) or not configs:
-        raise ScriptError(f"params.yaml: the configs of {name!r} are {configs!r}, they must be a list of names")
+        raise ScriptError(f"params.yaml: the configs of {name!r} must be a list of names, not {configs!r}")
     for config in configs:
         if not isinstance(config, str) or not CONFIG_NAME.fullmatch(config):
             raise ScriptError(
                 f"params.yaml: {name!r} has the config {config!r}; a config becomes part of a file name, "
-                f"so it must be a text of letters, digits, '_', '-' and '.'"
+                f"so it must be a string of letters, digits, '_', '-' and '.'"
             )
     if len(set(configs)) != len(configs):
-        raise ScriptError(f"params.yaml: {name!r} names a config twice: {', '.join(configs)}")
+        raise ScriptError(f"params.yaml: {name!r} lists a config twice: {', '.join(configs)}")
     return tuple(configs)
 
 
@@ -195,12 +195,12 @@ def _arguments(name: str, arguments: Any) -> dict[str, Any]:
     if not isinstance(arguments, dict) or not all(isinstance(key, str) for key in arguments):
         raise ScriptError(f"params.yaml: the arguments of {name!r} must be a mapping of names to values")
     if reserved := arguments.keys() & {"data_dir", "config", "version", "file_format"}:
-        raise ScriptError(f"params.yaml: {name!r} cannot give its builder {', '.join(sorted(reserved))} as an argument")
+        raise ScriptError(f"params.yaml: the arguments of {name!r} must not include {', '.join(sorted(reserved))}")
     for key, value in arguments.items():
         if not _is_json(value):
             raise ScriptError(
-                f"params.yaml: {name!r} has the argument {key}: {value!r}; the manifest records arguments in JSON, "
-                f"so it must be a text, a number, true, false, null, or lists or mappings of them; write a date as text"
+                f"params.yaml: {name!r} has the argument {key}: {value!r}; the manifest records arguments in JSON, so "
+                f"it must be a string, a number, true, false, null, or lists or mappings of them; quote a date"
             )
     return dict(arguments)
 
@@ -212,21 +212,22 @@ def _is_json(value: Any) -> bool:
         return False
 
 
-def _parents(stage: dict[str, Any], owners: dict[str, str]) -> dict[str, tuple[str, ...]]:
+def _parents(stage: dict[str, Any], dataset_by_output: dict[str, str]) -> dict[str, tuple[str, ...]]:
     parents: dict[str, tuple[str, ...]] = {}
     for dep in dependencies(stage):
-        if dep in owners:
-            parents[owners[dep]] = (*parents.get(owners[dep], ()), dep.removeprefix(f"{ARTIFACTS}/"))
+        if dep in dataset_by_output:
+            parent = dataset_by_output[dep]
+            parents[parent] = (*parents.get(parent, ()), dep.removeprefix(f"{ARTIFACTS}/"))
     return parents
 
 
 def _check_remote(definition: Definition, stage: dict[str, Any]) -> None:
-    """The outputs' remote in dvc.yaml is what DVC obeys, so it must be the visibility's."""
+    """Check that dvc.yaml, which decides where DVC pushes the outputs, names the remote of the visibility."""
     outs = output_remotes(stage)
     for path, remote in outs.items():
         if remote != definition.visibility:
             raise ScriptError(
-                f"dvc.yaml sends {path} to remote {remote!r}, but params.yaml calls {definition.name} "
+                f"dvc.yaml names remote {remote!r} for {path}, but in params.yaml {definition.name} is "
                 f"{definition.visibility}; make the two agree"
             )
     wanted = {f"{ARTIFACTS}/{tar.name}" for tar in definition.tars.values()}
@@ -240,13 +241,13 @@ def _check_remote(definition: Definition, stage: dict[str, Any]) -> None:
 def _check_ancestors(
     definition: Definition, parents: dict[str, dict[str, tuple[str, ...]]], params: dict[str, Any]
 ) -> None:
-    """What is made from private data is private, in however many steps."""
+    """Check that a public dataset is derived, directly or indirectly, from public datasets only."""
     if definition.visibility != "public":
         return
     for ancestor in ancestors(definition.name, parents.__getitem__):
         block = params[ancestor]
         if not isinstance(block, dict) or block.get("visibility") != "public":
             raise ScriptError(
-                f"{definition.name} is public and made from {ancestor}, which is not; "
+                f"{definition.name} is public, but derived from {ancestor}, which is not; "
                 f"make {definition.name} private in params.yaml and dvc.yaml"
             )

@@ -1,17 +1,17 @@
-"""Which datasets are derived from which."""
+"""The derivation of datasets from other datasets."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 
 Parents = Callable[[str], Iterable[str]]
-"""Returns the datasets that one is directly derived from."""
+"""Returns the datasets that a dataset is directly derived from."""
 
 
 def ancestors(name: str, parents: Parents) -> list[str]:
-    """Return the datasets that `name` is derived from, in however many steps, each once.
+    """Return the datasets that `name` is directly or indirectly derived from, each once.
 
-    A dataset that is derived from itself is among its ancestors.
+    If the derivation has a cycle, a dataset is among its own ancestors.
     """
     found = list(dict.fromkeys(parents(name)))
     for ancestor in found:  # grows while it is iterated
@@ -19,8 +19,8 @@ def ancestors(name: str, parents: Parents) -> list[str]:
     return found
 
 
-def related(names: Sequence[str], parents: Parents) -> list[list[str]]:
-    """Divide datasets into groups of which none shares a dataset or an ancestor with another; the order is kept."""
+def group_related(names: Sequence[str], parents: Parents) -> list[list[str]]:
+    """Group datasets that share an ancestor or are derived from one another; keep the order."""
     groups: list[tuple[list[str], set[str]]] = []
     for name in dict.fromkeys(names):
         members, needed = [name], {name, *ancestors(name, parents)}

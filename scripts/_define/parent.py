@@ -1,4 +1,4 @@
-"""The dataset that an adversarial one is derived from, as its manifest describes it."""
+"""The parent of an adversarial dataset, as described by its manifest."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from scripts._process.errors import ScriptError
 
 
 @dataclass(frozen=True)
-class Features:
-    """What of a dataset is perturbed.
+class PerturbedFeatures:
+    """The split and features of a parent from which adversarial examples are made.
 
     Attributes
     ----------
     split
-        The split: "test", or the first one.
+        The split: "test", or the first one if there is no "test".
     image, shape
-        The feature that holds an image of uint8, and its shape; None where a dimension varies.
+        The feature that holds a uint8 image, and its shape (None for a dimension that varies).
     label, classes
         The feature that holds the class, and the number of classes.
     """
@@ -41,29 +41,29 @@ class Parent:
     Attributes
     ----------
     name, license
-        The dataset and the licence of its data.
-    described
-        Where it is described: its folder or its manifest, relative to the root.
+        The dataset and the license of its data.
+    link
+        Its folder or else its manifest, relative to the root.
     artifacts
         Its artifacts, relative to the root.
     features
-        What of it is perturbed.
+        The split and features to perturb.
     """
 
     name: str
     license: str
-    described: str
+    link: str
     artifacts: tuple[str, ...]
-    features: Features
+    features: PerturbedFeatures
 
 
 def read_parent(name: str, *, root: Path) -> Parent:
-    """Read what is recorded of dataset `name`.
+    """Read the definition and the manifest of dataset `name`.
 
     Raises
     ------
     ScriptError
-        There is no such dataset, it was never built, or it has no image with a class.
+        The dataset does not exist, has not been built, or has no uint8 image with a class.
     """
     try:
         definition = read_definition(name, root=root)
@@ -80,7 +80,7 @@ def read_parent(name: str, *, root: Path) -> Parent:
     image, label = _first(features, "image"), _first(features, "classLabel")
     if image is None or label is None or features[image]["image"].get("dtype", "uint8") != "uint8":
         raise ScriptError(
-            f"the parent {name} has no image of uint8 with a ClassLabel, which the scaffold perturbs; "
+            f"the parent {name} has no uint8 image with a ClassLabel, which the adversarial template needs; "
             f"name another with PARENT=, or start from KIND=standard"
         )
     shape = [int(side) for side in features[image]["image"]["shape"]["dimensions"]]
@@ -91,7 +91,7 @@ def read_parent(name: str, *, root: Path) -> Parent:
         definition.license,
         folder.relative_to(root).as_posix() if folder else f"{ARTIFACTS}/{name}.json",
         tuple(f"{ARTIFACTS}/{tar.name}" for tar in definition.tars.values()),
-        Features(
+        PerturbedFeatures(
             "test" if "test" in splits else splits[0],
             image,
             tuple(None if side < 0 else side for side in shape),

@@ -16,27 +16,27 @@ TEMPLATES = Path(__file__).with_name("templates")
 
 @dataclass(frozen=True)
 class Scaffold:
-    """The files of a definition's folder, by their path in it, and what they describe in one line."""
+    """The files of a dataset's folder, by path relative to it, and a description of the dataset in one line."""
 
     files: dict[str, bytes]
     description: str
 
 
 def standard(name: str) -> Scaffold:
-    """Return a dataset of eight images in two classes, which lie in its folder."""
+    """Return a dataset of eight images in two classes, stored in its folder."""
     template = TEMPLATES / "standard"
     images = sorted(template.glob("data/*/*.png"))
     files = _fill(template, name, {"name": name}) | {"checksums.tsv": b""}
     files |= {image.relative_to(template).as_posix(): image.read_bytes() for image in images}
-    return Scaffold(files, "Small images of stripes, made up by the template")
+    return Scaffold(files, "Small synthetic images of stripes")
 
 
 def adversarial(name: str, parent: Parent) -> Scaffold:
-    """Return a dataset of the parent's first images, each with a perturbed one beside it."""
+    """Return a dataset of the parent's first images, each with a perturbed version."""
     values = {
         "name": name,
         "parent": parent.name,
-        "described": parent.described,
+        "parent_link": parent.link,
         "examples": EXAMPLES,
         **vars(parent.features),
     }

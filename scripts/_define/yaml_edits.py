@@ -1,8 +1,7 @@
-"""Adding an entry to a YAML file and taking one out, every other byte kept.
+"""Adding an entry to a YAML file and removing one, without changing any other byte.
 
-`dvc stage add` writes the whole file anew: the indentation, line breaks and quotes of all stages change. So the text
-itself is edited here, at the lines that the parser names, and the outcome is parsed again: an edit counts only if it
-says exactly what it should.
+`dvc stage add` rewrites the whole file: the indentation, line breaks and quotes of all stages change. This module
+edits the lines that the parser reports, parses the result, and accepts it only if it has exactly the expected content.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ INDENT = 2
 
 @dataclass(frozen=True)
 class _Span:
-    """An entry's lines: from that of its key up to that of the next entry, or to the end of the mapping."""
+    """The lines of an entry: from its key to the next entry, or to the end of the mapping."""
 
     name: str
     start: int
@@ -28,7 +27,7 @@ class _Span:
 
 
 def add_entry(text: str, name: str, value: Any, *, under: str | None = None, path: Path) -> str:
-    """Return a YAML text with an entry added after the last one, a blank line before it.
+    """Return a YAML text with a blank line and an entry added after the last entry.
 
     Parameters
     ----------
@@ -37,14 +36,14 @@ def add_entry(text: str, name: str, value: Any, *, under: str | None = None, pat
     name, value
         The entry.
     under
-        The key of the mapping inside `text` that it goes into; `text` itself by default.
+        The key of the mapping to add it to; the top-level mapping by default.
     path
-        The file that `text` is of, for messages.
+        The file that has the text, for messages.
 
     Raises
     ------
     ScriptError
-        The file is written in a way that nothing can be added to line by line.
+        The layout of the file does not allow adding lines.
     """
     expected = _parse(text, path)
     if under is None:
@@ -55,7 +54,7 @@ def add_entry(text: str, name: str, value: Any, *, under: str | None = None, pat
     spans = _spans(text, under)
     if spans:
         indent = spans[-1].indent
-        # comments of the last entry's indentation stay above what is added: a stage commented out, say
+        # comments with the last entry's indentation, such as a stage commented out, stay above the new entry
         end = len(lines) if under is None else _content_stop(lines, spans[-1].stop, indent - 1)
         lines[end:end] = ["\n", *_dump(name, value, indent)]
     elif under is None:
@@ -63,30 +62,29 @@ def add_entry(text: str, name: str, value: Any, *, under: str | None = None, pat
     else:
         opening = next((n for n, line in enumerate(lines) if line.startswith(f"{under}:")), len(lines))
         lines[opening : opening + 1] = [f"{under}:\n", *_dump(name, value, INDENT)]
-    return _proved("".join(lines), expected, path, f"{name!r} cannot be added to it line by line")
+    return _checked("".join(lines), expected, path, f"{name!r} cannot be added by editing lines")
 
 
 def remove_entry(text: str, name: str, *, under: str | None = None, path: Path) -> str:
     """Return a YAML text without an entry, its comments and the blank line before it.
 
-    The comment lines directly above the key are its own, unless they are the first of the file.
+    Comment lines directly above the key belong to the entry, unless they are the first lines of the file.
 
     Parameters
     ----------
     text
         A mapping in YAML.
     name
-        The entry, which is there.
+        The entry, which must exist.
     under
-        The key of the mapping inside `text` that holds it; `text` itself by default.
+        The key of the mapping that holds it; the top-level mapping by default.
     path
-        The file that `text` is of, for messages.
+        The file that has the text, for messages.
 
     Raises
     ------
     ScriptError
-        The file is written in a way that nothing can be removed from line by line, or another entry needs this one's
-        anchor.
+        The layout of the file does not allow removing lines, or another entry refers to an anchor of this one.
     """
     expected = _parse(text, path)
     del (expected if under is None else expected[under])[name]
@@ -107,17 +105,17 @@ def remove_entry(text: str, name: str, *, under: str | None = None, path: Path) 
         lines = [f"{under}: {{}}\n" if line.startswith(f"{under}:") else line for line in lines]
     rest = "".join(lines)
     rest = rest if text.endswith("\n") else rest.removesuffix("\n")
-    return _proved(rest, expected, path, f"{name!r} cannot be removed from it line by line")
+    return _checked(rest, expected, path, f"{name!r} cannot be removed by editing lines")
 
 
 def _lines(text: str) -> list[str]:
-    """The lines with their ends, the last one too."""
+    """Return the lines, each with a line ending."""
     lines = [f"{line}\n" for line in text.split("\n")]
     return lines[:-1] if lines[-1] == "\n" else lines
 
 
 def _spans(text: str, under: str | None) -> list[_Span]:
-    """The entries of a mapping; none where it is missing or empty."""
+    """Return the lines of each entry of a mapping; an empty list if it is missing or empty."""
     from ruamel.yaml import YAML
     from ruamel.yaml.nodes import MappingNode
 
@@ -137,7 +135,7 @@ def _spans(text: str, under: str | None) -> list[_Span]:
 
 
 def _content_stop(lines: list[str], stop: int, indent: int) -> int:
-    """Go back from line `stop` over blank lines and comments that are not indented deeper than `indent`."""
+    """Move `stop` back over blank lines and comments that are indented by at most `indent`."""
     while stop:
         line = lines[stop - 1]
         content = line.lstrip(" ")
@@ -148,11 +146,11 @@ def _content_stop(lines: list[str], stop: int, indent: int) -> int:
 
 
 def _dump(name: str, value: Any, indent: int) -> list[str]:
-    """The lines of an entry, laid out as those of this repository are."""
+    """Return the lines of an entry, in the layout of this repository's files."""
     from ruamel.yaml import YAML
 
     yaml = YAML()
-    yaml.width = 1 << 20  # a text is never wrapped
+    yaml.width = 1 << 20  # never wrap a string
     yaml.indent(mapping=INDENT, sequence=2 * INDENT, offset=INDENT)
     out = io.StringIO()
     yaml.dump({name: value}, out)
@@ -172,11 +170,11 @@ def _parse(text: str, path: Path) -> dict[str, Any]:
     return content
 
 
-def _proved(text: str, expected: dict[str, Any], path: Path, problem: str) -> str:
+def _checked(text: str, expected: dict[str, Any], path: Path, problem: str) -> str:
     try:
-        right = _parse(text, path) == expected
+        is_expected = _parse(text, path) == expected
     except ScriptError:
-        right = False
-    if not right:
-        raise ScriptError(f"{path}: {problem}; do it by hand, the file is as it was")
+        is_expected = False
+    if not is_expected:
+        raise ScriptError(f"{path}: {problem}; edit it by hand, it is unchanged")
     return text

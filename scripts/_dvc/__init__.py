@@ -1,1 +1,1 @@
-"""DVC: stages, the lock, remotes and their objects, pulling, recording."""
+"""DVC: stages, `dvc.lock`, remotes and their objects, pulling and tracking files."""

@@ -1,4 +1,4 @@
-"""The objects that DVC keeps on S3. Importing this module imports DVC."""
+"""DVC's objects on S3. Importing this module imports DVC."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ _CREDENTIAL_OPTIONS = ("access_key_id", "profile", "credentialpath", "allow_anon
 
 
 @dataclass(frozen=True)
-class Stored:
-    """What a remote says of an object: its number of bytes, and its md5 where the remote knows it."""
+class ObjectInfo:
+    """What a remote reports about an object: its size in bytes, and its md5 (hex) if the remote knows it."""
 
     size: int
     md5: str | None
@@ -32,7 +32,7 @@ class Stored:
 
 @dataclass(frozen=True)
 class RemoteObject:
-    """An object on a remote, named by its md5, whether or not it is there.
+    """An object on a remote, named by its md5; it need not exist.
 
     Attributes
     ----------
@@ -41,7 +41,7 @@ class RemoteObject:
     url
         The object's URL.
     md5, size
-        What is recorded of the file that it should hold.
+        The recorded md5 (hex) and size in bytes.
     filesystem
         The remote's file system.
     endpoint
@@ -55,52 +55,52 @@ class RemoteObject:
     filesystem: Any
     endpoint: str
 
-    def stored(self) -> Stored | None:
-        """Return what the remote says of the object, None where there is none.
+    def info(self) -> ObjectInfo | None:
+        """Return what the remote reports about the object, None if the object does not exist.
 
         Raises
         ------
         FetchError
-            The remote cannot be asked; the message says why.
+            The remote refuses or cannot be reached; the message says why.
         """
         try:
-            # asked anew, because the listings of DVC and s3fs may be cached
+            # refreshed, because DVC and s3fs may have cached a listing
             info = self.filesystem.fs.info(self._key, refresh=True)
         except FileNotFoundError:
             return None
         except (OSError, BotoCoreError, ClientError) as error:
             raise self._failure(error) from error
         etag = str(info.get("ETag", "")).strip('"')
-        # the ETag of an object that was uploaded in one piece is its md5
-        return Stored(int(info["size"]), etag if re.fullmatch("[0-9a-f]{32}", etag) else None)
+        # the ETag of an object that was uploaded in one part is its md5
+        return ObjectInfo(int(info["size"]), etag if re.fullmatch("[0-9a-f]{32}", etag) else None)
 
-    def is_sound(self) -> bool:
-        """Return whether the remote has the whole object, as far as the remote can tell."""
-        found = self.stored()
+    def is_intact(self) -> bool:
+        """Return whether the remote reports the recorded size, and the recorded md5 if it reports an md5."""
+        found = self.info()
         return found is not None and found.size == self.size and found.md5 in (None, self.md5)
 
     def put(self, path: Path) -> None:
-        """Store a file as the object, replacing what is there, and check that it arrived.
+        """Upload a file as the object, replacing an existing one, and check that it arrived.
 
         Raises
         ------
         FetchError
-            The remote refuses, cannot be reached, or has something else afterwards.
+            The remote refuses, cannot be reached, or does not have the file afterwards.
         """
         try:
             self.filesystem.put_file(str(path), self._key)
         except (OSError, BotoCoreError, ClientError) as error:
             raise self._failure(error) from error
-        if not self.is_sound():
-            raise FetchError(f"{self.url} is not what was just sent there, {path}; send it again")
+        if not self.is_intact():
+            raise FetchError(f"{self.url} does not have the content of {path} after the upload; upload it again")
 
     def get(self, path: Path) -> None:
-        """Read the object into a file, from where an earlier read stopped; nothing is proved.
+        """Download the object to a file, resuming an interrupted download; its hash is not checked.
 
         Raises
         ------
         FetchError
-            There is no such object, it is shorter than recorded, or the remote refuses or cannot be reached.
+            The object does not exist or is shorter than recorded, or the remote refuses or cannot be reached.
         """
         try:
             with path.open("ab") as file:
@@ -112,7 +112,7 @@ class RemoteObject:
                             raise data
                         file.write(data)
                     if file.tell() != ends[-1]:
-                        raise FetchError(f"{self.url} is shorter than the {self.size:,} bytes recorded of it")
+                        raise FetchError(f"{self.url} is shorter than the recorded {self.size:,} bytes")
         except FileNotFoundError as error:
             raise FetchError(f"remote {self.remote!r} does not have it ({self.url})") from error
         except (OSError, BotoCoreError, ClientError) as error:
@@ -127,32 +127,32 @@ class RemoteObject:
 
 
 def open_repo(root: Path) -> Repo:
-    """Open the DVC repository at `root`; remotes are read anonymously where the machine has no AWS credentials at all.
+    """Open the DVC repository at `root`; without any AWS credentials on this machine, read its remotes anonymously.
 
-    DVC asks for credentials by default, and ignores those that there are once it is told to go without.
+    By default DVC requires credentials; with `allow_anonymous_login` it ignores existing ones.
 
     Raises
     ------
     FetchError
-        This is no DVC repository, or the machine's AWS configuration is broken.
+        `root` is not a DVC repository, or the machine's AWS configuration is broken.
     """
     try:
         return _open(root)
     except DvcException as error:
-        raise FetchError(f"{root} cannot be used by DVC: {error}") from error
+        raise FetchError(f"DVC cannot open {root}: {error}") from error
     except BotoCoreError as error:
         raise FetchError(f"the AWS configuration of this machine cannot be used: {error}") from error
 
 
-def open_repo_to_send(root: Path) -> Repo:
-    """Open the DVC repository at `root` after checking that its two remotes are two buckets.
+def open_repo_for_upload(root: Path) -> Repo:
+    """Open the DVC repository at `root` after checking that its two remotes use different buckets.
 
     Raises
     ------
     FetchError
         As `open_repo`.
     ScriptError
-        The remotes public and private are not set, or are in one bucket.
+        The remotes public and private are not configured, or are in one bucket.
     """
     repo = open_repo(root)
     remotes = repo.config["remote"]
@@ -179,7 +179,7 @@ def artifact_object(repo: Repo, path: Path) -> RemoteObject:
     Raises
     ------
     FetchError
-        It is not recorded in `dvc.lock`, or its remote is not configured.
+        `dvc.lock` does not record it, or its remote is not configured.
     """
     relative = path.relative_to(repo.root_dir)
     try:
@@ -187,7 +187,7 @@ def artifact_object(repo: Repo, path: Path) -> RemoteObject:
     except DvcException as error:
         raise FetchError(f"dvc.yaml or dvc.lock cannot be read: {error}") from error
     if not outs:
-        raise FetchError(f"{relative} is no output of any stage in dvc.yaml")
+        raise FetchError(f"{relative} is not an output of any stage in dvc.yaml")
     (out,) = outs
     if not out.hash_info:
         raise FetchError(f"dvc.lock does not record {relative}; build it with: make build DATASET={out.stage.name}")
@@ -207,17 +207,17 @@ def remote_object(repo: Repo, name: str, *, md5: str, size: int) -> RemoteObject
         odb = repo.cloud.get_remote_odb(name, hash_name="md5")
     except DvcException as error:
         raise FetchError(
-            f"remote {name!r} is not usable: {error}; set it with: make remote PUBLIC=... PRIVATE=..."
+            f"remote {name!r} cannot be used: {error}; configure it with: make remote PUBLIC=... PRIVATE=..."
         ) from error
     url = odb.fs.unstrip_protocol(odb.oid_to_path(md5))
     return RemoteObject(name, url, md5, size, odb.fs, endpoint_of(repo.config["remote"][name]))
 
 
 def cached_file(repo: Repo, md5: str) -> Path | None:
-    """Return the file with this md5 in DVC's cache on this machine, None where there is none.
+    """Return the file with this md5 in DVC's cache on this machine, None if there is none.
 
-    A file there that has another md5 is removed: DVC itself would trust it. Often it is the very file that is damaged
-    in the work tree, because the two are links to one.
+    A file there that has another md5 is removed, because DVC itself would trust it. It is often the same file as a
+    damaged one in the work tree, because DVC links the two.
     """
     path = Path(repo.cache.local.oid_to_path(md5))
     try:

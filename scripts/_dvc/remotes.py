@@ -1,4 +1,4 @@
-"""Where the remotes `public` and `private` are, in DVC's configuration."""
+"""The remotes `public` and `private` in DVC's configuration."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ VISIBILITIES = ("public", "private")
 LOCAL_OPTIONS = ("url", "endpointurl", "region", "credentialpath", "profile")
 
 
-def point(root: Path, urls: dict[str, str], endpoint: str | None) -> None:
-    """Write the remotes' URLs (by visibility) and their endpoint into `.dvc/config`, to be committed.
+def point_committed(root: Path, urls: dict[str, str], endpoint: str | None) -> None:
+    """Write the remotes' URLs (by visibility) and their endpoint to `.dvc/config`, which is committed.
 
     Raises
     ------
     ScriptError
-        A URL is none of S3, or the two name the same bucket.
+        A URL is not an S3 URL, or both name the same bucket.
     """
     check_apart(urls)
     with _config(root).edit("repo") as config:
@@ -29,11 +29,11 @@ def point(root: Path, urls: dict[str, str], endpoint: str | None) -> None:
             remote.pop("endpointurl", None)
             if endpoint:
                 remote["endpointurl"] = endpoint
-    clear_local(root)  # what `make s3` wrote there would win
+    clear_local(root)  # settings that `make s3` wrote there would take precedence
 
 
 def point_local(root: Path, urls: dict[str, str], endpoint: str, credentials: Path) -> None:
-    """Write the remotes of a server on this machine into `.dvc/config.local`, which is never committed."""
+    """Write remotes on a server of this machine to `.dvc/config.local`, which is never committed."""
     with _config(root).edit("local") as config:
         for name, url in urls.items():
             config["remote"].setdefault(name, {}).update(
@@ -46,7 +46,7 @@ def point_local(root: Path, urls: dict[str, str], endpoint: str, credentials: Pa
 
 
 def clear_local(root: Path) -> None:
-    """Remove from `.dvc/config.local` what `point_local` wrote; the profile tells it from what a person wrote."""
+    """Remove from `.dvc/config.local` what `point_local` wrote; its profile distinguishes it from other settings."""
     with _config(root).edit("local", validate=False) as config:
         for name in VISIBILITIES:
             remote = config["remote"].get(name, {})
@@ -58,12 +58,12 @@ def clear_local(root: Path) -> None:
 
 
 def check_apart(urls: dict[str, str]) -> None:
-    """Refuse remotes by which something private could become public.
+    """Refuse remotes in one bucket, because private data could become public.
 
     Raises
     ------
     ScriptError
-        A URL is none of S3, or the two name the same bucket.
+        A URL is not an S3 URL, or both name the same bucket.
     """
     for name, url in urls.items():
         parts = urlsplit(url)

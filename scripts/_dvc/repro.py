@@ -1,4 +1,4 @@
-"""Running `dvc repro`, several at once where none needs the other."""
+"""Running `dvc repro`, in parallel for independent stages."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from scripts._process.processes import CLEAN_UP_SECONDS
 
 
 def run_repro(groups: Sequence[Sequence[str]], *, overwrite: bool, root: Path) -> list[str]:
-    """Run `dvc repro` once for each group of stages, as many at once as there are processors.
+    """Run `dvc repro` once for each group of stages, in as many parallel processes as there are processors.
 
-    The processes wait for each other's locks. What DVC says is printed.
+    The processes wait for each other's locks. DVC's output is printed.
 
     Parameters
     ----------
     groups
-        The names of stages. DVC brings those of a group up to date in order.
+        Names of stages. DVC runs the stages of a group in order.
     overwrite
-        Whether the stages run although nothing changed.
+        Whether to run stages although nothing changed.
     root
         The repository.
 
@@ -40,13 +40,13 @@ def run_repro(groups: Sequence[Sequence[str]], *, overwrite: bool, root: Path) -
             codes = [subprocess.Popen([*command, *groups[0]], cwd=root, env=_environment()).wait()]
     else:
         with ThreadPoolExecutor(os.cpu_count()) as threads, _terminating_children():
-            codes = list(threads.map(lambda group: _run_beside_others([*command, *group], root), groups))
+            codes = list(threads.map(lambda group: _run_in_parallel([*command, *group], root), groups))
     return [name for group, code in zip(groups, codes, strict=True) if code for name in group]
 
 
 @contextmanager
 def _terminating_children() -> Iterator[None]:
-    """Pass a SIGTERM on to all processes started inside: DVC does not pass it on to its stages."""
+    """Pass SIGTERM on to all processes started in the block, because DVC does not pass it on to its stages."""
     import psutil
 
     try:
@@ -58,17 +58,17 @@ def _terminating_children() -> Iterator[None]:
                 child.terminate()
         for child in psutil.wait_procs(children, timeout=CLEAN_UP_SECONDS)[1]:
             with suppress(psutil.NoSuchProcess):
-                child.kill()  # the next run removes what it leaves behind
+                child.kill()  # the next run removes its scratch folder
         raise
 
 
 def _environment() -> dict[str, str]:
-    """The environment of DVC and its stages, in which `python` is this one."""
+    """Return an environment for DVC and its stages in which `python` is this interpreter."""
     return {**os.environ, "PATH": os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", "")))}
 
 
-def _run_beside_others(command: list[str], root: Path) -> int:
-    """Run a command beside others: its output is printed by whole lines, without progress bars, which would mix."""
+def _run_in_parallel(command: list[str], root: Path) -> int:
+    """Run a command whose output is printed in whole lines and without progress bars, so that it does not mix."""
     with subprocess.Popen(
         command,
         cwd=root,

@@ -1,4 +1,4 @@
-"""What `dvc.yaml`, `dvc.lock` and `.dvc` files say."""
+"""Reading `dvc.yaml`, `dvc.lock` and `.dvc` files."""
 
 from __future__ import annotations
 
@@ -17,39 +17,39 @@ Stage = dict[str, Any]
 
 
 def read_stages(path: Path) -> dict[str, Stage]:
-    """Return the stages of a `dvc.yaml` or `dvc.lock`, by name; an empty one for a name without content.
+    """Return the stages of a `dvc.yaml` or `dvc.lock`, by name; a name without content has an empty stage.
 
     Raises
     ------
     ScriptError
-        The file is missing, or not of the form that DVC writes.
+        The file is missing, or does not have DVC's format.
     """
     stages = read_yaml(path).get(STAGES_KEY) or {}
     if not isinstance(stages, dict):
-        raise ScriptError(f"{path} is not of the form that DVC writes: {STAGES_KEY}, by name")
+        raise ScriptError(f"{path} does not have DVC's format: {STAGES_KEY!r} must be a mapping")
     for name, stage in stages.items():
         if not isinstance(stage or {}, dict) or not all(
             isinstance(stage.get(key) or [], list) for key in ("deps", "outs") if stage
         ):
             raise ScriptError(
-                f"{name}: {path} is not of the form that DVC writes: {STAGES_KEY}, by name, each with a list of outs"
+                f"{name}: {path} does not have DVC's format: a stage must be a mapping with lists as 'deps' and 'outs'"
             )
     return {str(name): stage or {} for name, stage in stages.items()}
 
 
 def read_stage(path: Path, name: str) -> Stage:
-    """Return one stage, empty where there is none; errors are those of `read_stages`."""
+    """Return one stage, an empty one if it does not exist; errors as for `read_stages`."""
     return read_stages(path).get(name, {})
 
 
 def dependencies(stage: Stage) -> list[str]:
-    """Return the paths that a stage of `dvc.yaml` depends on, as DVC sees them: `./a` is `a`, options are left out."""
+    """Return the paths that a stage of `dvc.yaml` depends on, normalized (`./a` is `a`) and without options."""
     paths = (path for dep in stage.get("deps") or () for path in (dep if isinstance(dep, dict) else (dep,)))
     return [posixpath.normpath(str(path)) for path in paths]
 
 
 def output_remotes(stage: Stage) -> dict[str, str | None]:
-    """Return the outputs of a stage of `dvc.yaml`, each with the remote that it names."""
+    """Return the remote of each output of a stage of `dvc.yaml`, None for an output that names none."""
     remotes = {}
     for out in stage.get("outs") or ():
         for path, options in out.items() if isinstance(out, dict) else [(out, None)]:
@@ -58,12 +58,12 @@ def output_remotes(stage: Stage) -> dict[str, str | None]:
 
 
 def recorded_output(root: Path, name: str, path: Path) -> dict[str, Any]:
-    """Return what `dvc.lock` records of an output of stage `name`: its `md5` and `size` among it.
+    """Return the record of an output of stage `name` in `dvc.lock`, with its `md5` and `size`.
 
     Raises
     ------
     ScriptError
-        It records nothing of it, or is not of the form that DVC writes.
+        `dvc.lock` has no record of it, or does not have DVC's format.
     """
     relative = path.relative_to(root).as_posix()
     for out in read_stage(root / LOCK_FILE, name).get("outs") or ():
@@ -74,7 +74,7 @@ def recorded_output(root: Path, name: str, path: Path) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class TrackedFile:
-    """A file that a `.dvc` file records: its md5 (hex), its number of bytes, and the remote that it belongs to."""
+    """A file that a `.dvc` file records: its md5 (hex), its size in bytes, and the remote that it belongs to."""
 
     md5: str
     size: int
@@ -82,12 +82,12 @@ class TrackedFile:
 
 
 def read_tracked(record: Path) -> dict[str, TrackedFile]:
-    """Return what a `.dvc` file records, by path relative to its folder.
+    """Return the files that a `.dvc` file records, by path relative to its folder.
 
     Raises
     ------
     ScriptError
-        The file is not of the form that DVC writes.
+        The file does not have DVC's format.
     """
     try:
         return {
@@ -95,4 +95,4 @@ def read_tracked(record: Path) -> dict[str, TrackedFile]:
             for out in read_yaml(record)["outs"]
         }
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise ScriptError(f"{record} is not of the form that DVC writes: {error!r}") from error
+        raise ScriptError(f"{record} does not have DVC's format: {error!r}") from error

@@ -1,4 +1,4 @@
-"""Recording files in DVC. Importing this module imports DVC."""
+"""Tracking files with DVC. Importing this module imports DVC."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from scripts._process.errors import ScriptError
 
 
 def dvc_track(repo: Repo, paths: Iterable[Path], record: Path, *, remote: str) -> None:
-    """Record files in one `.dvc` file, each an output of its own, and put them into DVC's cache.
+    """Record files in one `.dvc` file, each as a separate output, and add them to DVC's cache.
 
-    One file for each would litter the folder, and a folder as one output would be pulled as a whole: `dvc pull` of one
-    of these files pulls that file.
+    With separate outputs, `dvc pull` can pull a single file; DVC would pull a folder as a whole. One `.dvc` file for
+    each would clutter the folder.
 
     Parameters
     ----------
@@ -25,22 +25,22 @@ def dvc_track(repo: Repo, paths: Iterable[Path], record: Path, *, remote: str) -
     paths
         The files, below the folder of `record`.
     record
-        The `.dvc` file; one that is there is replaced.
+        The `.dvc` file; an existing one is replaced.
     remote
-        The remote that DVC sends them to and takes them from.
+        The remote that DVC pushes the files to and pulls them from.
 
     Raises
     ------
     ScriptError
-        DVC refuses.
+        DVC fails.
     FetchError
-        Another DVC command does not end.
+        Another DVC command does not release DVC's lock.
     """
     outs = [path.relative_to(record.parent).as_posix() for path in paths]
 
     def track() -> None:
         with repo.lock:
-            record.unlink(missing_ok=True)  # DVC would carry over what it says, and stumble over one cut off by a kill
+            record.unlink(missing_ok=True)  # DVC would reuse its content, and fail if a kill truncated it
             stage = repo.stage.create(
                 single_stage=True, validate=False, fname=str(record), wdir=str(record.parent), outs=outs
             )

@@ -1,1 +1,1 @@
-"""Processes, scratch folders, files and errors: what every other room of `scripts` uses."""
+"""Processes, scratch folders, files and errors: used by all other packages of `scripts`."""

@@ -1,19 +1,19 @@
-"""The errors of `scripts`."""
+"""The exceptions of `scripts`."""
 
 
 class ScriptError(Exception):
-    """A message for the user: what is wrong, where, and the command that fixes it."""
+    """An error message for the user: what is wrong, where, and the command that fixes it."""
 
 
 class UnavailableError(Exception):
-    """A location does not have a source file, or cannot be asked.
+    """A location does not have a source file, or cannot be read.
 
     Parameters
     ----------
     reason
         Why.
     report
-        Whether the user is told although another location may have the file.
+        Whether to tell the user even if another location may have the file.
     """
 
     def __init__(self, reason: str, *, report: bool = True) -> None:
@@ -22,4 +22,4 @@ class UnavailableError(Exception):
 
 
 class TerminatedError(BaseException):
-    """The process received SIGTERM; not an Exception, so that no `except Exception` stops it."""
+    """The process received SIGTERM. It is no Exception, so that `except Exception` does not catch it."""

@@ -1,4 +1,4 @@
-"""Files: their hashes, replacing them all or nothing, reading YAML."""
+"""Hashing files, replacing them atomically, reading YAML."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ def hash_file(path: Path, algorithm: str = "sha256") -> str:
 
 @contextmanager
 def replacing(target: Path) -> Iterator[BinaryIO]:
-    """Give a file to write beside `target`, which takes its place once it is complete and on disk.
+    """Open a temporary file next to `target` that replaces it once it is complete and on disk.
 
-    Whatever goes wrong in between, `target` is as it was, and the file beside it is gone.
+    If anything fails before that, `target` stays unchanged and the temporary file is removed.
 
     Raises
     ------
     ScriptError
-        The file system refuses, because it is full for example.
+        The file cannot be written, for example because the disk is full.
     """
     part = target.parent / f".{target.name}.part"
     try:
@@ -54,12 +54,12 @@ def _sync_folder(folder: Path) -> None:
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """Read a YAML file that holds a mapping.
+    """Return the mapping in a YAML file.
 
     Raises
     ------
     ScriptError
-        It is missing, or not YAML, or no mapping.
+        The file is missing, is not valid YAML, or is not a mapping.
     """
     from ruamel.yaml import YAML
     from ruamel.yaml.error import YAMLError

@@ -1,16 +1,16 @@
-"""What a name that does not exist may have meant."""
+"""Hints for names that do not exist."""
 
 from __future__ import annotations
 
 import difflib
 from collections.abc import Sequence
 
-LISTED = 10
+_MAX_LISTED = 10
 
 
 def nearest(name: str, known: Sequence[str]) -> str:
-    """Say which of the `known` names may be meant, or which there are; a few of them."""
+    """Return a hint with the `known` names that are similar to `name`, or else with the first known names."""
     if close := difflib.get_close_matches(name, known, n=3):
         return f"did you mean {' or '.join(close)}?"
-    more = f" and {len(known) - LISTED:,} more" if len(known) > LISTED else ""
-    return f"it has: {', '.join(known[:LISTED]) or 'none'}{more}"
+    more = f" and {len(known) - _MAX_LISTED:,} more" if len(known) > _MAX_LISTED else ""
+    return f"it has: {', '.join(known[:_MAX_LISTED]) or 'none'}{more}"

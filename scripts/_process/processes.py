@@ -1,4 +1,4 @@
-"""Processes that end when they are told to, and that outlive none of those they work for."""
+"""Signals, and processes that end together with their parent."""
 
 from __future__ import annotations
 
@@ -18,38 +18,38 @@ if TYPE_CHECKING:
     import psutil
 
 PR_SET_PDEATHSIG = 1
-HELD = (signal.SIGTERM, signal.SIGINT)
-REPEATED_SECONDS = 5
+HELD_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+REPEAT_SECONDS = 5
 CLEAN_UP_SECONDS = 20
 
-_told_at = float("-inf")
+_last_sigterm = float("-inf")
 
 
 def raise_on_sigterm() -> None:
-    """End by an exception, which runs the clean-up on the way out.
+    """Raise TerminatedError on SIGTERM, so that clean-up code runs.
 
-    The same message often comes twice, from the one who stops a whole tree of processes and from a process in it. Said
-    again within REPEATED_SECONDS it does not cut the clean-up short.
+    The signal often arrives twice if a whole tree of processes is stopped: once from outside, once from a process of
+    the tree. A second one within REPEAT_SECONDS is ignored, because it would interrupt the clean-up.
     """
     signal.signal(signal.SIGTERM, _terminate)
 
 
 def _terminate(*_: object) -> None:
-    global _told_at
-    if time.monotonic() - _told_at > REPEATED_SECONDS:
-        _told_at = time.monotonic()
+    global _last_sigterm
+    if time.monotonic() - _last_sigterm > REPEAT_SECONDS:
+        _last_sigterm = time.monotonic()
         raise TerminatedError
 
 
 @contextmanager
 def signals_held() -> Iterator[None]:
-    """Hold back SIGTERM and SIGINT until the end of a block.
+    """Delay SIGTERM and SIGINT until the end of a `with` block.
 
-    For forks: Python runs hooks around them, which swallow what a signal's handler raises. A process forked meanwhile
-    must say for itself what these signals are to it.
+    Use it around forks: Python runs hooks there, which swallow exceptions of signal handlers. A process that is forked
+    in the block must set its own handlers for these signals.
     """
     held: list[int] = []
-    before = {each: signal.signal(each, lambda number, _: held.append(number)) for each in HELD}
+    before = {each: signal.signal(each, lambda number, _: held.append(number)) for each in HELD_SIGNALS}
     try:
         yield
     finally:
@@ -60,15 +60,15 @@ def signals_held() -> Iterator[None]:
 
 
 def end_with_parent() -> None:
-    """Have the kernel kill this process when its parent is no more, even killed; on Linux only."""
+    """Have the kernel kill this process when its parent ends, even by SIGKILL; on Linux only."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 def end_with_dvc() -> None:
-    """Be told to end when the DVC whose stage this process is is no more, even killed: it leaves its stages at work.
+    """Send this process SIGTERM when the DVC process that runs it as a stage ends, even by SIGKILL.
 
-    DVC is the nearest ancestor that is not itself inside the stage, as the shell between the two may be.
+    DVC itself leaves its stages running. It is the nearest ancestor outside the stage; a shell may be in between.
     """
     import psutil
 
@@ -77,13 +77,13 @@ def end_with_dvc() -> None:
             if "DVC_STAGE" in ancestor.environ():
                 continue
         except psutil.Error:
-            return  # another user's: none that would have left us behind
-        Thread(target=_end_with, args=(ancestor,), daemon=True).start()
+            return  # another user's process, so not the DVC that started this stage
+        Thread(target=_end_after, args=(ancestor,), daemon=True).start()
         return
 
 
-def _end_with(process: psutil.Process) -> None:
+def _end_after(process: psutil.Process) -> None:
     process.wait()
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(CLEAN_UP_SECONDS)
-    os.kill(os.getpid(), signal.SIGKILL)  # what it leaves behind, its next run removes
+    os.kill(os.getpid(), signal.SIGKILL)  # the next run removes its scratch folder

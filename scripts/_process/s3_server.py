@@ -1,4 +1,4 @@
-"""A real S3 server (SeaweedFS) on this machine, to try the whole path and to test against."""
+"""A real S3 server (SeaweedFS) on this machine, for trying out and testing remotes."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ S3_PROFILE = "datasets-s3"
 HOST = "127.0.0.1"
 BUCKETS = ("public", "private")
 GRPC_OFFSET = 10_000  # SeaweedFS puts every service's gRPC port this far above its HTTP port
-PORTS = range(11_000, 22_000)  # so that neither they nor their gRPC ports are among those that outgoing connections get
-TRIES = 5
+PORTS = range(11_000, 22_000)  # these and their gRPC ports are outside the range used for outgoing connections
+LAUNCH_ATTEMPTS = 5
 START_SECONDS = 60
 STOP_SECONDS = 20
 MEMORY_LIMIT = "300MiB"
@@ -33,7 +33,7 @@ MEMORY_LIMIT = "300MiB"
 
 @dataclass(frozen=True)
 class Server:
-    """A server at work: its process, its URL, and the file with its keys (profile `datasets-s3`)."""
+    """A running server: its process ID, its URL, and the file with its keys (profile `datasets-s3`)."""
 
     pid: int
     endpoint: str
@@ -41,14 +41,14 @@ class Server:
 
 
 def start(folder: Path) -> Server:
-    """Start a server that keeps its data in `folder`, or find the one that is already at work there.
+    """Start a server that keeps its data in `folder`, or return the one that already runs there.
 
-    It has the buckets `public`, which anyone may read, and `private`; writing wants the keys in `folder/credentials`.
+    It has the buckets `public`, which anyone may read, and `private`; writing needs the keys in `folder/credentials`.
 
     Raises
     ------
     ScriptError
-        The server's program is missing, or it does not come up.
+        The server's program is missing, or the server does not start.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / "start.lock"):
@@ -60,23 +60,23 @@ def _start(folder: Path) -> Server:
     if weed is None:
         raise ScriptError("the S3 server's program, weed, is missing; install it with: make setup")
     _write_keys(folder)
-    for _ in range(TRIES):
+    for _ in range(LAUNCH_ATTEMPTS):
         server = _launch(weed, folder)
         if server is not None:
             (folder / "server.json").write_text(json.dumps({"pid": server.pid, "endpoint": server.endpoint}))
             return server
-    raise ScriptError(f"the S3 server does not come up; its words are in {folder / 'weed.log'}")
+    raise ScriptError(f"the S3 server does not start; see its log: {folder / 'weed.log'}")
 
 
 def stop(folder: Path) -> bool:
-    """End the server that keeps its data in `folder`; the data stay. Return whether there was one."""
+    """Stop the server that keeps its data in `folder`, keep the data, and return whether a server was running."""
     server = find(folder)
     (folder / "server.json").unlink(missing_ok=True)
     if server is None:
         return False
     os.kill(server.pid, signal.SIGTERM)
     deadline = time.monotonic() + STOP_SECONDS
-    while _is_ours(server.pid, folder):
+    while _is_running(server.pid, folder):
         if time.monotonic() > deadline:
             os.kill(server.pid, signal.SIGKILL)
         time.sleep(0.1)
@@ -84,17 +84,17 @@ def stop(folder: Path) -> bool:
 
 
 def find(folder: Path) -> Server | None:
-    """Return the server at work on `folder`, None where there is none."""
+    """Return the running server that keeps its data in `folder`, None if there is none."""
     try:
         state = json.loads((folder / "server.json").read_bytes())
         server = Server(int(state["pid"]), str(state["endpoint"]), folder / "credentials")
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    return server if _is_ours(server.pid, folder) else None
+    return server if _is_running(server.pid, folder) else None
 
 
 def _write_keys(folder: Path) -> None:
-    """Make the keys once, so that clones which know them keep working after a restart."""
+    """Write the keys unless they exist, so that clones configured with them keep working after a restart."""
     credentials = folder / "credentials"
     if credentials.exists():
         return
@@ -149,7 +149,7 @@ def _launch(weed: str, folder: Path) -> Server | None:
     deadline = time.monotonic() + START_SECONDS
     while process.poll() is None and time.monotonic() < deadline:
         if _is_ready(server):
-            process.returncode = 0  # it outlives this process, which need not be warned of that
+            process.returncode = 0  # prevents the warning of Popen that the process still runs
             return server
         time.sleep(0.2)
     process.kill()
@@ -201,8 +201,8 @@ def _is_free(port: int) -> bool:
     return True
 
 
-def _is_ours(pid: int, folder: Path) -> bool:
-    """Whether the process is a server on this folder, and not another that took its number."""
+def _is_running(pid: int, folder: Path) -> bool:
+    """Return whether the process is the server of this folder, and not another one that got the same ID."""
     import psutil
 
     try:

@@ -1,4 +1,4 @@
-"""Scratch space that nothing survives: not success, not failure, and a kill only until the next run."""
+"""Scratch folders, removed on success and on failure; what a killed process leaves, the next run removes."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ SCRATCH = ".scratch"
 
 @contextmanager
 def scratch_folder(root: Path, name: str, *, at: Path | None = None) -> Iterator[Path]:
-    """Give an empty folder to one process at a time.
+    """Create an empty folder that one process at a time can use, and remove it at the end of the `with` block.
 
     Parameters
     ----------
     root
         The repository; the lock is `.scratch/<name>.lock` in it.
     name
-        What the scratch space is for.
+        The purpose of the folder, such as `build-mnist`.
     at
-        The folder to make and to remove; `.scratch/<name>` by default.
+        The path of the folder; `.scratch/<name>` by default.
 
     Raises
     ------
     ScriptError
-        Another process holds it.
+        Another process uses it.
     """
     folder = at or root / SCRATCH / name
     lock = root / SCRATCH / f"{name}.lock"
@@ -45,4 +45,4 @@ def scratch_folder(root: Path, name: str, *, at: Path | None = None) -> Iterator
                 shutil.rmtree(folder, ignore_errors=True)
     except Timeout as error:
         what = name.replace("-", " ", 1)
-        raise ScriptError(f"{what}: another one is at work in {root}; wait for it to end") from error
+        raise ScriptError(f"{what}: another one is at work in {root}; wait until it has finished") from error

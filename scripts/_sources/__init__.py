@@ -1,1 +1,1 @@
-"""Source files: fetched, proved, registered and kept."""
+"""Fetching, checking, registering and storing source files."""

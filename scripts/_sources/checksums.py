@@ -1,4 +1,4 @@
-"""A dataset's `checksums.tsv`, as TFDS writes it: URL, bytes, SHA-256 and file name, by URL."""
+"""A dataset's `checksums.tsv` in TFDS's format: lines of URL, size, SHA-256 and file name, sorted by URL."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from scripts._sources.sources import Source
 
 
 def add_checksums(path: Path, sources: Iterable[Source]) -> None:
-    """Add lines for sources to a file, all or nothing; the lines and comments that it has stay as they are.
+    """Add lines for source files atomically; existing lines and comments stay unchanged.
 
     Raises
     ------

@@ -1,7 +1,7 @@
-"""Bringing a file over HTTP: continued where it broke off, tried again where that may help.
+"""Downloading a file over HTTP, with resumption and retries.
 
-No library at hand does this: those that continue a file forget whether it is still the same one, and those that try
-again start anew.
+None of the installed libraries does both: those that resume a download do not check whether the file has changed, and
+those that retry start from the beginning.
 """
 
 from __future__ import annotations
@@ -25,24 +25,24 @@ ATTEMPTS = 4
 FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 30
 TIMEOUT_SECONDS = (10, 30)  # to connect, and between two chunks
-BUSY = (408, 425, 429, 500, 502, 503, 504)
-PIECE_BYTES = 1 << 16  # what a kill may lose
-PROGRESS_BYTES = 1 << 20  # what an attempt must bring not to count as failed
-SURPLUS_BYTES = 64 << 20  # what is read beyond the expected size from a server that does not say how much it sends
+RETRIED_STATUSES = (408, 425, 429, 500, 502, 503, 504)
+CHUNK_BYTES = 1 << 16  # the most that a kill can lose
+PROGRESS_BYTES = 1 << 20  # an attempt that downloads this much does not count as failed
+SURPLUS_BYTES = 64 << 20  # the most to read beyond the expected size if the server does not state a length
 
 
 @dataclass(frozen=True)
-class Answer:
-    """What a server said of the file that it sent.
+class FileInfo:
+    """What a server's response headers say about a file.
 
     Attributes
     ----------
     filename
-        What it calls the file, empty where it gives it no name.
+        The file name, empty if there is none.
     content_type
-        Its media type, empty where it does not say.
+        The media type, empty if there is none.
     etag, modified
-        What tells this state of the file from another one; empty where it does not say.
+        The ETag and Last-Modified headers, empty if they are missing.
     """
 
     filename: str = ""
@@ -52,125 +52,126 @@ class Answer:
 
     @property
     def validator(self) -> str:
-        """The header by which the server sends the rest only if the file is still the same."""
+        """The value of If-Range with which the server sends the rest only if the file has not changed."""
         return self.etag if self.etag and not self.etag.startswith("W/") else self.modified
 
 
-class _BrokenOffError(Exception):
-    """An attempt failed, and another one may not."""
+class _RetryableError(Exception):
+    """An attempt failed, but another one may succeed."""
 
     def __init__(self, reason: str, *, pause: float = 0) -> None:
         super().__init__(reason)
         self.pause = pause
 
 
-def download(url: str, part: Path, *, label: str, size: int | None = None, stopped: Event | None = None) -> Answer:
-    """Bring the file at `url` to `part`, from where an earlier download left it.
+def download(url: str, part: Path, *, label: str, size: int | None = None, stopped: Event | None = None) -> FileInfo:
+    """Download the file at `url` to `part`, resuming an earlier download.
 
-    A file that changed in between, a server that sends no ranges, and one that does not say whether the file changed
-    (where no size is known, so that no SHA-256 will tell) start anew. Dropped connections and servers that are busy or
-    out of order are tried again, with longer and longer pauses.
+    The download starts from the beginning if the file has changed, if the server does not support ranges, or if neither
+    the server's headers nor a SHA-256 (known if `size` is given) can show a change. Dropped connections and temporary
+    server errors are retried, with increasing pauses.
 
     Parameters
     ----------
     url
         The file.
     part
-        Where it goes. It stays whatever happens, with a file of what the server said of it beside it.
+        Where to write the file, and `FileInfo` next to it. Neither is removed on failure.
     label
-        How the file is called in what is printed.
+        The name of the file in printed lines.
     size
-        The bytes that it should have; a file of another size is brought all the same.
+        The expected size in bytes; a file of another size is downloaded too.
     stopped
-        Set when nobody wants the file any more.
+        Set to cancel the download.
 
     Raises
     ------
     UnavailableError
-        The file is not to be had; the message says why.
+        The file cannot be downloaded; the message says why.
     """
     stopped = stopped or Event()
     failures = 0
     while True:
-        before = _bytes(part)
+        before = _size(part)
         try:
             return _attempt(url, part, label=label, size=size, stopped=stopped, again=failures > 0 or before > 0)
-        except _BrokenOffError as error:
-            failures = 1 if _bytes(part) - before >= PROGRESS_BYTES else failures + 1
+        except _RetryableError as error:
+            failures = 1 if _size(part) - before >= PROGRESS_BYTES else failures + 1
             if failures == ATTEMPTS:
                 raise UnavailableError(f"{error}, tried {ATTEMPTS} times") from error
             pause = max(error.pause, FIRST_PAUSE_SECONDS * 2 ** (failures - 1) * random.uniform(0.5, 1.5))
-            say(f"{label}: {shown(url)} {error}; trying again")
+            log(f"{label}: {without_secrets(url)} {error}; trying again")
             if stopped.wait(pause):
-                raise UnavailableError("given up", report=False) from error
+                raise UnavailableError("cancelled", report=False) from error
 
 
-def forget(part: Path) -> None:
-    """Remove what was downloaded, and what is known of it."""
+def discard(part: Path) -> None:
+    """Remove a downloaded file and its `FileInfo`."""
     part.unlink(missing_ok=True)
-    _state(part).unlink(missing_ok=True)
+    _info_path(part).unlink(missing_ok=True)
 
 
-def shown(url: str) -> str:
-    """Return the URL without what may be secret in it: user, password and query."""
+def without_secrets(url: str) -> str:
+    """Return the URL without the parts that may be secret: user, password and query."""
     parts = urlsplit(url)
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 
-def say(line: str) -> None:
-    """Print a line for the person who waits, above the progress bars."""
+def log(line: str) -> None:
+    """Print a line to stderr, above the progress bars."""
     from tqdm import tqdm
 
     tqdm.write(line, file=sys.stderr)
 
 
-def _attempt(url: str, part: Path, *, label: str, size: int | None, stopped: Event, again: bool) -> Answer:
+def _attempt(url: str, part: Path, *, label: str, size: int | None, stopped: Event, again: bool) -> FileInfo:
     import requests
     import urllib3
 
-    known, done = _read_state(part), _bytes(part)
+    info, done = _read_info(part), _size(part)
     if done and done == size:
-        return known  # complete; its SHA-256 will say what it is worth
-    headers = {"Accept-Encoding": "identity"}  # a .gz file is the source, not a way to send it
-    if done and (known.validator or size is not None):
+        return info  # complete; the caller checks its SHA-256
+    headers = {"Accept-Encoding": "identity"}  # otherwise a .gz file may arrive decompressed
+    if done and (info.validator or size is not None):
         headers["Range"] = f"bytes={done}-"
-        if known.validator:
-            headers["If-Range"] = known.validator
+        if info.validator:
+            headers["If-Range"] = info.validator
     try:
         with requests.get(url, stream=True, timeout=TIMEOUT_SECONDS, headers=headers) as response:
-            if response.status_code in BUSY:
-                raise _BrokenOffError(_status(response), pause=_retry_after(response))
+            if response.status_code in RETRIED_STATUSES:
+                raise _RetryableError(_status(response), pause=_retry_after(response))
             if response.status_code == 416 and "Range" in headers:
                 if _total(response) == done:
-                    return known
-                forget(part)
-                raise _BrokenOffError("does not have the rest of what it began")
+                    return info
+                discard(part)
+                raise _RetryableError("does not have the rest of the file")
             if not response.ok:
                 raise UnavailableError(_status(response))
-            if response.status_code == 206 and not ("Range" in headers and _goes_on(response, done)):
-                forget(part)
-                raise _BrokenOffError("sends another part than it was asked for")
+            if response.status_code == 206 and not ("Range" in headers and _starts_at(response, done)):
+                discard(part)
+                raise _RetryableError("sends another range than the requested one")
             if response.status_code != 206:
-                known, done = _read_answer(response), 0
+                info, done = _info(response), 0
                 part.write_bytes(b"")
-                with replacing(_state(part)) as file:
-                    file.write(json.dumps(asdict(known)).encode())
+                with replacing(_info_path(part)) as file:
+                    file.write(json.dumps(asdict(info)).encode())
             _receive(response, part, url=url, label=label, done=done, size=size, stopped=stopped)
-            return known
+            return info
     except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
         if _is_final(error) or (not again and _never_connected(error)):  # another location may have it
-            raise UnavailableError(_short(error)) from error
-        raise _BrokenOffError(_short(error)) from error
+            raise UnavailableError(_innermost_reason(error)) from error
+        raise _RetryableError(_innermost_reason(error)) from error
 
 
 def _receive(response: Any, part: Path, *, url: str, label: str, done: int, size: int | None, stopped: Event) -> None:
-    """Append the body to the file."""
+    """Append the response body to the file."""
     from tqdm import tqdm
 
     length = response.headers.get("Content-Length", "")
     total = done + int(length) if length.isdecimal() else None
     of = "" if (total or size) is None else f" of {total or size:,} bytes"
-    say(f"{label}: {'continuing' if done else 'downloading'} {shown(url)}" + (f" at {done:,}{of}" if done else ""))
+    action = f"resuming {without_secrets(url)} at {done:,}{of}" if done else f"downloading {without_secrets(url)}"
+    log(f"{label}: {action}")
     bar = tqdm(
         total=total or size,
         initial=done,
@@ -181,49 +182,50 @@ def _receive(response: Any, part: Path, *, url: str, label: str, done: int, size
         disable=not _on_terminal(),
     )
     with bar, part.open("ab") as file:
-        for chunk in response.raw.stream(PIECE_BYTES, decode_content=False):
+        for chunk in response.raw.stream(CHUNK_BYTES, decode_content=False):
             if stopped.is_set():
-                raise UnavailableError("given up", report=False)
+                raise UnavailableError("cancelled", report=False)
             file.write(chunk)
-            file.flush()  # what a kill leaves is what the next run goes on from
+            file.flush()  # so that a killed download can be resumed from here
             done += len(chunk)
             bar.update(len(chunk))
             if total is None and size is not None and done > size + SURPLUS_BYTES:
-                raise UnavailableError(f"sends more than the {size:,} bytes recorded, without end; upstream changed?")
+                raise UnavailableError(f"sends far more than the recorded {size:,} bytes; has the file changed?")
     if size is not None and done < size and total is None and not response.raw.chunked:
-        raise _BrokenOffError(f"breaks off at {done:,} of {size:,} bytes")  # its only way to say that this is the end
+        # without a length, the end of the file and a dropped connection look the same
+        raise _RetryableError(f"ends after {done:,} of {size:,} bytes")
 
 
-def _read_answer(response: Any) -> Answer:
+def _info(response: Any) -> FileInfo:
     headers = response.headers
     content_type = headers.get("Content-Type", "").partition(";")[0].strip().lower()
     header = Message()
     header["Content-Disposition"] = headers.get("Content-Disposition", "")
     path = unquote(urlsplit(response.url).path)
     filename = Path(header.get_filename() or path.rpartition("/")[2]).name
-    return Answer(filename, content_type, headers.get("ETag", ""), headers.get("Last-Modified", ""))
+    return FileInfo(filename, content_type, headers.get("ETag", ""), headers.get("Last-Modified", ""))
 
 
-def _state(part: Path) -> Path:
+def _info_path(part: Path) -> Path:
     return part.with_name(f"{part.name}.json")
 
 
-def _read_state(part: Path) -> Answer:
+def _read_info(part: Path) -> FileInfo:
     try:
-        return Answer(**json.loads(_state(part).read_bytes()))
+        return FileInfo(**json.loads(_info_path(part).read_bytes()))
     except (FileNotFoundError, ValueError, TypeError):
-        return Answer()
+        return FileInfo()
 
 
-def _bytes(path: Path) -> int:
+def _size(path: Path) -> int:
     try:
         return path.stat().st_size
     except FileNotFoundError:
         return 0
 
 
-def _goes_on(response: Any, done: int) -> bool:
-    return re.match(rf"bytes {done}-\d+/", response.headers.get("Content-Range", "")) is not None
+def _starts_at(response: Any, offset: int) -> bool:
+    return re.match(rf"bytes {offset}-\d+/", response.headers.get("Content-Range", "")) is not None
 
 
 def _total(response: Any) -> int | None:
@@ -242,24 +244,24 @@ def _retry_after(response: Any) -> float:
 
 
 def _is_final(error: Exception) -> bool:
-    """Whether a request would fail in the same way again."""
+    """Return whether another request would fail in the same way."""
     from requests import exceptions
 
     if isinstance(error, exceptions.SSLError | exceptions.ProxyError):
         return True
-    passing = exceptions.ConnectionError | exceptions.Timeout | exceptions.ChunkedEncodingError
-    return isinstance(error, exceptions.RequestException) and not isinstance(error, passing)
+    temporary = exceptions.ConnectionError | exceptions.Timeout | exceptions.ChunkedEncodingError
+    return isinstance(error, exceptions.RequestException) and not isinstance(error, temporary)
 
 
 def _never_connected(error: Exception) -> bool:
     from urllib3.exceptions import ConnectTimeoutError
 
     reason = getattr(error.args[0], "reason", None) if error.args else None
-    return isinstance(reason, ConnectTimeoutError)  # refused, unknown and unreachable hosts among them
+    return isinstance(reason, ConnectTimeoutError)  # its subclasses include refused, unknown and unreachable hosts
 
 
-def _short(error: Exception) -> str:
-    """The innermost reason of a chain of wrapped network errors."""
+def _innermost_reason(error: Exception) -> str:
+    """Return the innermost reason of a chain of wrapped network errors."""
     reason: BaseException = error
     while (inner := reason.__cause__ or reason.__context__) is not None:
         reason = inner

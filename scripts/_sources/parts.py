@@ -1,4 +1,4 @@
-"""What is being fetched: files that do not count yet, each written by one process at a time."""
+"""Partial files: source files that are not complete or not checked yet, each written by one process at a time."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from filelock import FileLock, Timeout
 
 from scripts._process.errors import UnavailableError
 from scripts._process.scratch import SCRATCH
-from scripts._sources.download import say
+from scripts._sources.download import log
 
 WAIT_SECONDS = 1
 
 
 class Parts:
-    """The unfinished files of one dataset, in the folder that its source files are kept in.
+    """The partial files of one dataset, in the folder of its source files.
 
-    They outlive a process that is killed, and are what the next one goes on from.
+    They remain if a process is killed, so that the next one can resume.
 
     Parameters
     ----------
     root
-        The repository, whose scratch folder holds the locks.
+        The repository; the locks are in its scratch folder.
     folder
-        Where the source files are kept.
+        The folder of the source files.
     """
 
     def __init__(self, root: Path, folder: Path) -> None:
@@ -37,34 +37,34 @@ class Parts:
 
     @contextmanager
     def open(self, origin: str, *, label: str, stopped: Event) -> Iterator[Path]:
-        """Give the place of what comes from `origin` (a URL, say) to one process at a time; the others wait.
+        """Lock the partial file of `origin`, such as a URL, and return its path; other processes wait.
 
         Raises
         ------
         UnavailableError
-            `stopped` was set before the others were done.
+            `stopped` was set while waiting.
         """
         key = hashlib.sha256(f"{self._folder.name} {origin}".encode()).hexdigest()[:16]
         lock = self._lock(key)
-        said = False
+        reported = False
         while True:
             try:
                 lock.acquire(timeout=WAIT_SECONDS)
                 break
             except Timeout:
                 if stopped.is_set():
-                    raise UnavailableError("given up", report=False) from None
-                if not said:
-                    say(f"{label}: another process is fetching it; waiting")
-                said = True
+                    raise UnavailableError("cancelled", report=False) from None
+                if not reported:
+                    log(f"{label}: another process is fetching it; waiting")
+                reported = True
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             yield self._folder / f".{key}.part"
         finally:
             lock.release()
 
-    def sweep(self) -> None:
-        """Remove unfinished files that nobody writes: the source was found elsewhere, or is not asked for any more."""
+    def remove_stale(self) -> None:
+        """Remove partial files that no process writes: the source was found elsewhere, or is no longer needed."""
         for leftover in self._folder.glob(".*"):
             try:
                 with self._lock(leftover.name.lstrip(".").partition(".")[0]).acquire(timeout=0):
@@ -75,4 +75,4 @@ class Parts:
 
     def _lock(self, key: str) -> FileLock:
         self._locks.mkdir(parents=True, exist_ok=True)
-        return FileLock(self._locks / f"{key}.lock", thread_local=False)  # acquired and released by two threads
+        return FileLock(self._locks / f"{key}.lock", thread_local=False)  # one thread acquires it, another releases it

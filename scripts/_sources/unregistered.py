@@ -1,4 +1,4 @@
-"""Source files that have no checksum yet: fetched and shown, for a person to trust or not."""
+"""Unregistered files: source files without a checksum, fetched for the user to decide whether to trust them."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from urllib.parse import unquote, urlsplit
 from scripts._define.definition import Definition
 from scripts._process.errors import ScriptError, UnavailableError
 from scripts._process.files import hash_file
-from scripts._sources.download import Answer, download, forget, shown
+from scripts._sources.download import FileInfo, discard, download, without_secrets
 from scripts._sources.parts import Parts
-from scripts._sources.sources import FOLDER, Source, is_page, mirror_of
+from scripts._sources.sources import FOLDER, Source, is_html, mirror_location
 
 
 @dataclass(frozen=True)
 class UnregisteredFile:
-    """A file without a registered checksum.
+    """A fetched file without a registered checksum.
 
     Attributes
     ----------
     source
-        What would be registered.
+        The source file that would be registered.
     path
-        Where it is now.
+        Its path on this machine.
     location
-        Where it was found.
+        The location where it was found.
     content_type
-        What the server calls it, empty where it says nothing.
-    is_page
+        The media type that the server states, empty if it states none.
+    is_html
         Whether it is an HTML page.
     """
 
@@ -40,20 +40,20 @@ class UnregisteredFile:
     path: Path
     location: str
     content_type: str
-    is_page: bool
+    is_html: bool
 
 
 class UnregisteredFiles:
-    """Fetches what URLs without a checksum give, and keeps it apart until it is trusted.
+    """Fetches files of URLs without a checksum, and stores them as partial files until they are trusted.
 
     Parameters
     ----------
     definition
         The dataset.
     parts
-        Its unfinished files.
+        The dataset's partial files.
     locks
-        Keeps the locks of the downloaded files until it is closed.
+        Holds the locks of the downloaded files until it is closed.
     """
 
     def __init__(self, definition: Definition, parts: Parts, locks: ExitStack) -> None:
@@ -64,91 +64,93 @@ class UnregisteredFiles:
         self.stopped = Event()
 
     def find(self, url: str, *, ambiguous: Container[str]) -> UnregisteredFile:
-        """Fetch what a URL gives; where that fails, take the file supplied by hand, or the mirror's.
+        """Fetch the file from upstream or else from `sources/<name>/` or the mirror.
+
+        An HTML page is returned only if no location has another file.
 
         Parameters
         ----------
         url
             The file.
         ambiguous
-            File names that several URLs have, under which a local file may be another URL's.
+            File names of several URLs, for which only upstream is used.
 
         Raises
         ------
         ScriptError
-            It was found at no location; each is listed with its reason.
+            No location has the file; the message lists each with its reason.
         """
         reasons = []
         page = None
-        for location, place in self._locations(url, ambiguous):
+        for location, origin in self._locations(url, ambiguous):
             try:
-                found = self._fetch(url, location, place)
+                found = self._fetch(url, location, origin)
             except UnavailableError as unavailable:
                 reasons.append(f"  {location}: {unavailable}")
                 continue
-            if not found.is_page:
+            if not found.is_html:
                 return found
             page = page or found
         if page is None:
             raise ScriptError(f"{self._definition.name}: source file not found: {url}:\n" + "\n".join(reasons))
         return page
 
-    def keep(self, newcomer: UnregisteredFile) -> None:
-        """Put a file that is trusted now where source files are kept."""
-        target = self._folder / newcomer.source.filename
-        if newcomer.path.parent == self._folder and newcomer.path != target:
-            newcomer.path.replace(target)
-            forget(newcomer.path)
+    def accept(self, file: UnregisteredFile) -> None:
+        """Move a trusted file to its final path."""
+        target = self._folder / file.source.filename
+        if file.path.parent == self._folder and file.path != target:
+            file.path.replace(target)
+            discard(file.path)
 
     def _locations(self, url: str, ambiguous: Container[str]) -> Iterator[tuple[str, Path | str]]:
         yield f"upstream {url}", url
         filename = basename(url)
         if filename and filename not in ambiguous:
             yield f"{FOLDER}/{self._definition.name}/{filename}", self._folder / filename
-            mirror = mirror_of(self._definition, filename)
+            mirror = mirror_location(self._definition, filename)
             if mirror is not None:
-                yield f"mirror {shown(mirror) if isinstance(mirror, str) else mirror}", mirror
+                yield f"mirror {without_secrets(mirror) if isinstance(mirror, str) else mirror}", mirror
 
-    def _fetch(self, url: str, location: str, place: Path | str) -> UnregisteredFile:
+    def _fetch(self, url: str, location: str, origin: Path | str) -> UnregisteredFile:
         filename = basename(url)
-        answer = Answer(filename)
-        if isinstance(place, Path):
-            path = place
+        info = FileInfo(filename)
+        if isinstance(origin, Path):
+            path = origin
             if not path.is_file():
                 raise UnavailableError("no such file")
         else:
-            path = self._locks.enter_context(self._parts.open(place, label=filename or url, stopped=self.stopped))
-            answer = download(place, path, label=filename or url, stopped=self.stopped)
-        filename = (answer.filename or filename).lstrip(".") or f"source-{_short(url)}"
+            path = self._locks.enter_context(self._parts.open(origin, label=filename or url, stopped=self.stopped))
+            info = download(origin, path, label=filename or url, stopped=self.stopped)
+        filename = (info.filename or filename).lstrip(".") or f"source-{_url_hash(url)}"
         source = Source(url, filename, path.stat().st_size, hash_file(path))
-        return UnregisteredFile(source, path, location, answer.content_type, is_page(path, answer))
+        return UnregisteredFile(source, path, location, info.content_type, is_html(path, info))
 
 
 def name_uniquely(unregistered: list[UnregisteredFile], registered: dict[str, str]) -> list[UnregisteredFile]:
-    """Give files of one name and different bytes names of their own.
+    """Give different files with the same name different names.
 
     Parameters
     ----------
     unregistered
         The files.
     registered
-        The SHA-256 of the files that are registered, by name.
+        The SHA-256 of the registered files, by name.
     """
     named = []
-    for newcomer in sorted(unregistered, key=lambda each: each.source.url):
-        source = newcomer.source
+    for file in sorted(unregistered, key=lambda each: each.source.url):
+        source = file.source
         if registered.get(source.filename, source.sha256) != source.sha256:
-            source = replace(source, filename=f"{_short(source.url)}-{source.filename}")
+            source = replace(source, filename=f"{_url_hash(source.url)}-{source.filename}")
         registered[source.filename] = source.sha256
-        named.append(replace(newcomer, source=source))
+        named.append(replace(file, source=source))
     return named
 
 
 def basename(url: str) -> str:
-    """Return the file name that a URL ends in, empty where a file cannot be kept under it."""
+    """Return the last part of a URL's path, empty if it cannot be a file name."""
     name = Path(unquote(urlsplit(url).path)).name
     return "" if name.startswith(".") else name
 
 
-def _short(url: str) -> str:
+def _url_hash(url: str) -> str:
     return hashlib.sha256(url.encode()).hexdigest()[:8]

@@ -1,4 +1,4 @@
-"""Making a dataset's TFDS builder."""
+"""Creating the TFDS builder of a dataset."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ if TYPE_CHECKING:
 
     from scripts._tfds.shards import ShardWriter
 
-MESSAGE_CHARACTERS = 500
+MAX_CHARACTERS = 500  # of an error message
 
 
 def make_builder(
     definition: Definition, *, data_dir: Path, config: str | None = None
 ) -> tfds.core.GeneratorBasedBuilder:
-    """Make the TFDS builder of a dataset.
+    """Create the TFDS builder of a dataset.
 
     Parameters
     ----------
     definition
         The dataset.
     data_dir
-        The folder that it will write into.
+        The folder that the builder writes to.
     config
-        One of its builder configs, the default one by default.
+        The builder config; the builder's default if None.
 
     Raises
     ------
     ScriptError
-        There is no such builder or config, it refuses its arguments, or it gives another name or version.
+        There is no such builder or config, the builder rejects its arguments, or it has another name or version.
     """
     import tensorflow_datasets as tfds
 
@@ -54,38 +54,38 @@ def make_builder(
             file_format="tfrecord",
             **definition.arguments,
         )
-    except tfds.core.registered.DatasetNotFoundError as error:
+    except tfds.core.DatasetNotFoundError as error:
         raise ScriptError(
-            f"params.yaml: TFDS has no builder {definition.builder!r} (one of ours is named by its folder)"
+            f"params.yaml: TFDS has no builder {definition.builder!r}; name a builder of this repository by its folder"
         ) from error
     except ScriptError:
         raise
     except (Exception, SystemExit) as error:
         reason = describe_error(error, definition)
-        raise ScriptError(f"{definition.name}: its builder cannot be made: {reason}") from error
+        raise ScriptError(f"{definition.name}: its builder cannot be created: {reason}") from error
     if builder.name != definition.name:
-        raise ScriptError(f"{definition.name}: its builder is called {builder.name!r}; the two names must be the same")
+        raise ScriptError(f"{definition.name}: its builder is named {builder.name!r}; the two names must be the same")
     if str(builder.version) != definition.version:
         raise ScriptError(
-            f"{definition.name}: params.yaml says version {definition.version}, its builder gives {builder.version}"
+            f"{definition.name}: params.yaml says version {definition.version}, but its builder has {builder.version}"
         )
-    builder._original_state.update(definition.arguments)  # from which TFDS makes the builder again in Beam's workers
+    builder._original_state.update(definition.arguments)  # TFDS recreates the builder from these in Beam's workers
     if definition.is_ours:
-        # dataset_info.json states the module's name, which must not depend on how the module was imported here
+        # dataset_info.json contains the module's name, which must not depend on how the module was imported
         name = f"{definition.builder.strip('/').replace('/', '.')}.{definition.name}"
         builder.info._identity.module_name = builder.info.as_proto.module_name = name
     return builder
 
 
 def find_builder(definition: Definition) -> Any:
-    """Return the builder's class, TFDS's or ours.
+    """Return the class of a dataset's builder, from this repository or from TFDS.
 
     Raises
     ------
     ScriptError
-        The dataset's folder holds none.
+        The dataset's folder has no such builder.
     DatasetNotFoundError
-        TFDS has none of that name.
+        TFDS has no such builder.
     """
     import tensorflow_datasets as tfds
 
@@ -93,10 +93,10 @@ def find_builder(definition: Definition) -> Any:
 
 
 def module_name(definition: Definition) -> str:
-    """Return the name under which the module of a builder of ours is imported.
+    """Return the name under which the module of a builder of this repository is imported.
 
-    TFDS takes the dataset's name from it where the class is called `Builder`. It has no dot, because unpickling a class
-    of `datasets.x` would import `datasets`, whichever package is called that.
+    TFDS derives the dataset's name from it if the class is named `Builder`. It has no dot, because unpickling a class
+    of `datasets.x` would import `datasets`, which may be another package.
     """
     return f"{definition.name}_dataset_builder"
 
@@ -114,19 +114,20 @@ def _load_builder(definition: Definition) -> Any:
     raise ScriptError(f"{definition.name}: {path} defines no TFDS builder of that name")
 
 
-def write_with(builder: Any, writer: ShardWriter) -> None:
-    """Have a builder write its shards with `writer`, and record nothing of this machine in `dataset_info.json`."""
+def use_writer(builder: Any, writer: ShardWriter) -> None:
+    """Make a builder write its shards with `writer`, and record nothing of this machine in `dataset_info.json`."""
     builder._example_writer = lambda: writer
-    for name in ("file", "sql", "tfds"):  # these record times and absolute paths
-        setattr(builder.info, f"add_{name}_data_source_access", lambda *_, **__: None)
-    builder._log_download_bytes = builder._log_download_done = lambda: None  # their messages name the scratch folder
+    # these would record times and absolute paths
+    for name in ("add_file_data_source_access", "add_sql_data_source_access", "add_tfds_data_source_access"):
+        setattr(builder.info, name, lambda *_, **__: None)
+    builder._log_download_bytes = builder._log_download_done = lambda: None  # they would print the scratch folder
 
 
 def describe_error(error: BaseException, definition: Definition) -> str:
-    """Return an error in one line, with the innermost line of the dataset's own code that it came through."""
+    """Return an error as one line, with the innermost line of the dataset's own code in its traceback."""
     message = " ".join(f"{type(error).__name__}: {error}".split())
-    if len(message) > MESSAGE_CHARACTERS:  # TFDS puts whole examples into its messages
-        message = f"{message[: MESSAGE_CHARACTERS // 2]} [...] {message[-MESSAGE_CHARACTERS // 2 :]}"
+    if len(message) > MAX_CHARACTERS:  # TFDS puts whole examples into its messages
+        message = f"{message[: MAX_CHARACTERS // 2]} [...] {message[-MAX_CHARACTERS // 2 :]}"
     if isinstance(error, ImportError) and "apache_beam" in message:
         message = f"{message}; add it with: make beam"
     folder = definition.folder

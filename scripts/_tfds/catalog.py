@@ -1,4 +1,4 @@
-"""TFDS's own builders: their names, and what one says of itself. TensorFlow is imported only if the builder does."""
+"""The builders that come with TFDS. TensorFlow is imported only if a builder imports it."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from scripts._tfds.quiet import held_stderr
 
 @dataclass(frozen=True)
 class BuilderFacts:
-    """What a TFDS builder says of itself.
+    """The properties of a TFDS builder.
 
     Attributes
     ----------
     version
-        The version it gives.
+        The version of the data.
     configs
-        All its builder configs, the default one first.
+        All builder configs, the default one first.
     description, license, homepage
-        Of the data, empty where it does not say.
+        Of the data; empty if the builder does not state them.
     """
 
     version: str
@@ -35,28 +35,28 @@ class BuilderFacts:
 
 
 def read_builder_names() -> list[str]:
-    """Return the names of all builders that TFDS brings."""
+    """Return the names of all builders that come with TFDS."""
     import tensorflow_datasets as tfds
 
     return list(tfds.list_builders(with_community_datasets=False))
 
 
 def read_builder(name: str, *, version: str | None = None, configs: Sequence[str] = ()) -> BuilderFacts:
-    """Make a builder of TFDS and return what it says.
+    """Create a TFDS builder and return its properties.
 
     Parameters
     ----------
     name
         The builder.
     version
-        The version of the data; the builder's own by default.
+        The version of the data; the builder's default if None.
     configs
-        The builder configs to look at; TFDS's default one by default.
+        The builder configs to create; TFDS's default config if empty.
 
     Raises
     ------
     ScriptError
-        TFDS cannot make it, or it has no such config or version.
+        TFDS cannot create the builder, or it has no such config or version.
     """
     with held_stderr():
         try:
@@ -69,8 +69,8 @@ def read_builder(name: str, *, version: str | None = None, configs: Sequence[str
     versions = sorted({str(builder.version) for builder in builders})
     if len(versions) > 1:
         raise ScriptError(
-            f"the configs {', '.join(configs)} of {name} have different versions ({', '.join(versions)}); name one "
-            f"that all have with VERSION=, or fewer configs"
+            f"the configs {', '.join(configs)} of {name} have different versions ({', '.join(versions)}); choose one "
+            f"that all of them have with VERSION=, or fewer configs"
         )
     info = builders[0].info
     known = [config.name for config in builders[0].BUILDER_CONFIGS]
@@ -91,8 +91,8 @@ def _make(name: str, version: str | None, configs: Sequence[str]) -> list[Any]:
     known = [config.name for config in builder_class.BUILDER_CONFIGS]
     for config in configs:
         if not CONFIG_NAME.fullmatch(config):
-            raise ScriptError(f"{name}: the config {config!r} cannot become part of a file name")
+            raise ScriptError(f"{name}: the config {config!r} cannot be part of a file name")
         if config not in known:
             raise ScriptError(f"{name} has no config {config!r}; {nearest(config, known)}")
-    # in a folder that cannot be: nothing is read from it, nothing is written
+    # the data_dir cannot exist, so nothing is read from it or written to it
     return [builder_class(data_dir=os.devnull, version=version, config=config) for config in configs or (None,)]

@@ -1,4 +1,4 @@
-"""Where a builder's files come from: TFDS's download manager, with our source files in place of its downloads."""
+"""TFDS's download manager, with the dataset's source files in place of its downloads."""
 
 from __future__ import annotations
 
@@ -15,38 +15,38 @@ from scripts._sources.sources import FILES_AT_ONCE, Source, Sources
 
 
 class PendingPath:
-    """A path that TFDS waits for: that of a file being downloaded or of an archive being extracted.
+    """A path that TFDS waits for: of a file that is being downloaded, or of an archive that is being extracted.
 
-    It has the two methods of the package `promise` that TFDS calls. That package's own promises of futures fail now and
-    then, with an assertion, when the future is done in another thread at the moment it is waited for.
+    It has the two methods of the package `promise` that TFDS calls. That package's promises sometimes fail with an
+    AssertionError if their future completes in another thread while it is being waited for.
 
     Parameters
     ----------
     future
-        Holds the path, or the error.
+        Returns the path or raises the error.
     """
 
     def __init__(self, future: Future[Path]) -> None:
         self._future = future
 
     def get(self) -> Path:
-        """Wait for the path."""
+        """Wait for the path and return it."""
         return self._future.result()
 
     def then(self, step: Callable[[Path], PendingPath]) -> PendingPath:
-        """Return the path that `step` will give, started with this path in a thread as soon as it is there."""
+        """Return the result of `step`, which runs in a thread with this path as soon as the path is available."""
         return PendingPath(_threads().submit(lambda: step(self.get()).get()))
 
 
 def ready(path: Path) -> PendingPath:
-    """Return a path that nobody has to wait for."""
+    """Return a pending path that is available at once."""
     future: Future[Path] = Future()
     future.set_result(path)
     return PendingPath(future)
 
 
 def use_sources(builder: Any, sources: Sources, definition: Definition) -> None:
-    """Have a builder's downloads come from `sources`; those of one call are fetched at once."""
+    """Make a builder take its downloads from `sources`; the files of one call are fetched concurrently."""
     make_manager = builder._make_download_manager
 
     def make(**options: Any) -> Any:
@@ -54,7 +54,7 @@ def use_sources(builder: Any, sources: Sources, definition: Definition) -> None:
 
         def download(url: str) -> PendingPath:
             source = registered_source(builder, url, definition)
-            # counts as downloaded: dataset_info.json states the size of all sources, wherever they were found
+            # count it as downloaded: dataset_info.json contains the size of all sources, wherever they were found
             manager._register_or_validate_checksums(url=url, url_info=builder.url_infos[url], path=None)
             return PendingPath(sources.submit(source))
 
@@ -65,9 +65,9 @@ def use_sources(builder: Any, sources: Sources, definition: Definition) -> None:
 
 
 def replace_downloads(manager: Any, download: Callable[[str], PendingPath], definition: Definition) -> None:
-    """Have a download manager call `download` for each URL, and refuse files that were downloaded by hand.
+    """Make a download manager call `download` for each URL, and refuse files that are downloaded by hand.
 
-    Archives are extracted by TFDS, in its own threads.
+    TFDS still extracts archives, in its own threads.
     """
     manager._download = lambda resource: download(resource.url)
     manager._downloader.tqdm = nullcontext  # its progress bar would stay at zero
@@ -87,21 +87,20 @@ def replace_downloads(manager: Any, download: Callable[[str], PendingPath], defi
 def _refuse_manual_dir(manager: Any, definition: Definition) -> None:
     def manual_dir(_: Any) -> Any:
         raise ScriptError(
-            f"{definition.name}: its builder wants files that are downloaded by hand, which nothing here could prove; "
-            f"a builder of ours can download them, and they are registered with REGISTER=1: "
-            f"make new NAME=my_{definition.name}"
+            f"{definition.name}: its builder needs files that are downloaded by hand, which cannot be checked; "
+            f"write a builder that downloads them with: make new NAME=my_{definition.name}"
         )
 
     manager.__class__ = type("Manager", (type(manager),), {"manual_dir": property(manual_dir)})
 
 
 def registered_source(builder: Any, url: str, definition: Definition) -> Source:
-    """Return what the dataset's checksums say of a URL.
+    """Return the source file that a dataset's checksums list for a URL.
 
     Raises
     ------
     ScriptError
-        They say nothing.
+        They do not list the URL.
     """
     info = (builder.url_infos or {}).get(url)
     if info is not None:
@@ -109,16 +108,16 @@ def registered_source(builder: Any, url: str, definition: Definition) -> Source:
     name = definition.name
     if definition.is_ours:
         raise ScriptError(
-            f"{name}: {definition.builder}/checksums.tsv has no line for {url}, so nothing can prove it; "
-            f"look at what it gives and register it with: make build DATASET={name} REGISTER=1"
+            f"{name}: {definition.builder}/checksums.tsv has no line for {url}, so the file cannot be checked; "
+            f"review and register it with: make build DATASET={name} REGISTER=1"
         )
     raise ScriptError(
-        f"{name}: the checksums that come with tensorflow-datasets have no line for {url}, so nothing can prove it; "
-        f"a builder of ours can have checksums of its own: make new NAME=my_{name}"
+        f"{name}: the checksums that come with tensorflow-datasets have no line for {url}, so the file cannot "
+        f"be checked; write a builder with checksums of its own with: make new NAME=my_{name}"
     )
 
 
 @cache
 def _threads() -> ThreadPoolExecutor:
-    """Where the step after a download runs: the extraction."""
+    """Return the threads for the step after a download, the extraction."""
     return ThreadPoolExecutor(FILES_AT_ONCE, thread_name_prefix="extraction")

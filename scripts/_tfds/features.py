@@ -1,4 +1,4 @@
-"""Encoding examples with TFDS's features: which may be encoded in another process, and how."""
+"""Encoding examples with TFDS's features, also in other processes."""
 
 from __future__ import annotations
 
@@ -6,46 +6,45 @@ import sys
 from typing import Any
 
 
-def remember_nothing(features: Any) -> bool:
-    """Return whether the features, and those inside them, are of TFDS's own kinds, none of which keeps any state.
+def are_stateless(features: Any) -> bool:
+    """Return whether all features, nested ones included, are classes of TFDS, none of which keeps state.
 
-    A feature of the builder's own may remember what it has encoded, as a vocabulary does: it must see every example, in
-    order.
+    A feature class of the builder may keep state, like a vocabulary: it must encode every example, in order.
     """
     for feature in features.values():
         if not type(feature).__module__.startswith("tensorflow_datasets.core.features."):
             return False
         inner = feature if hasattr(feature, "values") else {"": feature.feature} if hasattr(feature, "feature") else {}
-        if not remember_nothing(inner):
+        if not are_stateless(inner):
             return False
     return True
 
 
 def can_fork() -> bool:
-    """Return whether this process may fork: TensorFlow has not started its threads yet."""
+    """Return whether this process may fork, which is safe only before TensorFlow starts its threads."""
     from tensorflow.python.eager import context
 
     return sys.platform == "linux" and context.context_safe() is None
 
 
 def features_taking_paths(features: Any) -> list[str]:
-    """Return the features whose values may be paths of files: all but those known to take data alone."""
+    """Return the names of the features whose values may be file paths: all but those known to take only data."""
     import tensorflow_datasets as tfds
 
-    data_alone = (tfds.features.ClassLabel, tfds.features.Text, tfds.features.Scalar, tfds.features.BBoxFeature)
+    only_data = (tfds.features.ClassLabel, tfds.features.Text, tfds.features.Scalar, tfds.features.BBoxFeature)
 
-    def takes_data_alone(feature: Any) -> bool:
+    def takes_only_data(feature: Any) -> bool:
         if isinstance(feature, tfds.features.Sequence):
-            return takes_data_alone(feature.feature)
+            return takes_only_data(feature.feature)
         if isinstance(feature, tfds.features.FeaturesDict):
-            return all(map(takes_data_alone, feature.values()))
-        return isinstance(feature, data_alone) or type(feature) is tfds.features.Tensor
+            return all(map(takes_only_data, feature.values()))
+        return isinstance(feature, only_data) or type(feature) is tfds.features.Tensor
 
-    return [name for name, feature in features.items() if not takes_data_alone(feature)]
+    return [name for name, feature in features.items() if not takes_only_data(feature)]
 
 
 def encode_all(features: Any, examples: list[Any]) -> list[Any]:
-    """Return what `features.encode_example` gives for each example, working feature by feature.
+    """Return `features.encode_example` of each example, computed feature by feature.
 
     The code of one feature stays in the processor's cache, which saves a third of the time.
     """
@@ -58,8 +57,8 @@ def encode_all(features: Any, examples: list[Any]) -> list[Any]:
     return [dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True)]
 
 
-def raise_with(error: Exception, prefix: str) -> None:
-    """Raise an error of the same type, whose message begins with `prefix`."""
+def raise_with_prefix(error: Exception, prefix: str) -> None:
+    """Raise an error of the same type, with `prefix` before its message."""
     from tensorflow_datasets.core import utils
 
     utils.reraise(error, prefix=prefix)

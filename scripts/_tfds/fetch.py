@@ -13,7 +13,7 @@ from scripts._tfds.gather import gather
 
 
 class FoundSource(NamedTuple):
-    """A source file, its path on this machine, and the location that it was found at."""
+    """A source file, its path on this machine, and the location where it was found."""
 
     source: Source
     path: Path
@@ -21,7 +21,7 @@ class FoundSource(NamedTuple):
 
 
 def fetch_sources(name: str, *, root: Path) -> list[FoundSource]:
-    """Get the source files of a dataset, several at once; what was interrupted is continued.
+    """Fetch the source files of a dataset, several at once, and resume interrupted downloads.
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ def fetch_sources(name: str, *, root: Path) -> list[FoundSource]:
     Returns
     -------
     list of FoundSource
-        The source files, by URL.
+        The source files, sorted by URL.
 
     Raises
     ------

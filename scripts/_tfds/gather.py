@@ -1,4 +1,4 @@
-"""Which source files a dataset's builder asks for, found out without building the dataset."""
+"""Finding out which source files a dataset's builder asks for, without building the dataset."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from scripts._tfds.builder import describe_error, make_builder
 from scripts._tfds.downloads import PendingPath, ready, replace_downloads
 from scripts._tfds.quiet import quiet_tensorflow
 
-MAX_RUNS = 50  # a builder that reads each file to find the URL of the next runs once for each
+MAX_RUNS = 50  # a builder that reads each file to find the URL of the next one runs once per file
 Fetch = Callable[[Any, list[str]], dict[str, Path]]
 
 
 def gather(definition: Definition, fetch: Fetch, *, scratch: Path) -> None:
-    """Fetch every source file that the builder of a dataset asks for, in all its configs.
+    """Fetch every source file that the builder of a dataset asks for, for all its configs.
 
-    The builder's `_split_generators` runs with paths of files that do not exist, which is enough for most builders:
-    they hand the paths on to their generators, which do not run here. The files that it asked for are then fetched, all
-    at once. A builder that reads a file to find out what else it needs fails at such a path, and runs again with the
-    files that were fetched.
+    The builder's `_split_generators` runs with paths of files that do not exist. This is enough for most builders: they
+    pass the paths to their generators, which do not run here. Then all files that it asked for are fetched, all at
+    once. A builder that reads a file to find out which others it needs fails at such a path, and runs again with the
+    fetched files.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ def gather(definition: Definition, fetch: Fetch, *, scratch: Path) -> None:
     Raises
     ------
     ScriptError
-        The builder cannot be made or fails; or what `fetch` raises.
+        The builder cannot be created or fails. Errors of `fetch` are passed on.
     """
     quiet_tensorflow()
     with definition.limit_reading(scratch):
@@ -65,7 +65,7 @@ def gather(definition: Definition, fetch: Fetch, *, scratch: Path) -> None:
 def _run(
     builder: Any, definition: Definition, fetched: dict[str, Path], scratch: Path
 ) -> tuple[list[str], BaseException | None]:
-    """Run a builder's `_split_generators`; return the URLs that it asked for, and its failure if it failed."""
+    """Run a builder's `_split_generators`; return the URLs that it asked for, and the error if it failed."""
     import tensorflow_datasets as tfds
 
     missing_path = _missing_path_class()
@@ -90,7 +90,7 @@ def _run(
         return ready(path / "extracted") if isinstance(path, missing_path) else extract(resource)
 
     manager._extract = extract_if_fetched
-    # a Beam pipeline is for the few builders that compute with it before they generate
+    # only the few builders that compute with Beam before they generate examples use the pipeline
     pipeline = {"pipeline": None} if "pipeline" in inspect.signature(builder._split_generators).parameters else {}
     try:
         builder._split_generators(manager, **pipeline)
@@ -105,14 +105,14 @@ def _reason(failure: BaseException, definition: Definition) -> str:
     if isinstance(failure, LoaderError) and definition.parents:
         first = next(iter(definition.parents))
         return (
-            f"its builder reads {', '.join(definition.parents)} to know its sources, and cannot ({failure}); "
-            f"get that first: make pull DATASET={first}, or make build DATASET={first}"
+            f"its builder cannot read {', '.join(definition.parents)} to find its source files ({failure}); "
+            f"pull or build it first: make pull DATASET={first}, or make build DATASET={first}"
         )
     return f"its builder failed: {describe_error(failure, definition)}"
 
 
 def _missing_path_class() -> Any:
-    """Return the class of paths of files that were not fetched: whatever looks at one gets an error that says so."""
+    """Return a path class for files that are not fetched yet: looking at one raises an error that says so."""
     from etils import epath
 
     def missing(self: Path, *_: object, **__: object) -> Any:

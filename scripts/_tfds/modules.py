@@ -1,7 +1,7 @@
-"""Importing the module of a builder from its source.
+"""Importing a builder's module from its source.
 
-Beam's workers get this module by value, since they may have no copy of this repository: it needs nothing at its top but
-the standard library.
+Beam's workers receive this module by value, since they may have no copy of this repository. Its top-level imports are
+therefore from the standard library only.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ from typing import Any
 
 
 def load_module(name: str, path: Path, source: str) -> types.ModuleType:
-    """Import a builder's module from its source, whatever package is called `datasets`.
+    """Import a builder's module from its source, even if another package is named `datasets`.
 
-    TFDS does not register the builders that it defines, and looks for their files (checksums, README) beside it.
+    TFDS does not register the builders in it, and looks for their files (checksums, README) next to it.
 
     Parameters
     ----------
     name
-        What the module is called.
+        The module's name.
     path
-        The file that the source is from.
+        The file that contains the source.
     source
         The module's Python code.
     """
@@ -44,12 +44,12 @@ def load_module(name: str, path: Path, source: str) -> types.ModuleType:
 
 
 def is_loaded(name: str, source: str) -> bool:
-    """Return whether the module was imported from this source; a cluster's workers outlive a build."""
+    """Return whether the module was imported from this source. The workers of a cluster outlive a build."""
     return getattr(sys.modules.get(name), "__builder_source__", None) == source
 
 
 def builder_classes(module: types.ModuleType) -> list[Any]:
-    """Return the builders that a module defines."""
+    """Return the builder classes that a module defines."""
     import tensorflow_datasets as tfds
 
     return [

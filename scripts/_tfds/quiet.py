@@ -1,4 +1,4 @@
-"""TensorFlow, TFDS and Beam without what they have to say."""
+"""Importing TensorFlow, TFDS and Beam without their messages."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from pathlib import Path
 
 
 def quiet_tensorflow() -> None:
-    """Import TensorFlow and TFDS without what they have to say, and without a GPU."""
+    """Import TensorFlow and TFDS without their messages and without a GPU."""
     _quiet_beam()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ["CUDA_VISIBLE_DEVICES"] = "-1"  # no byte may depend on a GPU's presence
+    os.environ["CUDA_VISIBLE_DEVICES"] = "-1"  # no byte may depend on whether there is a GPU
     with held_stderr(), _hidden("jax", "pandas"):
         import absl.logging
         import tensorflow  # noqa: F401
@@ -24,7 +24,7 @@ def quiet_tensorflow() -> None:
 
     absl.logging.set_verbosity(absl.logging.ERROR)
     warnings.filterwarnings("ignore", "Couldn't find ffmpeg")  # pydub reads wav files without it
-    # no bucket is asked for what is known of a dataset; TFDS would leave an empty temporary folder for each builder
+    # TFDS would look the dataset up in its bucket, and leave an empty temporary folder for each builder
     tfds.core.DatasetInfo.initialize_from_bucket = lambda _: None
     if not sys.stderr.isatty():
         tfds.disable_progress_bar()
@@ -32,9 +32,9 @@ def quiet_tensorflow() -> None:
 
 @contextmanager
 def held_stderr() -> Iterator[None]:
-    """Hold back what is written to stderr, below Python too; let it out only if the body fails.
+    """Hold back everything written to stderr, also by C++ code; print it only if the body fails.
 
-    TensorFlow's libraries greet with a dozen lines before any log level reaches them.
+    TensorFlow's libraries print a dozen lines before any log level takes effect.
     """
     sys.stderr.flush()
     with tempfile.TemporaryFile() as held, os.fdopen(os.dup(2), "wb") as stderr:
@@ -51,9 +51,9 @@ def held_stderr() -> Iterator[None]:
 
 @contextmanager
 def _hidden(*packages: str) -> Iterator[None]:
-    """Keep packages from being imported, if they are not yet.
+    """Prevent the import of packages that are not imported yet.
 
-    TensorFlow and Keras import these wherever they are installed, for what no build does; that takes up to a second.
+    TensorFlow and Keras import these if they are installed, though no build uses them; that takes up to a second.
     """
     hidden = [name for name in packages if name not in sys.modules]
     sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]
@@ -65,11 +65,11 @@ def _hidden(*packages: str) -> Iterator[None]:
 
 
 def _quiet_beam() -> None:
-    """Keep Beam's loggers from telling what arrives as an exception, too. Beam need not be imported yet."""
+    """Silence Beam's loggers, whose errors are also raised as exceptions. Beam need not be imported yet."""
     logging.getLogger("apache_beam").setLevel(logging.CRITICAL)
-    # and what it says without a logger's name, as on import, of packages for Google's cloud that are not installed
-    logging.getLogger().addFilter(_is_news)
+    # also its messages to the root logger, like the one on import about missing packages for Google's cloud
+    logging.getLogger().addFilter(_is_not_from_beam)
 
 
-def _is_news(record: logging.LogRecord) -> bool:
+def _is_not_from_beam(record: logging.LogRecord) -> bool:
     return "apache_beam" not in Path(record.pathname).parts

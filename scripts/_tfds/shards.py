@@ -1,7 +1,7 @@
-"""What writes a shard, in this process or in a worker of Beam.
+"""Writing shards, in this process or in Beam's workers.
 
-Workers, on other machines too, get this module by value, since they may have no copy of this repository: it needs
-nothing at its top but the standard library.
+Workers, also on other machines, receive this module by value, since they may have no copy of this repository. Its
+top-level imports are therefore from the standard library only.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ KEY_BYTES = 16
 
 
 class ShardWriter:
-    """Stands in for TFDS's ExampleWriter: writes the same TFRecord shards, serialized deterministically.
+    """Replaces TFDS's ExampleWriter: writes the same TFRecord shards, serialized deterministically.
 
-    TFDS serializes an Example with its map in whatever order protobuf's hash table has in this process. Serialized
-    anew with `deterministic=True` the map is sorted, and the bytes are the same in every process with this protobuf.
-    The keys that TFDS sorted by pass through here and are kept for the record index.
+    TFDS serializes the map in an Example in the order of protobuf's hash table, which differs between processes.
+    Serialized again with `deterministic=True`, the map is sorted, and the bytes are the same in every process with this
+    version of protobuf. The keys by which TFDS sorted the examples are kept for the record index.
 
     Parameters
     ----------
     keys
-        The folder for the keys: a file for every shard, called as the shard.
+        The folder for the keys: one file per shard, with the shard's name.
     toolchain
-        The package versions that decide bytes. A worker that has others refuses to take part.
+        The package versions that decide bytes. A worker with other versions fails.
     """
 
     def __init__(self, keys: Path, toolchain: dict[str, str]) -> None:
@@ -35,7 +35,7 @@ class ShardWriter:
         self._toolchain = toolchain
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """Arrive in a worker. All that encodes or writes examples there holds a writer, so this checks every worker."""
+        """Check the toolchain of a worker. Whatever a worker unpickles to encode or write examples holds a writer."""
         from importlib import metadata
 
         self.__dict__.update(state)
@@ -62,7 +62,7 @@ class ShardWriter:
         from loader._format.example import Example
 
         name = Path(path).name
-        # a runner may write a shard twice, even at the same time: each under a name of its own, then renamed
+        # a runner may write a shard twice, even at the same time: each attempt has its own name, then is renamed
         unfinished = self._keys / f"{name}.unfinished"
         with unfinished.open("wb") as keys:
 
@@ -75,8 +75,8 @@ class ShardWriter:
         unfinished.replace(self._keys / re.sub(r"^incomplete\.[0-9a-f]{32}\.", "", name))
 
 
-def keep_count(count: int, path: Path) -> None:
-    """Write down how many examples the builder gave for a split."""
+def write_count(count: int, path: Path) -> None:
+    """Write the number of examples that the builder yielded for a split."""
     unfinished = path.with_name(f"{path.name}.{os.getpid()}.unfinished")
     unfinished.write_text(str(count))
     unfinished.replace(path)

@@ -1,4 +1,4 @@
-"""How TFDS builds a split: a generator's examples pass through an encoder, Beam's pipeline is one of ours."""
+"""Changing how TFDS builds a split: our encoder encodes a generator's examples, and Beam runs in our pipeline."""
 
 from __future__ import annotations
 
@@ -10,21 +10,21 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from scripts._tfds.features import raise_with
+from scripts._tfds.features import raise_with_prefix
 
 Key = int | str | bytes
 Serialize = Callable[[Any], bytes]
 
 
 class Encoder(Protocol):
-    """Turns examples into the bytes of records."""
+    """Encodes examples as the bytes of records."""
 
-    def encoded(
+    def encode(
         self, examples: Iterable[tuple[Key, Any]], features: Any, serialize: Serialize
     ) -> Iterable[tuple[Key, bytes]]:
         """Yield the key and the bytes of each example, in order."""
 
-    def finish(self, write: Callable[[], Any]) -> Future[Any]:
+    def start_writing(self, write: Callable[[], Any]) -> Future[Any]:
         """Write a split while the next one is generated."""
 
     def until_stopped(self, records: Iterable[Any]) -> Iterator[Any]:
@@ -32,32 +32,32 @@ class Encoder(Protocol):
 
 
 class Pipelines(Protocol):
-    """Makes the pipelines of a builder that uses Beam."""
+    """Creates the pipelines of a builder that uses Beam."""
 
     def start(self) -> tuple[Any, Any]:
-        """Return a pipeline and what entering it gives."""
+        """Return a pipeline and the result of its `__enter__`."""
 
     def count(self, split: str, examples: Any) -> None:
-        """Count the examples of a split as the pipeline runs."""
+        """Count the examples of a split while the pipeline runs."""
 
 
 @contextmanager
 def building_splits(encoder: Encoder, pipelines: Pipelines) -> Iterator[None]:
-    """Change how TFDS builds splits inside a `with` block; all that is not changed here stays its own.
+    """Change how TFDS builds splits inside a `with` block; everything else stays TFDS's own.
 
-    A builder shows that it uses Beam only when it runs: TFDS then asks for its pipeline.
+    Only when a builder runs is it known whether it uses Beam: TFDS then asks for the pipeline.
     """
     from tensorflow_datasets.core import example_serializer, split_builder, splits, writer
     from tensorflow_datasets.core.features import image_feature
 
     class EncodedSerializer(example_serializer.Serializer):  # type: ignore[misc]
-        """TFDS's serializer for examples that are bytes already."""
+        """A serializer of TFDS for examples that are bytes already."""
 
         def serialize_example(self, example: bytes) -> bytes:
             return example
 
     class StoppableWriter:
-        """Writes shards as `writer` does, until the build ends."""
+        """Writes shards with `writer` until the build ends."""
 
         def __init__(self, writer: Any) -> None:
             self._writer = writer
@@ -93,7 +93,7 @@ def building_splits(encoder: Encoder, pipelines: Pipelines) -> Iterator[None]:
                 example_writer=StoppableWriter(self._example_writer),
                 ignore_duplicates=self._ignore_duplicates,
             )
-            examples = encoder.encoded(_with_progress(generator, split_name), features, serialize)
+            examples = encoder.encode(_with_progress(generator, split_name), features, serialize)
             for number, (key, data) in enumerate(examples):
                 split.write(number if disable_shuffling and not isinstance(key, int) else key, data)
 
@@ -101,9 +101,9 @@ def building_splits(encoder: Encoder, pipelines: Pipelines) -> Iterator[None]:
                 try:
                     return split.finalize()
                 except Exception as error:
-                    raise_with(error, f"the split {split_name} cannot be written: ")
+                    raise_with_prefix(error, f"the split {split_name} cannot be written: ")
 
-            written = encoder.finish(finalize)
+            written = encoder.start_writing(finalize)
 
             def info() -> Any:
                 lengths, size = written.result()
@@ -131,8 +131,8 @@ def _with_progress(generator: Iterable[tuple[Key, Any]], split: str) -> Iterable
 
 
 def _encode_png(image: np.ndarray) -> Any:
-    """What `tf.image.encode_png` does with one image, without the third of its time that is spent in Python."""
+    """Encode an image as `tf.image.encode_png` does, without the third of its time that it spends in Python."""
     import tensorflow as tf
 
-    # made a tensor first: given an array, the raw operation uses only the lower 8 bits of 16
+    # of a 16-bit array, the raw operation would use only the lower 8 bits
     return tf.raw_ops.EncodePng(image=tf.constant(image), compression=-1)

@@ -1,1 +1,1 @@
-"""What `verify` is made of: building in a sandbox, and saying where two artifacts differ."""
+"""Verifying an artifact: checking it, rebuilding it in a sandbox, and comparing two artifacts."""

@@ -1,4 +1,4 @@
-"""An artifact and what is recorded of it."""
+"""Checking an artifact against `dvc.lock`, its manifest and its record index."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from scripts._process.files import CHUNK_BYTES, hash_file
 
 
 def open_artifact(definition: Definition, *, config: str | None = None, folder: Path | None = None) -> LocalArtifact:
-    """Open the artifact of a config in `folder` (`artifacts/` by default) with the manifest beside it.
+    """Open the artifact of a config in `folder` (`artifacts/` by default), with the manifest next to it.
 
     Raises
     ------
     ScriptError
-        The artifact is missing.
+        The artifact is missing, or it has another version than params.yaml.
     ManifestError
-        The manifest is.
+        The manifest is missing or invalid.
     """
     folder = folder or definition.manifest.parent
     manifest = read_manifest(folder / definition.manifest.name)
@@ -34,8 +34,8 @@ def open_artifact(definition: Definition, *, config: str | None = None, folder: 
     path = folder / entry.filename
     if manifest.version != definition.version:
         raise ScriptError(
-            f"{definition.name}: params.yaml says version {definition.version}, {manifest.label} {manifest.version}; "
-            f"build it with: make build DATASET={definition.name}"
+            f"{definition.name}: params.yaml says version {definition.version}, but {manifest.label} has "
+            f"{manifest.version}; build it with: make build DATASET={definition.name}"
         )
     if not path.exists():
         raise ScriptError(
@@ -82,11 +82,11 @@ def check_tar(artifact: LocalArtifact) -> str:
         with tarfile.open(artifact.path, "r:") as tar:
             infos: list[tarfile.TarInfo] = []
             for info in tar:
-                if infos and info.offset <= infos[-1].offset:  # a negative size leads back, for ever
-                    raise tarfile.ReadError("its members run backwards")
+                if infos and info.offset <= infos[-1].offset:  # a negative size leads back, in an endless loop
+                    raise tarfile.ReadError("a member has a negative size")
                 infos.append(info)
     except (tarfile.TarError, ValueError) as error:
-        raise artifact.error(f"is not a sound tar ({error})") from error
+        raise artifact.error(f"is not a valid tar ({error})") from error
     odd = [
         info.name
         for info in infos
@@ -113,16 +113,16 @@ def check_members(artifact: LocalArtifact) -> str:
             pass
     for number in range(len(artifact.header.blocks)):
         artifact.block(number)
-    return f"every member and the {len(artifact.header.blocks)} blocks of the record index have their SHA-256"
+    return f"every member and the {len(artifact.header.blocks)} blocks of the record index match their SHA-256"
 
 
 def check_records(artifact: LocalArtifact, info: Description) -> str:
     """Check every record of every shard against its row of the record index."""
-    if list(artifact.header.splits) != list(info.splits):  # in order, which is that of the rows
+    if list(artifact.header.splits) != list(info.splits):  # their order counts: it is the order of the rows
         raise artifact.error("has other splits in its record index than in its dataset_info.json")
     row_position = artifact.header.rows.offset
     for split in info.splits.values():
-        count = 0  # of the split's records so far
+        count = 0  # of the split's records that were checked
         for name, records in zip(split.shard_names(info.name), split.shard_lengths, strict=True):
             shard = artifact.header.member(name)
             if shard is None:
@@ -139,9 +139,9 @@ def check_records(artifact: LocalArtifact, info: Description) -> str:
             except IntegrityError as error:
                 raise artifact.error(f"holds the shard {name}, which {error}") from error
             if in_shard != records:
-                raise artifact.error(f"holds {in_shard:,} records in {name}, dataset_info.json says {records:,}")
+                raise artifact.error(f"holds {in_shard:,} records in {name}, but dataset_info.json says {records:,}")
             count += in_shard
         if count != artifact.header.splits[split.name]:
-            raise artifact.error(f"holds {count:,} records of split {split.name}, its record index says otherwise")
+            raise artifact.error(f"holds {count:,} records of split {split.name}, but its record index says otherwise")
     total = sum(artifact.header.splits.values())
-    return f"all {total:,} records have their digest and their TFRecord checksums, in the numbers recorded"
+    return f"all {total:,} records match their digests and TFRecord checksums, and none is missing"

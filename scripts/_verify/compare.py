@@ -1,4 +1,4 @@
-"""Where two artifacts of one dataset differ: which member, split, record and feature."""
+"""Reporting how two artifacts of one dataset differ: in which member, split, record and feature."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from loader._format.example import Example
 from loader._format.index import HEADER_NAME, ROW, ROWS_NAME, Member
 from scripts._verify.values import brief, differences
 
-MOST_MEMBERS = 3  # shards that are named one by one
-MOST_LINES = 16  # of a metadata file's difference
-MOST_NAMES = 30  # of features that are listed
-MOST_VALUES = 8  # of a record's features that are shown
-MOST_RECORDS = 3  # of a split that are named one by one
-MOST_EXAMPLES = 200  # of a split that are decoded, to say which features differ
-MOST_TEXT = 1 << 20  # bytes of a metadata file that is shown
+MAX_SHARDS = 3  # listed one by one
+MAX_LINES = 16  # of the difference between two metadata files
+MAX_FEATURES = 30  # listed by name
+MAX_VALUES = 8  # shown of a record
+MAX_RECORDS = 3  # listed of a split
+MAX_EXAMPLES = 200  # decoded of a split, to find out which features differ
+MAX_TEXT_BYTES = 1 << 20  # of a metadata file that is compared
 ROW_TYPE = np.dtype(
     [("offset", "<u8"), ("length", "<u4"), ("key", "S16"), ("digest", "S16")]
 )  # loader._format.index.ROW
@@ -34,10 +34,10 @@ Rows = np.ndarray[Any, Any]
 
 
 def compare(recorded: LocalArtifact, fresh: LocalArtifact) -> list[str]:
-    """Return what differs between two artifacts, a line each; nothing where their bytes are the same.
+    """Return the differences between two artifacts, one per line; an empty list if their bytes are the same.
 
-    However much differs, the lines are few. The memory needed is a byte for each record of a split where the keys are
-    the same, some 150 where they are not.
+    However much differs, the lines are few. The memory needed for each record of a split is one byte if the keys are
+    the same, and some 150 bytes if they are not.
     """
     if recorded.entry.sha256 == fresh.entry.sha256:
         return []
@@ -49,19 +49,19 @@ def compare(recorded: LocalArtifact, fresh: LocalArtifact) -> list[str]:
 
 
 def compare_json(left: Any, right: Any) -> list[str]:
-    """Return the difference between two JSON documents, a few lines of a unified diff."""
+    """Return the difference between two JSON documents as a few lines of a unified diff."""
     texts = [json.dumps(side, indent=1, ensure_ascii=False, sort_keys=True).splitlines() for side in (left, right)]
     return _diff(*texts)
 
 
 class _Side:
-    """One of the two artifacts, with what is opened once for all its splits."""
+    """One of the two artifacts, opened once for all its splits."""
 
     def __init__(self, artifact: LocalArtifact) -> None:
         self.artifact = artifact
 
     def rows(self, split: str) -> Rows:
-        """The index's rows of a split, as they lie in the tar."""
+        """Return the rows of a split, as they are in the tar."""
         rows = self.artifact.rows(split) if split in self.artifact.header.splits else range(0)
         offset = self.artifact.header.rows.offset + rows.start * ROW.size
         return np.frombuffer(self.artifact.map, ROW_TYPE, len(rows), offset) if rows else np.empty(0, ROW_TYPE)
@@ -101,14 +101,14 @@ def _compare_members(recorded: LocalArtifact, fresh: LocalArtifact) -> Iterator[
             else:
                 yield line
                 yield from (f"  {each}" for each in _compare_texts(recorded, left[path], fresh, right[path]))
-    yield from shards[:MOST_MEMBERS]
-    if len(shards) > MOST_MEMBERS:
-        yield f"{len(shards) - MOST_MEMBERS:,} more shards differ"
+    yield from shards[:MAX_SHARDS]
+    if len(shards) > MAX_SHARDS:
+        yield f"{len(shards) - MAX_SHARDS:,} more shards differ"
 
 
 def _compare_texts(recorded: LocalArtifact, left: Member, fresh: LocalArtifact, right: Member) -> list[str]:
-    """The difference between two metadata files, where they are texts."""
-    if max(left.size, right.size) > MOST_TEXT:
+    """Return the difference between two metadata files if they are text."""
+    if max(left.size, right.size) > MAX_TEXT_BYTES:
         return []
     try:
         texts = [b"".join(side.chunks(member)).decode() for side, member in ((recorded, left), (fresh, right))]
@@ -124,101 +124,103 @@ def _compare_texts(recorded: LocalArtifact, left: Member, fresh: LocalArtifact, 
 def _diff(left: list[str], right: list[str]) -> list[str]:
     lines = list(difflib.unified_diff(left, right, "recorded", "fresh build", n=1, lineterm=""))[2:]
     lines = [line if len(line) <= 160 else f"{line[:160]}..." for line in lines]
-    return lines if len(lines) <= MOST_LINES else [*lines[:MOST_LINES], f"... {len(lines) - MOST_LINES:,} more lines"]
+    return lines if len(lines) <= MAX_LINES else [*lines[:MAX_LINES], f"... {len(lines) - MAX_LINES:,} more lines"]
 
 
 def _compare_split(left: _Side, right: _Side, split: str) -> Iterator[str]:
-    """Records are the same ones where their keys are; without another order, that is where their places are."""
-    ours, theirs = left.rows(split), right.rows(split)
-    if len(ours) != len(theirs):
-        yield f"split {split} has {len(ours):,} records, the fresh build {len(theirs):,}"
-    here = there = None
-    if np.array_equal(ours["key"], theirs["key"]):
-        differing = np.flatnonzero(ours["digest"] != theirs["digest"])
+    """Compare the records of a split, matched by their keys; with the same keys in the same order, by position."""
+    left_rows, right_rows = left.rows(split), right.rows(split)
+    if len(left_rows) != len(right_rows):
+        yield f"split {split} has {len(left_rows):,} records, the fresh build {len(right_rows):,}"
+    in_left = in_right = None  # the numbers of the matched records; None if they are the same in both
+    if np.array_equal(left_rows["key"], right_rows["key"]):
+        differing = np.flatnonzero(left_rows["digest"] != right_rows["digest"])
     else:
-        _, here, there = np.intersect1d(ours["key"], theirs["key"], return_indices=True)
-        order = np.argsort(here)
-        here, there = here[order], there[order]
-        yield from _compare_keys(left, right, split, here, there)
-        differing = np.flatnonzero(ours["digest"][here] != theirs["digest"][there])
+        _, in_left, in_right = np.intersect1d(left_rows["key"], right_rows["key"], return_indices=True)
+        order = np.argsort(in_left)
+        in_left, in_right = in_left[order], in_right[order]
+        yield from _compare_keys(left, right, split, in_left, in_right)
+        differing = np.flatnonzero(left_rows["digest"][in_left] != right_rows["digest"][in_right])
     if not len(differing):
         return
     features: Counter[str] = Counter()
-    named: list[str] = []
-    for index in differing[:MOST_EXAMPLES]:
-        numbers = tuple(int(index) if places is None else int(places[index]) for places in (here, there))
-        found = _compare_records((left, split, numbers[0]), (right, split, numbers[1]))
+    listed: list[str] = []
+    for index in differing[:MAX_EXAMPLES]:
+        left_number, right_number = (
+            int(index if numbers is None else numbers[index]) for numbers in (in_left, in_right)
+        )
+        found = _compare_records((left, split, left_number), (right, split, right_number))
         features.update(found.keys())
-        if len(named) < MOST_RECORDS:
-            also = f" ({numbers[1]:,} in the fresh build)" if numbers[0] != numbers[1] else ""
-            values = _few([f"{name} {how}" for name, how in found.items()], MOST_VALUES, "; ")
-            named.append(f"  record {numbers[0]:,}{also}: {values}")
-    counts = _few([f"{name} ({count})" for name, count in features.most_common()], MOST_NAMES, ", ")
-    looked = f" of the first {MOST_EXAMPLES}" if len(differing) > MOST_EXAMPLES else ""
-    yield f"split {split}: {len(differing):,} of {len(ours):,} records differ, in {counts}{looked}"
-    yield from named
+        if len(listed) < MAX_RECORDS:
+            also = f" ({right_number:,} in the fresh build)" if left_number != right_number else ""
+            values = _join([f"{name} {how}" for name, how in found.items()], MAX_VALUES, "; ")
+            listed.append(f"  record {left_number:,}{also}: {values}")
+    counts = _join([f"{name} ({count})" for name, count in features.most_common()], MAX_FEATURES, ", ")
+    decoded = f" of the first {MAX_EXAMPLES}" if len(differing) > MAX_EXAMPLES else ""
+    yield f"split {split}: {len(differing):,} of {len(left_rows):,} records differ, in {counts}{decoded}"
+    yield from listed
 
 
-def _compare_keys(left: _Side, right: _Side, split: str, here: Rows, there: Rows) -> Iterator[str]:
-    """What of the records is only on one side, is there under another key, or stands elsewhere."""
-    alone, digests = [], []
-    for side, matched in ((left, here), (right, there)):
+def _compare_keys(left: _Side, right: _Side, split: str, in_left: Rows, in_right: Rows) -> Iterator[str]:
+    """Report records that are only on one side, that have another key, or that are in another order."""
+    unmatched, digests = [], []
+    for side, matched in ((left, in_left), (right, in_right)):
         rows = side.rows(split)
         mask = np.ones(len(rows), bool)
         mask[matched] = False
-        alone.append(np.flatnonzero(mask))
+        unmatched.append(np.flatnonzero(mask))
         digests.append(rows["digest"][mask])
     renamed = np.intersect1d(digests[0], digests[1])
     if len(renamed):
         yield (
-            f"split {split}: {len(renamed):,} of {len(left.rows(split)):,} records have another key, the same bytes: "
-            "what the builder yields as a key changes"
+            f"split {split}: {len(renamed):,} of {len(left.rows(split)):,} records have the same bytes and another "
+            "key: the builder yields other keys"
         )
-    for side, numbers, ours, where in zip(
-        (left, right), alone, digests, ("the recorded artifact", "the fresh build"), strict=True
+    for side, numbers, side_digests, where in zip(
+        (left, right), unmatched, digests, ("the recorded artifact", "the fresh build"), strict=True
     ):
-        only = numbers[~np.isin(ours, renamed)]
+        only = numbers[~np.isin(side_digests, renamed)]
         if len(only):
             yield f"split {split}: {len(only):,} of {len(side.rows(split)):,} records are only in {where}"
-            for number in only[:MOST_RECORDS]:
-                yield f"  record {number:,}: {_shown(side, split, int(number))}"
-    moved = np.flatnonzero(np.diff(there) < 0)
+            for number in only[:MAX_RECORDS]:
+                yield f"  record {number:,}: {_format_record(side, split, int(number))}"
+    moved = np.flatnonzero(np.diff(in_right) < 0)
     if len(moved):
-        yield f"split {split}: the records stand in another order from record {int(here[moved[0]]) + 1:,} on"
+        yield f"split {split}: the records are in another order from record {int(in_left[moved[0]]) + 1:,} on"
 
 
 def _compare_records(recorded: _Record, fresh: _Record) -> dict[str, str]:
-    """Return the features that differ, each with how."""
-    (left, split, ours), (right, _, theirs) = recorded, fresh
+    """Return the features that differ, each with a description of the difference."""
+    (left, split, left_number), (right, _, right_number) = recorded, fresh
     try:
-        found = dict(differences(left.example(split, ours), right.example(split, theirs)))
-    except LoaderError:  # a feature that this loader cannot decode
+        found = dict(differences(left.example(split, left_number), right.example(split, right_number)))
+    except LoaderError:  # a feature that the loader cannot decode
         found = {}
-    for name, how in _compare_fields(left.record(split, ours), right.record(split, theirs)):
-        # a feature lies in several fields where it is nested: its own name, and more behind a slash
+    for name, how in _compare_fields(left.record(split, left_number), right.record(split, right_number)):
+        # a nested feature has several fields, whose names begin with its own name and a slash
         if not any(name == other or name.startswith(f"{other}/") for other in found):
             found[name] = how
-    return found or {"serialization": "is another one of the same fields (another protobuf?)"}
+    return found or {"serialization": "differs, with the same fields (another version of protobuf?)"}
 
 
-def _compare_fields(ours: bytes, theirs: bytes) -> Iterator[tuple[str, str]]:
-    left, right = (Example.FromString(record).features.feature for record in (ours, theirs))
+def _compare_fields(left_record: bytes, right_record: bytes) -> Iterator[tuple[str, str]]:
+    left, right = (Example.FromString(record).features.feature for record in (left_record, right_record))
     for name in sorted({*left, *right}):
         if name not in left or name not in right:
             yield name, f"is a field only in the {'recorded artifact' if name in left else 'fresh build'}"
         elif left[name] != right[name]:
             sizes = f"{left[name].ByteSize():,} and {right[name].ByteSize():,} bytes"
-            yield name, f"holds the same value, or one that only TFDS reads, encoded otherwise: {sizes}"
+            yield name, f"has the same value, or one that only TFDS decodes, in another encoding: {sizes}"
 
 
-def _shown(side: _Side, split: str, number: int) -> str:
+def _format_record(side: _Side, split: str, number: int) -> str:
     try:
         example = side.example(split, number)
     except LoaderError:
         return f"{len(side.record(split, number)):,} bytes"
-    return _few([f"{name} {brief(value)}" for name, value in example.items()], MOST_VALUES, ", ")
+    return _join([f"{name} {brief(value)}" for name, value in example.items()], MAX_VALUES, ", ")
 
 
-def _few(features: list[str], most: int, between: str) -> str:
+def _join(features: list[str], most: int, separator: str) -> str:
     more = len(features) - most
-    return between.join([*features[:most], *([f"and {more:,} more"] if more > 0 else [])])
+    return separator.join([*features[:most], *([f"and {more:,} more"] if more > 0 else [])])

@@ -1,11 +1,11 @@
-"""A program: run a command apart from this machine's network, files, user, host name and other processes.
+"""A program that runs a command isolated from this machine's network, files, user, host name and other processes.
 
-Started by `scripts._verify.sandbox` in a process of its own, because namespaces are entered by whole processes and by
-single-threaded ones only. It reaches for nothing but the standard library.
+`scripts._verify.sandbox` starts it as a separate process, because only a whole process with a single thread can enter
+namespaces. It imports nothing but the standard library.
 
-On Linux it needs no rights: a user namespace maps the caller to another user, who may then have the other namespaces.
-Files made inside belong to the caller outside, so that they can be read and removed. Where user namespaces are refused,
-root still gets the others, and becomes another user for real if that one may read what it has to run.
+On Linux it needs no privileges: a user namespace maps the caller to another user, who may create the other namespaces.
+Files created inside belong to the caller outside, so they can be read and removed. If user namespaces are refused, root
+still gets the other ones, and really becomes another user if that user can read what it has to run.
 """
 
 from __future__ import annotations
@@ -36,47 +36,47 @@ SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP = 0x8913, 0x8914, 0x1
 
 
 def main() -> None:
-    """Isolate, report what could not be, run the command, and end with its exit code."""
+    """Isolate this process, report what could not be isolated, run the command, and exit with its exit code."""
     task = json.loads(sys.argv[1])
     _die_with_parent(task["parent"])
     refused = _isolate(task)
-    _die_with_parent(task["parent"])  # once more: a process that becomes another user forgets it
+    _die_with_parent(task["parent"])  # again, because the kernel resets it when a process becomes another user
     with os.fdopen(task["report"], "w") as report:
         json.dump(refused, report)
     _exit_as(_fork(lambda: _init(task, refused)))
 
 
 def _isolate(task: dict[str, Any]) -> dict[str, str]:
-    """Enter the namespaces; what is refused comes back with the reason."""
+    """Enter the namespaces; return what was refused, with the reasons."""
     if not sys.platform.startswith("linux"):
         return dict.fromkeys(("network", "files", "user", "host name"), f"{sys.platform} has no namespaces")
     refused: dict[str, str] = {}
-    if reason := _tried(lambda: _enter_user(task["uid"])):
+    if reason := _try_in_child(lambda: _enter_user(task["uid"])):
         refused["user"] = reason
     else:
         _enter_user(task["uid"])
     for what, flag in (("network", CLONE_NEWNET), ("host name", CLONE_NEWUTS), ("files", CLONE_NEWNS)):
-        if reason := _refusal(flag):
+        if reason := _enter(flag):
             refused[what] = reason
     if "files" not in refused:
-        task["mounts"] = True  # its own: mounting anywhere else would change this machine
-        if reason := _tried(lambda: _hide_anew(task)):
+        task["mounts"] = True  # in its own namespace; otherwise mounting would change this machine
+        if reason := _try_in_child(lambda: _try_to_hide(task)):
             refused["files"] = reason
         else:
             _hide(task["hidden"], task["kept"])
     if "user" in refused and os.geteuid() == 0:
-        if reason := _tried(lambda: _become(task)):
+        if reason := _try_in_child(lambda: _become(task)):
             refused["user"] = f"{refused['user']}; as user {task['uid']}: {reason}"
         else:
             del refused["user"]
             task["become"] = True
-    # last, because the first process after it is the one that the others end with; without it they end nearly as well
-    _refusal(CLONE_NEWPID)
+    # last, because the kernel kills all processes with the first one that is forked after this; it is not essential
+    _enter(CLONE_NEWPID)
     return refused
 
 
-def _refusal(flag: int) -> str | None:
-    """Enter a namespace, and return why it was refused, None where it was not."""
+def _enter(flag: int) -> str | None:
+    """Enter a namespace; return the reason if it is refused."""
     try:
         _call("unshare", flag)
     except OSError as error:
@@ -85,7 +85,7 @@ def _refusal(flag: int) -> str | None:
 
 
 def _init(task: dict[str, Any], refused: dict[str, str]) -> None:
-    """Be the first process in there: when it ends, the kernel ends all others."""
+    """Be the first process in the namespace: when it ends, the kernel kills all others."""
     _die_with_parent()
     if sys.platform.startswith("linux"):
         if "network" not in refused:
@@ -100,14 +100,14 @@ def _init(task: dict[str, Any], refused: dict[str, str]) -> None:
 def _run(task: dict[str, Any]) -> None:
     if task.get("become"):
         _become(task)
-    _die_with_parent()  # not before, another user's process would forget it
+    _die_with_parent()  # only now, because the kernel resets it when a process becomes another user
     os.umask(task["umask"])
     os.chdir(task["cwd"])
     os.execve(task["command"][0], task["command"], task["env"])
 
 
 def _enter_user(uid: int) -> None:
-    """Be user `uid` in a new user namespace, and still oneself outside of it."""
+    """Become user `uid` in a new user namespace; outside of it the user stays the same."""
     outside_uid, outside_gid = os.geteuid(), os.getegid()
     _call("unshare", CLONE_NEWUSER)
     Path("/proc/self/setgroups").write_text("deny")
@@ -115,8 +115,8 @@ def _enter_user(uid: int) -> None:
     Path("/proc/self/gid_map").write_text(f"{uid} {outside_gid} 1")
 
 
-def _hide_anew(task: dict[str, Any]) -> None:
-    """Hide what is to be hidden where nobody else sees it, and look whether the command is still there."""
+def _try_to_hide(task: dict[str, Any]) -> None:
+    """Hide the folders in a new namespace, and check that the command is still visible."""
     _call("unshare", CLONE_NEWNS)
     _hide(task["hidden"], task["kept"])
     for path in (task["command"][0], task["cwd"]):
@@ -124,7 +124,7 @@ def _hide_anew(task: dict[str, Any]) -> None:
 
 
 def _hide(hidden: list[str], kept: list[str]) -> None:
-    """Lay empty folders over those that are `hidden`, but for what is to be `kept` in them."""
+    """Mount empty folders over the `hidden` ones, except for the paths in them that are `kept`."""
     os.umask(0o022)
     _call("mount", b"none", b"/", None, MS_REC | MS_PRIVATE, None)
     opened = {path: os.open(path, os.O_PATH) for path in kept}
@@ -143,7 +143,7 @@ def _hide(hidden: list[str], kept: list[str]) -> None:
 
 
 def _become(task: dict[str, Any]) -> None:
-    """Be another user for good, who must be able to read the interpreter and to write where the build goes."""
+    """Become another user for good, who must be able to read the interpreter and to write the build's files."""
     for path in (task["owned"], *(str(path) for path in Path(task["owned"]).rglob("*"))):
         os.chown(path, task["uid"], task["uid"])
     os.setgroups([])
@@ -154,7 +154,7 @@ def _become(task: dict[str, Any]) -> None:
 
 
 def _raise_loopback() -> None:
-    """A network of this machine's own, which leads nowhere: workers of one build may talk to each other through it."""
+    """Start the loopback network of the namespace, through which workers of the build may talk to each other."""
     import fcntl
 
     try:
@@ -163,20 +163,20 @@ def _raise_loopback() -> None:
             flags = struct.unpack("16sh", fcntl.ioctl(control, SIOCGIFFLAGS, request))[1]
             fcntl.ioctl(control, SIOCSIFFLAGS, struct.pack("16sh", b"lo", flags | IFF_UP))
     except OSError:
-        pass  # then there is none at all
+        pass  # then there is no network at all
 
 
 def _mount_proc() -> None:
-    """Show the processes in here under /proc, not those outside; containers often refuse, and it is no loss."""
+    """Show only the processes of the namespace under /proc; containers often refuse this, and it is not essential."""
     try:
-        _call("mount", b"none", b"/", None, MS_REC | MS_PRIVATE, None)  # of use for nobody outside
+        _call("mount", b"none", b"/", None, MS_REC | MS_PRIVATE, None)  # invisible outside
         _call("mount", b"proc", b"/proc", b"proc", 0, None)
     except OSError:
         pass
 
 
 def _die_with_parent(parent: int | None = None) -> None:
-    """Have the kernel kill this process when the one that started it ends, however that ends."""
+    """Make the kernel kill this process when its parent ends, for whatever reason."""
     expected = os.getppid() if parent is None else parent
     if sys.platform.startswith("linux"):
         _call("prctl", PR_SET_PDEATHSIG, signal.SIGKILL)
@@ -185,7 +185,7 @@ def _die_with_parent(parent: int | None = None) -> None:
 
 
 def _fork(child: Callable[[], None]) -> int:
-    """Run `child` in a new process, and return how it ended, as `os.waitpid` says it."""
+    """Run `child` in a new process, and return its status as `os.waitpid` does."""
     pid = os.fork()
     if not pid:
         try:
@@ -195,13 +195,13 @@ def _fork(child: Callable[[], None]) -> int:
         finally:
             os._exit(1)
     while True:
-        ended, status = os.wait()  # of an init's adopted children too
+        ended, status = os.wait()  # the first process of a namespace also adopts orphans
         if ended == pid:
             return status
 
 
-def _tried(action: Callable[[], None]) -> str | None:
-    """Do something in a process that ends thereafter, and return why it failed, None where it did not."""
+def _try_in_child(action: Callable[[], None]) -> str | None:
+    """Run `action` in a process that then ends; return the reason if it fails."""
     pid = os.fork()
     if not pid:
         try:
@@ -222,7 +222,7 @@ def _reason(code: int | None) -> str:
 
 
 def _call(function: str, *arguments: Any) -> None:
-    """Call a function of the C library that returns 0, or -1 and an errno."""
+    """Call a function of the C library that returns 0, or -1 and sets errno."""
     if getattr(ctypes.CDLL(None, use_errno=True), function)(*arguments):
         code = ctypes.get_errno()
         raise OSError(code, os.strerror(code))

@@ -1,9 +1,9 @@
-"""Building a dataset where nothing of this machine can slip into its bytes.
+"""Building a dataset in a sandbox, to show that its bytes do not depend on this machine.
 
-The build runs on a copy of what the definition is, and of nothing else: its blocks, its folder, the code that builds,
-the parents' artifacts, and the source files, which are found and proved beforehand. As far as this machine allows,
-it has no network, sees nothing else of the repository and of the home, and runs at another path, as another user, on a
-host of another name, with another umask, clock, time zone, locale, home and hash seed than the build that is recorded.
+The build runs on a copy of the definition and nothing else: its blocks, its folder, the code of `scripts` and `loader`,
+the parents' artifacts, and the source files, which are fetched and checked beforehand. As far as this machine allows,
+the build has no network, sees no other file of the repository and of the home folder, and runs at another path, as
+another user, with another host name, umask, clock, time zone, locale, home folder and hash seed than the recorded one.
 """
 
 from __future__ import annotations
@@ -35,11 +35,16 @@ from scripts._sources.sources import FOLDER, Source, Sources
 
 CODE = ("scripts", "loader")
 RECORDS = ("params.yaml", "dvc.yaml", "dvc.lock")
-NOT_DEFINITION = ("__pycache__", "*.pyc", "README.md")  # what .dvcignore keeps out of a stage's dependencies
-KEPT_VARIABLES = ("PATH", "LD_LIBRARY_PATH", "OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")  # how programs and libraries run
+NOT_DEFINITION = ("__pycache__", "*.pyc", "README.md")  # .dvcignore excludes these from a stage's dependencies
+KEPT_VARIABLES = (
+    "PATH",
+    "LD_LIBRARY_PATH",
+    "OPENBLAS_CORETYPE",
+    "OPENBLAS_L2_SIZE",
+)  # needed by programs
 HIDDEN = {"network": "network", "files": "the other files of repository and home"}
 ALWAYS_VARIED = ("path", "umask", "locale", "time zone", "home", "hash seed")
-CLOCK_OFFSET = "-400d"  # in the past: a wait until a moment given by the clock ends too soon, and not in a year
+CLOCK_OFFSET = "-400d"  # in the past: a wait until a time of the real clock then ends too soon, not in a year
 OTHER_USERS = (65534, 65533)
 TAIL_BYTES = 1 << 16
 NETWORK_ERRORS = re.compile(
@@ -51,14 +56,14 @@ NETWORK_ERRORS = re.compile(
 
 @dataclass(frozen=True)
 class Rebuilt:
-    """A finished build: the folder of its artifacts, and what of the machine was varied, or not and why not."""
+    """A finished build: the folder of its artifacts, what was varied, and why the rest stayed the same."""
 
     folder: Path
     varied: tuple[str, ...]
     same: dict[str, str]
 
     def conditions(self) -> str:
-        """Say in a line how the build differed from an ordinary one."""
+        """Return a line that says how the build differed from an ordinary one."""
         without = "".join(f" without {what}," for name, what in HIDDEN.items() if name in self.varied)
         others = ", ".join(what for what in self.varied if what not in HIDDEN)
         line = f"in a sandbox{without} with another {others}"
@@ -67,19 +72,19 @@ class Rebuilt:
 
 @contextmanager
 def rebuilt(definition: Definition, manifest: Manifest) -> Iterator[Rebuilt]:
-    """Build a dataset in a sandbox, and give what came out until the end of the body.
+    """Build a dataset in a sandbox, and remove the build at the end of the `with` block.
 
     Parameters
     ----------
     definition
         The dataset.
     manifest
-        Of its recorded artifact: the sources to hand in.
+        The manifest of the recorded artifact, which lists the source files to copy.
 
     Raises
     ------
     ScriptError
-        A source is to be had nowhere, another rebuild is under way, the disk is too small, or the build fails.
+        A source file is found nowhere, another rebuild is running, the disk is too small, or the build fails.
     """
     with scratch_folder(definition.root, f"rebuild-{definition.name}") as scratch:
         root = scratch / "repository"
@@ -103,7 +108,7 @@ def _copy_definition(definition: Definition, root: Path) -> None:
 
 
 def _copy_inputs(definition: Definition, manifest: Manifest, root: Path) -> None:
-    """Copy the proved sources and the parents' artifacts; the originals are out of the build's reach."""
+    """Copy the checked source files and the parents' artifacts; the build cannot see the originals."""
     recorded = [Source(**raw) for raw in manifest.raw.get("sources", ())]
     with Sources(definition) as sources:
         found = {source: sources.submit(source) for source in recorded}
@@ -115,7 +120,7 @@ def _copy_inputs(definition: Definition, manifest: Manifest, root: Path) -> None
             copies[root / ARTIFACTS / file] = definition.root / ARTIFACTS / file
     for path in copies.values():
         if not path.exists():
-            raise ScriptError(f"{definition.name}: {path} is missing; bring it with: dvc repro {definition.name}")
+            raise ScriptError(f"{definition.name}: {path} is missing; get it with: dvc repro {definition.name}")
     size, free = sum(path.stat().st_size for path in copies.values()), shutil.disk_usage(root).free
     if size > free:
         raise ScriptError(
@@ -127,12 +132,12 @@ def _copy_inputs(definition: Definition, manifest: Manifest, root: Path) -> None
 
 
 def _clone_file(source: Path, target: Path) -> None:
-    """Copy a file, sharing its blocks where the file system can."""
+    """Copy a file, sharing its blocks if the file system can."""
     with source.open("rb") as reader, target.open("wb") as writer:
         try:
             while os.copy_file_range(reader.fileno(), writer.fileno(), 1 << 30):
                 pass
-        except (AttributeError, OSError):  # not on this system, or not between these file systems
+        except (AttributeError, OSError):  # this system or these file systems do not support it
             reader.seek(0)
             writer.seek(0)
             shutil.copyfileobj(reader, writer)
@@ -164,7 +169,7 @@ def _run_build(definition: Definition, scratch: Path, root: Path) -> tuple[tuple
         stdout=child_output,
         stderr=child_output,
         pass_fds=[writer],
-        start_new_session=True,  # Ctrl-C reaches this process alone, which then ends all of the others
+        start_new_session=True,  # Ctrl-C reaches only this process, which then kills all of the others
     )
     try:
         os.close(writer)
@@ -186,7 +191,7 @@ def _run_build(definition: Definition, scratch: Path, root: Path) -> tuple[tuple
 
 
 def _hidden(root: Path) -> list[str]:
-    """The folders whose other files the build must not see: what it needs of them would not be in the definition."""
+    """Return the folders that the build must not see: a file that it needs there is missing from the definition."""
     folders = [root]
     with suppress(KeyError):  # a user without a name
         folders.append(Path(pwd.getpwuid(os.geteuid()).pw_dir).resolve())
@@ -196,7 +201,7 @@ def _hidden(root: Path) -> list[str]:
 
 
 def _environment(scratch: Path) -> tuple[dict[str, str], dict[str, str]]:
-    """Return the build's environment, and what could not be varied by it."""
+    """Return the build's environment, and what could not be varied, with the reasons."""
     for folder in ("home", "tmp"):
         (scratch / folder).mkdir()
     in_c = os.environ.get("LC_ALL") or os.environ.get("LANG") or "C"
@@ -208,26 +213,26 @@ def _environment(scratch: Path) -> tuple[dict[str, str], dict[str, str]]:
         "TZ": "<+1345>-13:45" if time.timezone != -(13 * 60 + 45) * 60 else "UTC",
         "LC_ALL": "C.UTF-8" if in_c in ("C", "POSIX") else "C",
         "PYTHONHASHSEED": str(random.randrange(1, 1 << 32)),
-        "GIT_CEILING_DIRECTORIES": os.fspath(scratch),  # the repository around it is not its own
+        "GIT_CEILING_DIRECTORIES": os.fspath(scratch),  # the repository around it is another one
     }
     clock = _clock(environment)
     if clock is None:
-        return environment, {"clock": "no libfaketime here that works"}
+        return environment, {"clock": "no working libfaketime"}
     return environment | clock, {}
 
 
 def _clock(environment: dict[str, str]) -> dict[str, str] | None:
-    """Return the variables that show programs another clock, None where there is no way to."""
+    """Return the variables that give programs another clock, or None if that is not possible."""
     spec = importlib.util.find_spec("libfaketime")
     packaged = [Path(folder) for folder in (spec.submodule_search_locations or ())] if spec else []
-    places = [*(path for folder in packaged for path in folder.rglob("libfaketime.so.1"))]
-    places += Path("/usr/lib").glob("*/faketime/libfaketime.so.1")
-    for library in places:
+    libraries = [*(path for folder in packaged for path in folder.rglob("libfaketime.so.1"))]
+    libraries += Path("/usr/lib").glob("*/faketime/libfaketime.so.1")
+    for library in libraries:
         variables = {
             "LD_PRELOAD": os.fspath(library),
             "FAKETIME": CLOCK_OFFSET,
-            "FAKETIME_DONT_FAKE_MONOTONIC": "1",  # or waits and time-outs go wrong
-            "NO_FAKE_STAT": "1",  # or no compiled module fits its source any more
+            "FAKETIME_DONT_FAKE_MONOTONIC": "1",  # otherwise waits and timeouts are wrong
+            "NO_FAKE_STAT": "1",  # otherwise no compiled module matches its source's time
         }
         asked = subprocess.run(
             [sys.executable, "-I", "-S", "-c", "import time; print(time.time())"],
@@ -241,14 +246,14 @@ def _clock(environment: dict[str, str]) -> dict[str, str] | None:
 
 
 def _relay(output: BinaryIO, process: subprocess.Popen[bytes]) -> str:
-    """Pass on what the build says, and return the end of it."""
+    """Copy the build's output to stderr, and return its end."""
     tail = b""
     while True:
-        ended = process.poll() is not None  # asked first, so that what was said last is still read
+        ended = process.poll() is not None  # asked first, so that the last output is still read
         if select.select([output], [], [], 0 if ended else 0.2)[0]:
             try:
                 data = output.read(1 << 16)
-            except OSError:  # how a terminal without a process behind it ends
+            except OSError:  # a terminal whose last process has ended
                 data = b""
             if data:
                 sys.stderr.write(data.decode(errors="replace"))
@@ -262,27 +267,27 @@ def _relay(output: BinaryIO, process: subprocess.Popen[bytes]) -> str:
 
 
 def _failure(name: str, tail: str, *, network: bool) -> str:
-    lines = tail.replace("\r\n", "\n").strip().splitlines() or ["it said nothing"]
+    lines = tail.replace("\r\n", "\n").strip().splitlines() or ["it printed nothing"]
     starts = [number for number, line in enumerate(lines) if line.startswith("error: ")]
     reason = "\n".join(lines[starts[-1] if starts else -1 :]).removeprefix("error: ").removeprefix(f"{name}: ")
     message = f"{name}: the build in the sandbox failed: {reason}"
     if not network and NETWORK_ERRORS.search(reason):
         message += (
-            "\nthe sandbox has no network: a builder gets its files from dl_manager.download, "
-            "and each has its line in checksums.tsv"
+            "\nthe sandbox has no network: a builder must get its files from dl_manager.download, "
+            "and each needs a line in checksums.tsv"
         )
     return message
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """End every process of the build: by the kernel where it has its own namespace, by its session elsewhere."""
+    """Kill every process of the build: the kernel kills those of its namespace; without one, they share a session."""
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
 
 
 def _umask() -> int:
-    """Return this process's umask, which can only be read by setting it."""
+    """Return the umask of this process, which can only be read by setting it."""
     current = os.umask(0o077)
     os.umask(current)
     return current

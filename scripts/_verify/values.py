@@ -1,4 +1,4 @@
-"""Where two decoded values differ, in words."""
+"""Describing how two decoded values differ."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from typing import Any
 
 import numpy as np
 
-MOST_CHARACTERS = 60  # of a value that is shown
-MOST_ITEMS = 3  # of a list whose differences are shown
+MAX_CHARACTERS = 60  # shown of a value
+MAX_ITEMS = 3  # shown of the differences between two lists
 
 
 def differences(left: Any, right: Any, name: str = "") -> Iterator[tuple[str, str]]:
-    """Yield the names of the features that differ, nested ones as `outer/inner`, each with how they do.
+    """Yield the features that differ, each with a description; the names of nested ones are like `outer/inner`.
 
     Parameters
     ----------
     left, right
-        Two decoded examples, or values of one feature.
+        Two decoded examples, or two values of one feature.
     name
-        Of the feature; empty for a whole example.
+        The feature; empty for a whole example.
     """
     if isinstance(left, dict) and isinstance(right, dict):
         for key in {**left, **right}:
@@ -33,31 +33,31 @@ def differences(left: Any, right: Any, name: str = "") -> Iterator[tuple[str, st
                 yield from differences(left[key], right[key], path)
     elif isinstance(left, list | tuple) and isinstance(right, list | tuple) and len(left) == len(right):
         pairs = enumerate(zip(left, right, strict=True))
-        shown = list(islice((f"[{n}] {how}" for n, pair in pairs for _, how in differences(*pair)), MOST_ITEMS))
+        shown = list(islice((f"[{n}] {how}" for n, pair in pairs for _, how in differences(*pair)), MAX_ITEMS))
         if shown:
             yield name, ", ".join(shown)
     elif isinstance(left, np.ndarray) and isinstance(right, np.ndarray):
-        if how := _arrays(left, right):
+        if how := _compare_arrays(left, right):
             yield name, how
     elif not _same(left, right):
-        yield name, _scalars(left, right)
+        yield name, _compare_scalars(left, right)
 
 
 def brief(value: Any) -> str:
-    """Return a value in one short line."""
+    """Return a value as one short line."""
     text = str(value.item()) if isinstance(value, np.generic) and not isinstance(value, bytes) else repr(value)
     text = " ".join(text.split())
-    return text if len(text) <= MOST_CHARACTERS else f"{text[:MOST_CHARACTERS]}..."
+    return text if len(text) <= MAX_CHARACTERS else f"{text[:MAX_CHARACTERS]}..."
 
 
-def _arrays(left: np.ndarray[Any, Any], right: np.ndarray[Any, Any]) -> str | None:
+def _compare_arrays(left: np.ndarray[Any, Any], right: np.ndarray[Any, Any]) -> str | None:
     if left.shape != right.shape:
         return f"has the shape {left.shape} and {right.shape}"
     if left.dtype != right.dtype:
         return f"has the type {left.dtype} and {right.dtype}"
     unequal = left != right
     if left.dtype.kind in "fcV":  # ml_dtypes' bfloat16 is of kind V
-        unequal &= (left == left) | (right == right)  # two NaN are no difference
+        unequal &= (left == left) | (right == right)  # two NaN count as equal
     count = int(np.count_nonzero(unequal))
     if not count:
         return None
@@ -73,14 +73,14 @@ def _same(left: Any, right: Any) -> bool:
     if type(left) is not type(right):
         return False
     try:
-        return bool(left == right) or bool(left != left and right != right)  # two NaN are no difference
-    except ValueError:  # an object of arrays, such as a ragged tensor
+        return bool(left == right) or bool(left != left and right != right)  # two NaN count as equal
+    except ValueError:  # an object that contains arrays, such as a ragged tensor
         return repr(left) == repr(right)
 
 
-def _scalars(left: Any, right: Any) -> str:
-    """Two values; of long texts the part where they part."""
-    if isinstance(left, str | bytes) and type(left) is type(right) and max(len(left), len(right)) > MOST_CHARACTERS:
+def _compare_scalars(left: Any, right: Any) -> str:
+    """Return both values; of long texts only the part where they begin to differ."""
+    if isinstance(left, str | bytes) and type(left) is type(right) and max(len(left), len(right)) > MAX_CHARACTERS:
         pairs = zip(left, right, strict=False)
         at = next((n for n, (a, b) in enumerate(pairs) if a != b), min(len(left), len(right)))
         unit = "byte" if isinstance(left, bytes) else "character"

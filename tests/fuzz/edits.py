@@ -1,4 +1,4 @@
-"""Changes of bytes and of JSON: small, printable, and strategies of Hypothesis that make them."""
+"""Small, printable edits of bytes and of JSON, and Hypothesis strategies that generate them."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ VALUES = (
 
 @dataclass(frozen=True)
 class Splice:
-    """`put` in the place of `cut` bytes at `at`."""
+    """Replace `cut` bytes at `at` with `put`."""
 
     at: int
     cut: int
@@ -128,7 +128,7 @@ class Splice:
 
 @st.composite
 def splices(draw: Draw, data: bytes, most: int = 3) -> tuple[Splice, ...]:
-    """Some bytes written over, put in, taken out, copied from elsewhere in `data`, or cut off."""
+    """Bytes that are overwritten, inserted, deleted, copied from elsewhere in `data`, or truncated."""
     found = []
     for _ in range(draw(st.integers(1, most))):
         at = draw(st.integers(0, len(data)))
@@ -153,7 +153,7 @@ def splices(draw: Draw, data: bytes, most: int = 3) -> tuple[Splice, ...]:
 
 @st.composite
 def spliced(draw: Draw, data: bytes, most: int = 3) -> bytes:
-    """`data` with such changes made."""
+    """`data` with such edits applied."""
     return apply(data, draw(splices(data, most)))
 
 
@@ -164,19 +164,19 @@ def apply(data: bytes, edits: tuple[Splice, ...]) -> bytes:
 
 
 class Pairs(list[tuple[str, Any]]):
-    """An object of JSON with its order, and with a name that stands twice in it."""
+    """A JSON object that keeps the order of its names, and names that occur twice."""
 
 
 @dataclass(frozen=True)
 class Raw:
-    """A piece of JSON, right or wrong, as it is to be written."""
+    """JSON text, valid or not, that is written unchanged."""
 
     text: str
 
 
 @dataclass(frozen=True)
 class Put:
-    """The JSON `text` in the place of the value at `path`; with `double`, the value stays behind it, too."""
+    """Replace the value at `path` with the JSON `text`; with `double`, put it before the value under the same name."""
 
     path: Path
     text: str
@@ -185,25 +185,25 @@ class Put:
 
 @dataclass(frozen=True)
 class Drop:
-    """The value at `path` taken out."""
+    """Remove the value at `path`."""
 
     path: Path
 
 
 @dataclass(frozen=True)
 class Rename:
-    """Another name for the value at `path`."""
+    """Rename the value at `path`."""
 
     path: Path
     name: str
 
 
-Edit = Put | Drop | Rename | Splice  # the last of the rendered text
+Edit = Put | Drop | Rename | Splice  # a Splice edits the rendered text
 
 
 @st.composite
 def json_edits(draw: Draw, text: bytes, most: int = 3) -> tuple[Edit, ...]:
-    """Changes of a JSON text."""
+    """Edits of a JSON text."""
     if draw(st.integers(0, 9)) == 0:
         return draw(splices(text, most))
     nodes = list(_nodes(parse(text)))
@@ -223,7 +223,7 @@ def json_edits(draw: Draw, text: bytes, most: int = 3) -> tuple[Edit, ...]:
 
 
 def edit_json(text: bytes, edits: tuple[Edit, ...]) -> bytes:
-    """Return a JSON text with changes made; one whose place an earlier one took away is left out."""
+    """Return a JSON text with the edits applied; an edit is skipped if an earlier one removed its path."""
     tree = parse(text)
     for edit in edits:
         if not isinstance(edit, Splice):

@@ -1,4 +1,4 @@
-"""Changes of what a record keeps: of encoded values so that their outermost checks still hold, and of its lists."""
+"""Mutations of the lists of a record, and of its encoded values, whose outermost checksums stay valid."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ FLOATS = (
 
 @cache
 def bombs() -> tuple[bytes, ...]:
-    """Few bytes that say they are many, and some that are."""
+    """Small inputs that claim to be large, or decompress to large data."""
     return (
         zlib.compress(bytes(1 << 26)),
         zlib.compress(zlib.compress(bytes(1 << 26))),
@@ -57,7 +57,7 @@ def bombs() -> tuple[bytes, ...]:
 
 
 def values(data: bytes) -> st.SearchStrategy[bytes]:
-    """Other bytes in the place of an encoded value."""
+    """Mutations of an encoded value."""
     found = [spliced(data), spliced(data), st.sampled_from(bombs())]
     if data.startswith(PNG) and len(data) > 20:
         found += [pngs(data)] * 3
@@ -70,7 +70,7 @@ def values(data: bytes) -> st.SearchStrategy[bytes]:
 
 @st.composite
 def pngs(draw: Draw, data: bytes) -> bytes:
-    """A PNG with other chunks, whose checksums are right."""
+    """A PNG with other chunks and valid checksums."""
     chunks = []
     position = len(PNG)
     while position + 8 < len(data):
@@ -113,7 +113,7 @@ def _inflated(data: bytes) -> bytes:
 
 @st.composite
 def jpegs(draw: Draw, data: bytes) -> bytes:
-    """A JPEG of another size, of other channels, or with a segment taken out or doubled."""
+    """A JPEG with another size, other channels, or a segment that is changed, removed or repeated."""
     segments = [data[:2]]
     position = 2
     while position + 4 < len(data) and data[position + 1] != 0xDA:
@@ -147,24 +147,24 @@ def jpegs(draw: Draw, data: bytes) -> bytes:
 
 @st.composite
 def other_fields(draw: Draw, fields: Fields) -> Fields:
-    """Other lists than those of `fields`."""
+    """Mutations of the lists in `fields`."""
     made = {suffix: (kind, list(found)) for suffix, (kind, found) in fields.items()}
     for _ in range(draw(st.integers(1, 2))):
         suffix = draw(st.sampled_from(sorted(made) or [""]))
         kind, found = made.pop(suffix, ("bytes_list", []))
-        what = draw(st.sampled_from(("value", "value", "value", "put", "put", "count", "kind", "drop", "rename")))
-        if what == "value" and found:
+        change = draw(st.sampled_from(("value", "value", "value", "put", "put", "count", "kind", "drop", "rename")))
+        if change == "value" and found:
             at = draw(st.integers(0, len(found) - 1))
             made[suffix] = kind, [*found[:at], draw(_item(kind, found[at])), *found[at + 1 :]]
-        elif what == "put":
+        elif change == "put":
             made[suffix] = kind, [*found, *draw(st.lists(_item(kind, b""), min_size=1, max_size=3))]
-        elif what == "count":
+        elif change == "count":
             count = draw(st.sampled_from((0, 1, 2, 3, 7, 1000)))
             made[suffix] = kind, (found * count)[:count]
-        elif what == "kind":
+        elif change == "kind":
             kind = draw(st.sampled_from(KINDS))
             made[suffix] = kind, draw(st.lists(_item(kind, b""), max_size=3))
-        elif what == "rename":
+        elif change == "rename":
             ends = (
                 "",
                 "/value",
@@ -178,10 +178,10 @@ def other_fields(draw: Draw, fields: Fields) -> Fields:
     return made
 
 
-def _item(kind: str, was: Any) -> st.SearchStrategy[Any]:
+def _item(kind: str, original: Any) -> st.SearchStrategy[Any]:
     if kind == "int64_list":
         return st.sampled_from(INT64S) | st.integers(-3, 7)
     if kind == "float_list":
         return st.sampled_from(FLOATS) | st.floats(width=32)
     texts = st.sampled_from([text.encode(errors="surrogatepass") for text in TEXTS])
-    return values(was) if was else st.binary(max_size=20) | texts
+    return values(original) if original else st.binary(max_size=20) | texts

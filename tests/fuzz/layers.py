@@ -1,7 +1,7 @@
-"""What is fuzzed: how each layer of an artifact is changed, and what must hold of the answer.
+"""The layers of an artifact that are fuzzed: how each is mutated, and how the result is checked.
 
-A layer is made of the folder of seeds and a scratch folder. It is a strategy of mutations and a check: where the answer
-is right the check returns, it lets a LoaderError pass, and it raises AssertionError where the answer is wrong.
+A layer is created from the folder of seeds and a scratch folder. It has a strategy of mutations and a check. The check
+returns if the result is right, does not catch a LoaderError, and raises AssertionError if the result is wrong.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ from loader._format.index import ROW, ROWS_NAME, digest
 from loader._format.tfrecord import masked_crc, scan
 from loader._info import read_info
 from tests.fuzz import values
+from tests.fuzz.artifact import MutableArtifact, Remote
 from tests.fuzz.edits import NUMBERS, Draw, Edit, Splice, apply, edit_json, json_edits, spliced, splices
 from tests.fuzz.encoded import other_fields
-from tests.fuzz.signed import Remote, Signed
-from tests.fuzz.zoo import LEFT_TO_TFDS, ZOO, Kept, by_hand, by_tfds, make_zoo, serialize
+from tests.fuzz.zoo import LEFT_TO_TFDS, ZOO, Stored, handmade_features, make_zoo, serialize, tfds_features
 from tests.helpers.parity import CORE, document, no_file
 from tests.helpers.recorded_dataset import SPLITS, make_recorded
 
@@ -41,17 +41,17 @@ WITH_TFDS = "features, TFDS"
 
 @dataclass(frozen=True)
 class Layer:
-    """A strategy of mutations, and what checks the answer to one."""
+    """A strategy of mutations, and a function that checks the result of one."""
 
     mutations: st.SearchStrategy[Any]
     check: Callable[[Any], None]
 
 
 def make_seeds(folder: Path) -> None:
-    """Write what the layers start from."""
+    """Write the seeds that the layers mutate."""
     make_recorded(folder / "small")
     make_zoo(folder / "zoo")
-    Signed(folder / "zoo").unpack(folder / "prepared")
+    MutableArtifact(folder / "zoo").unpack(folder / "prepared")
 
 
 def load(root: Path, **options: Any) -> Any:
@@ -59,36 +59,36 @@ def load(root: Path, **options: Any) -> Any:
 
 
 def tar(seeds: Path, scratch: Path) -> Layer:
-    """The bytes of the tar: what is read is what was written, or an error."""
-    signed, expected = _zoo(seeds, scratch)
-    index = signed.entry["index"]
-    places = [(index["offset"], index["size"]), *((member.offset, member.size) for member in signed.header.members)]
+    """The bytes of the tar: every example is right, or it is an error."""
+    mutable, expected = _zoo(seeds, scratch)
+    index = mutable.entry["index"]
+    places = [(index["offset"], index["size"]), *((member.offset, member.size) for member in mutable.header.members)]
 
     @st.composite
     def mutations(draw: Draw) -> tuple[tuple[Splice, ...], bool]:
         offset, size = draw(st.sampled_from(places))
-        found = draw(splices(signed.base[offset : offset + size]))
+        found = draw(splices(mutable.base[offset : offset + size]))
         return tuple(Splice(offset + edit.at, edit.cut, edit.put) for edit in found), draw(st.booleans())
 
     def check(mutation: tuple[tuple[Splice, ...], bool]) -> None:
         edits, fill = mutation
-        data = apply(signed.base, edits)
-        if fill:  # as large as it was, so that more than its size is looked at
-            data = data[: len(signed.base)].ljust(len(signed.base), b"\0")
-        signed.write_raw(data)
-        _assert_all(load(signed.root)[1], expected)
+        data = apply(mutable.base, edits)
+        if fill:  # the size stays the same, so that more than the size is checked
+            data = data[: len(mutable.base)].ljust(len(mutable.base), b"\0")
+        mutable.write_raw(data)
+        _assert_all(load(mutable.root)[1], expected)
 
     return Layer(mutations(), check)
 
 
 def manifest(seeds: Path, scratch: Path) -> Layer:
-    """The manifest: it opens the artifact and every example is right, or it is an error."""
-    signed, expected = _zoo(seeds, scratch)
-    text = signed.manifest_path.read_bytes()
+    """The manifest: the artifact opens and every example is right, or it is an error."""
+    mutable, expected = _zoo(seeds, scratch)
+    text = mutable.manifest_path.read_bytes()
 
     def check(edits: tuple[Edit, ...]) -> None:
-        signed.write_manifest(edit_json(text, edits))
-        info, ds = load(signed.root)
+        mutable.write_manifest(edit_json(text, edits))
+        info, ds = load(mutable.root)
         assert isinstance(info.license, str)
         _assert_all(ds, expected)
 
@@ -96,35 +96,35 @@ def manifest(seeds: Path, scratch: Path) -> Layer:
 
 
 def index_header(seeds: Path, scratch: Path) -> Layer:
-    """The index header, signed by the manifest."""
+    """The index header, with the right hash in the manifest."""
     root = shutil.copytree(seeds / "small", scratch / "small")
-    signed, chosen = Signed(root), [0, 1, 4095, 4096, -1]
+    mutable, chosen = MutableArtifact(root), [0, 1, 4095, 4096, -1]
     _, whole = load(root)
     expected = {split: [whole[split][n] for n in chosen if n < len(whole[split])] for split in SPLITS}
 
     def check(edits: tuple[Edit, ...]) -> None:
-        signed.write(header=edit_json(signed.header_text, edits))
+        mutable.write(header=edit_json(mutable.header_text, edits))
         artifact = find_artifact("small", repo=root, offline=True).open()
         with suppress(LoaderError):
             for member in extractable(artifact):
                 path = PurePosixPath(member.path)
                 assert not path.is_absolute()
                 assert ".." not in path.parts
-                (scratch / member.path).is_file()  # a path that the system can take
+                (scratch / member.path).is_file()  # raises if the path is not valid
         _, ds = load(root)
         for split, examples in expected.items():
             _assert_each(ds[split], [n for n in chosen if n < len(whole[split])], examples)
 
-    return Layer(json_edits(signed.header_text), check)
+    return Layer(json_edits(mutable.header_text), check)
 
 
 def index_rows(seeds: Path, scratch: Path) -> Layer:
-    """The rows of the index, signed by its header; some say anything, of bytes anywhere, even with the right digest."""
+    """The rows, with the right hash in the index header; some point anywhere, even with the right digest."""
     root = shutil.copytree(seeds / "small", scratch / "small")
-    signed = Signed(root)
-    rows = signed.file(ROWS_NAME)
+    mutable = MutableArtifact(root)
+    rows = mutable.file(ROWS_NAME)
     count = len(rows) // ROW.size
-    places = st.sampled_from([*NUMBERS, len(signed.base), len(signed.base) - 1]).map(lambda number: number % 2**64)
+    places = st.sampled_from([*NUMBERS, len(mutable.base), len(mutable.base) - 1]).map(lambda number: number % 2**64)
 
     @st.composite
     def mutations(draw: Draw) -> list[tuple[int, int, int, bool]]:
@@ -132,58 +132,60 @@ def index_rows(seeds: Path, scratch: Path) -> Layer:
         for _ in range(draw(st.integers(1, 3))):
             number, other = (draw(st.integers(0, count - 1)) for _ in range(2))
             offset, length, _, _ = ROW.unpack_from(rows, draw(st.sampled_from((number, other))) * ROW.size)
-            offset = draw(st.one_of(st.just(offset), places, st.integers(0, len(signed.base))))
+            offset = draw(st.one_of(st.just(offset), places, st.integers(0, len(mutable.base))))
             length = draw(st.one_of(st.just(length), places.map(lambda number: number % 2**32), st.integers(0, 200)))
             found.append((number, offset, length, draw(st.booleans())))
         return found
 
     def check(changes: list[tuple[int, int, int, bool]]) -> None:
         data = bytearray(rows)
-        for number, offset, length, is_sealed in changes:
-            _, _, key, kept = ROW.unpack_from(rows, number * ROW.size)
-            kept = digest(signed.base[offset : offset + length]) if is_sealed else kept
-            ROW.pack_into(data, number * ROW.size, offset, length, key, kept)
-        signed.write(files={ROWS_NAME: bytes(data)})
+        for number, offset, length, is_digest_right in changes:
+            _, _, key, recorded = ROW.unpack_from(rows, number * ROW.size)
+            recorded = digest(mutable.base[offset : offset + length]) if is_digest_right else recorded
+            ROW.pack_into(data, number * ROW.size, offset, length, key, recorded)
+        mutable.write(files={ROWS_NAME: bytes(data)})
         artifact = find_artifact("small", repo=root, offline=True).open()
-        streamed = StreamedArtifact(Remote(signed.tar), artifact.manifest, artifact.entry)  # type: ignore[arg-type]
+        streamed = StreamedArtifact(Remote(mutable.tar), artifact.manifest, artifact.entry)  # type: ignore[arg-type]
         numbers = sorted({number for number, *_ in changes} | {0, count - 1})
 
-        def prove(number: int, record: bytes) -> None:
+        def verify(number: int, record: bytes) -> None:
             assert digest(record) == ROW.unpack_from(data, number * ROW.size)[3]
 
-        problem: list[LoaderError] = []
+        errors: list[LoaderError] = []
         for records in (artifact.records(), streamed.records()):
             read = records.reader()
-            _each(problem, (lambda n=n, read=read: prove(n, read(n)) for n in numbers))
-            _each(problem, [lambda r=records: [prove(n, d) for n, d in zip(numbers, r.in_order(numbers), strict=True)]])
+            _call_each(errors, (lambda n=n, read=read: verify(n, read(n)) for n in numbers))
+            _call_each(
+                errors, [lambda r=records: [verify(n, d) for n, d in zip(numbers, r.in_order(numbers), strict=True)]]
+            )
         _, ds = load(root)
         first = len(ds["train"])
-        _each(problem, (lambda n=n: ds["train"][n] if n < first else ds["test"][n - first] for n in numbers))
-        if problem:
-            raise problem[0]
+        _call_each(errors, (lambda n=n: ds["train"][n] if n < first else ds["test"][n - first] for n in numbers))
+        if errors:
+            raise errors[0]
 
     return Layer(mutations(), check)
 
 
 def metadata(name: str) -> Callable[[Path, Path], Layer]:
-    """A metadata file, read from the signed tar and from a folder."""
+    """A metadata file, read from a tar with the right hashes and from a folder."""
 
     def make(seeds: Path, scratch: Path) -> Layer:
-        signed, _ = _zoo(seeds, scratch)
+        mutable, _ = _zoo(seeds, scratch)
         folder = shutil.copytree(seeds / "prepared", scratch / "prepared")
-        text = signed.file(name)
+        text = mutable.file(name)
         mutations: st.SearchStrategy[tuple[Edit, ...]] = splices(text) if name.endswith(".txt") else json_edits(text)
 
         def check(edits: tuple[Edit, ...]) -> None:
             data = apply(text, edits) if name.endswith(".txt") else edit_json(text, edits)  # type: ignore[arg-type]
-            signed.write(files={name: data})
+            mutable.write(files={name: data})
             (folder / name).write_bytes(data)
-            problem: list[LoaderError] = []
+            errors: list[LoaderError] = []
             for options in ({}, {"split": ["train[:50%]+test", "train[1shard]", *loader.even_splits("all", 2)]}):
-                _each(problem, [lambda o=options: _look(*load(signed.root, **o))])
-                _each(problem, [lambda o=options: _look(*loader.from_directory(folder, **o))])
-            if problem:
-                raise problem[0]
+                _call_each(errors, [lambda o=options: _use(*load(mutable.root, **o))])
+                _call_each(errors, [lambda o=options: _use(*loader.from_directory(folder, **o))])
+            if errors:
+                raise errors[0]
 
         return Layer(mutations, check)
 
@@ -191,7 +193,7 @@ def metadata(name: str) -> Callable[[Path, Path], Layer]:
 
 
 def tfrecord(seeds: Path, scratch: Path) -> Layer:
-    """A TFRecord file of a folder: as bytes, where checksums find what is changed, and with right checksums."""
+    """A TFRecord file in a folder: its raw bytes, whose checksums find any change, and records with right checksums."""
     _, expected = _zoo(seeds, scratch)
     folder = shutil.copytree(seeds / "prepared", scratch / "prepared")
     path = folder / "small-train.tfrecord-00000-of-00002"
@@ -227,15 +229,15 @@ def tfrecord(seeds: Path, scratch: Path) -> Layer:
 
 def example_bytes(seeds: Path, scratch: Path) -> Layer:
     """The bytes of an Example."""
-    kept, check = _decoders(seeds)
-    places = [(name, serialize(example)) for name, found in kept.items() for example in found.examples]
+    stored, check = _decoders(seeds)
+    places = [(name, serialize(example)) for name, found in stored.items() for example in found.examples]
     return Layer(st.sampled_from(places).flatmap(lambda place: st.tuples(st.just(place[0]), spliced(place[1]))), check)
 
 
 def example_fields(seeds: Path, scratch: Path) -> Layer:
-    """The lists of an Example, and the images, arrays and sounds in them."""
-    kept, check = _decoders(seeds)
-    places = [(name, example) for name, found in kept.items() for example in found.examples]
+    """The lists of an Example, and the images, arrays and audio files in them."""
+    stored, check = _decoders(seeds)
+    places = [(name, example) for name, found in stored.items() for example in found.examples]
     return Layer(
         st.sampled_from(places).flatmap(
             lambda place: st.tuples(st.just(place[0]), other_fields(place[1]).map(serialize))
@@ -245,7 +247,7 @@ def example_fields(seeds: Path, scratch: Path) -> Layer:
 
 
 def left_to_tfds(seeds: Path, scratch: Path) -> Layer:
-    """A feature in features.json, where what the loader leaves to TFDS is decoded by TFDS."""
+    """A feature in features.json, with TFDS installed to decode what the loader leaves to it."""
     from tensorflow_datasets.core.features.feature import FeatureConnector
 
     classes = {name.rpartition(".")[2]: name for name in FeatureConnector._registered_features}
@@ -261,7 +263,7 @@ def left_to_tfds(seeds: Path, scratch: Path) -> Layer:
         files = {"dataset_info.json": b'{"name": "x", "version": "1.0.0", "splits": []}', "features.json": whole}
         make_decoder(read_info(lambda name: files[name] if name in files else no_file(name)).features)(record)
 
-    check((places[0][0], (), places[0][1]))  # so that all is imported before anything is measured
+    check((places[0][0], (), places[0][1]))  # so that everything is imported before memory is measured
     return Layer(
         st.sampled_from([*places, *places[: len(LEFT_TO_TFDS)] * 10]).flatmap(
             lambda place: st.tuples(st.just(place[0]), json_edits(place[0]), st.just(place[1]))
@@ -271,8 +273,8 @@ def left_to_tfds(seeds: Path, scratch: Path) -> Layer:
 
 
 def split_strings(seeds: Path, scratch: Path) -> Layer:
-    """Split strings: a part that lies within its split, or an error."""
-    signed, expected = _zoo(seeds, scratch)
+    """Split strings: a part of the split, or an error."""
+    mutable, expected = _zoo(seeds, scratch)
     number = st.sampled_from(
         ("", "0", "1", "-1", "2", "50", "100", "-100", "1_0", "1.5", ".", "٣", "9" * 5000, "1e3", "nan")
     )
@@ -287,7 +289,7 @@ def split_strings(seeds: Path, scratch: Path) -> Layer:
     broken = text.flatmap(lambda whole: spliced(whole.encode(), most=2)).map(lambda data: data.decode(errors="replace"))
 
     def check(spec: str) -> None:
-        _, found = load(signed.root, split=spec)
+        _, found = load(mutable.root, split=spec)
         known = [json.dumps(_plain(example)) for examples in expected.values() for example in examples]
         for example in found[:3]:
             assert json.dumps(_plain(example)) in known
@@ -296,9 +298,9 @@ def split_strings(seeds: Path, scratch: Path) -> Layer:
 
 
 def states(seeds: Path, scratch: Path) -> Layer:
-    """The states of iterators, kept as JSON: the one after that, or an error."""
-    signed, expected = _zoo(seeds, scratch)
-    train = load(signed.root, split="train")[1]
+    """The states of iterators, stored as JSON: iteration resumes in the right place, or it is an error."""
+    mutable, expected = _zoo(seeds, scratch)
+    train = load(mutable.root, split="train")[1]
     iterator = iter(train)
     next(iterator)
     batches = train.batches(2, shuffle=True)
@@ -310,7 +312,7 @@ def states(seeds: Path, scratch: Path) -> Layer:
         which, edits = mutation
         try:
             state = json.loads(edit_json(texts[which], edits))
-        except (ValueError, RecursionError):  # no JSON, and so no state
+        except (ValueError, RecursionError):  # not JSON, so not a state
             return
         if which:
             for batch in batches.iterator(state=state):
@@ -339,81 +341,83 @@ LAYERS: dict[str, Callable[[Path, Path], Layer]] = {
 }
 
 
-def _zoo(seeds: Path, scratch: Path) -> tuple[Signed, dict[str, list[Any]]]:
+def _zoo(seeds: Path, scratch: Path) -> tuple[MutableArtifact, dict[str, list[Any]]]:
     root = shutil.copytree(seeds / "zoo", scratch / "zoo")
     _, ds = load(root)
-    return Signed(root), {name: list(split) for name, split in ds.items()}
+    return MutableArtifact(root), {name: list(split) for name, split in ds.items()}
 
 
-def _each(problems: list[LoaderError], calls: Iterable[Callable[[], Any]]) -> None:
-    """Make every call, and keep the errors of those that end in one."""
+def _call_each(errors: list[LoaderError], calls: Iterable[Callable[[], Any]]) -> None:
+    """Make every call, and collect the errors."""
     for call in calls:
         try:
             call()
         except LoaderError as error:
-            problems.append(error)
+            errors.append(error)
 
 
 def _assert_each(split: Any, numbers: Iterable[int], expected: list[Any] | None = None) -> None:
-    """Read examples one by one, and compare them with what is expected, or with what is declared."""
-    problems: list[LoaderError] = []
+    """Read examples one by one, and compare them with their features, and with `expected` if given."""
+    errors: list[LoaderError] = []
 
-    def look(place: int, number: int) -> None:
+    def check(place: int, number: int) -> None:
         found = split[number]
         values.check(split.features, found)
         assert expected is None or values.same(found, expected[place])
 
-    _each(problems, (lambda p=place, n=number: look(p, n) for place, number in enumerate(numbers)))
-    if problems:
-        raise problems[0]
+    _call_each(errors, (lambda p=place, n=number: check(p, n) for place, number in enumerate(numbers)))
+    if errors:
+        raise errors[0]
 
 
 def _assert_all(ds: dict[str, Any], expected: dict[str, list[Any]]) -> None:
     assert {name: len(split) for name, split in ds.items()} == {name: len(found) for name, found in expected.items()}
-    problems: list[LoaderError] = []
-    _each(problems, (lambda n=name, f=found: _assert_each(ds[n], range(len(f)), f) for name, found in expected.items()))
-    if problems:
-        raise problems[0]
+    errors: list[LoaderError] = []
+    _call_each(
+        errors, (lambda n=name, f=found: _assert_each(ds[n], range(len(f)), f) for name, found in expected.items())
+    )
+    if errors:
+        raise errors[0]
 
 
-def _look(info: Any, ds: Any) -> None:
-    """Use a dataset as a person would who looks at it for the first time."""
+def _use(info: Any, ds: Any) -> None:
+    """Print a dataset's description, look up labels, and read the first example and batch of every split."""
     f"{info} {[*info.features]} {info.description}".encode()
     for feature in info.features.values():
         if names := getattr(feature, "names", ()):
             assert feature.str2int(feature.int2str(len(names) - 1)) < len(names)
     splits = ds.values() if isinstance(ds, dict) else ds
-    problems: list[LoaderError] = []
+    errors: list[LoaderError] = []
     for split in splits:
         repr(split)
-        _each(problems, [lambda s=split: _assert_each(s, range(len(s))[:1])])
-        _each(problems, [lambda s=split: next(iter(s.batches(2)), None)])
-    if problems:
-        raise problems[0]
+        _call_each(errors, [lambda s=split: _assert_each(s, range(len(s))[:1])])
+        _call_each(errors, [lambda s=split: next(iter(s.batches(2)), None)])
+    if errors:
+        raise errors[0]
 
 
-def _decoders(seeds: Path) -> tuple[dict[str, Kept], Callable[[tuple[str, bytes]], None]]:
-    kept = by_hand()
+def _decoders(seeds: Path) -> tuple[dict[str, Stored], Callable[[tuple[str, bytes]], None]]:
+    stored = handmade_features()
     if (seeds / "tfds").exists():
         [folder] = (seeds / "tfds").glob("features/*")
-        kept |= {f"TFDS: {name}": found for name, found in by_tfds(folder).items()}
-    decoders = {name: make_decoder(found.features) for name, found in kept.items()}
-    collators = {name: make_collator(found.features) for name, found in kept.items()}
+        stored |= {f"TFDS: {name}": found for name, found in tfds_features(folder).items()}
+    decoders = {name: make_decoder(found.features) for name, found in stored.items()}
+    collators = {name: make_collator(found.features) for name, found in stored.items()}
     originals = {
         (name, record): decoders[name](record)
-        for name, found in kept.items()
+        for name, found in stored.items()
         for record in map(serialize, found.examples)
     }
 
     def check(mutation: tuple[str, bytes]) -> None:
         name, record = mutation
         found = decoders[name](record)
-        values.check(kept[name].features, found)
+        values.check(stored[name].features, found)
         collators[name]([found, found])
         if mutation in originals:
             assert values.same(found, originals[mutation])
 
-    return kept, check
+    return stored, check
 
 
 def _plain(value: Any) -> Any:

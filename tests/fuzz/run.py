@@ -1,8 +1,8 @@
-"""A layer fuzzed in a process of its own, so that a crash, a hang and a hunger for memory are found as well.
+"""Fuzz a layer in a worker process, which also detects crashes, hangs and excessive memory use.
 
-The process may take MEMORY_BYTES more than it has when it begins, and every mutation SECONDS. A warning is an error,
-and nothing may be done that an answer does not need: no program started, no module of a dataset's choosing imported, no
-connection made, no file written outside the scratch folder.
+The process may use MEMORY_BYTES more than it has at the start, and every mutation may take SECONDS. A warning is an
+error, and so is every side effect that no result needs: starting a program, importing a module that a dataset names,
+opening a connection, writing a file outside the scratch folder.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ from loader import LoaderError
 
 MEMORY_BYTES = 2 << 30
 SECONDS = 30
-ROUND = 1000
-"""Mutations of one search: Hypothesis remembers them all."""
-MOST_FAILURES = 5
-_SHOWN, _FRAMES = 2000, 4
-# With all that the loader imports when it is needed first, so that no check is seen to import anything
-_NEEDED = ["tests.fuzz.layers", "cv2", *(f"loader._features.{name}" for name in ("audio", "images", "tfds"))]
+SEARCH_MUTATIONS = 1000
+"""The most mutations of one search, because Hypothesis keeps them all in memory."""
+MAX_FAILURES = 5
+_MAX_SHOWN, _MAX_FRAMES = 2000, 4
+# Includes everything that the loader imports lazily, so that no check imports a module
+_PRELOADED = ["tests.fuzz.layers", "cv2", *(f"loader._features.{name}" for name in ("audio", "images", "tfds"))]
 _FORBIDDEN = (
     "os.system",
     "os.exec",
@@ -62,7 +62,7 @@ _WRITING = (
 
 @dataclass
 class Outcome:
-    """What became of a layer's mutations."""
+    """The outcome of a layer's mutations: counts, and the most seconds and bytes of memory that one took."""
 
     mutations: int = 0
     right: int = 0
@@ -73,44 +73,44 @@ class Outcome:
 
 
 def run(layer: str, mutations: int, seed: int, seeds: Path) -> Outcome:
-    """Fuzz a layer, and say what became of it.
+    """Fuzz a layer, and return the outcome.
 
     Parameters
     ----------
     layer
         One of `tests.fuzz.layers.LAYERS`.
     mutations
-        How many, at least.
+        The least number of mutations.
     seed
-        What decides them.
+        Random seed of the mutations.
     seeds
         The folder that `tests.fuzz.layers.make_seeds` filled.
     """
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(_NEEDED)
+    context.set_forkserver_preload(_PRELOADED)
     whole = Outcome()
-    while whole.mutations < mutations and len(whole.failures) < MOST_FAILURES:
+    while whole.mutations < mutations and len(whole.failures) < MAX_FAILURES:
         with tempfile.TemporaryDirectory(prefix="fuzz-") as scratch:
-            ours, theirs = context.Pipe(duplex=False)
-            arguments = (layer, mutations - whole.mutations, seed + whole.mutations, seeds, Path(scratch), theirs)
+            receiver, sender = context.Pipe(duplex=False)
+            arguments = (layer, mutations - whole.mutations, seed + whole.mutations, seeds, Path(scratch), sender)
             process = context.Process(target=_work, args=arguments)
             process.start()
-            theirs.close()
+            sender.close()
             while True:
                 try:
-                    part = ours.recv()
+                    part = receiver.recv()
                 except EOFError:
                     break
                 _add(whole, part)
             process.join()
             assert process.exitcode is not None
             if process.exitcode > 0:
-                raise RuntimeError(_read(scratch, "log"))  # the fuzzer itself is wrong
+                raise RuntimeError(_read(scratch, "log"))  # the fuzzer itself failed
             if process.exitcode < 0:
                 whole.mutations += 1
-                ended = signal.Signals(-process.exitcode).name
-                what = "took too long" if ended == "SIGALRM" else f"ended with {ended}"
-                whole.failures.append(f"the process {what}\n{_read(scratch, 'log')}\n{_read(scratch, 'mutation')}")
+                name = signal.Signals(-process.exitcode).name
+                reason = "took too long" if name == "SIGALRM" else f"ended with {name}"
+                whole.failures.append(f"the process {reason}\n{_read(scratch, 'log')}\n{_read(scratch, 'mutation')}")
     return whole
 
 
@@ -132,22 +132,22 @@ def _work(layer: str, mutations: int, seed: int, seeds: Path, scratch: Path, res
     from tests.fuzz.layers import LAYERS, WITH_TFDS
 
     has_tfds = layer == WITH_TFDS
-    for module in (*_NEEDED, *(("tensorflow", "tensorflow_datasets") if has_tfds else ())):
+    for module in (*_PRELOADED, *(("tensorflow", "tensorflow_datasets") if has_tfds else ())):
         importlib.import_module(module)
     if not has_tfds:
         sys.modules["tensorflow_datasets"] = None  # type: ignore[assignment]  # as if it were not installed
-        warnings.simplefilter("error")  # TensorFlow has some of its own
+        warnings.simplefilter("error")  # not with TensorFlow, which warns
     log, current = (scratch / "log").open("w"), (scratch / "mutation").open("w+b", buffering=0)
-    os.dup2(log.fileno(), 2)  # what libraries say of damaged images
+    os.dup2(log.fileno(), 2)  # libraries print messages about damaged images
     faulthandler.enable(log)
     faulthandler.register(signal.SIGALRM, log, chain=True)
     folder = scratch / "layer"
     folder.mkdir()
     made = LAYERS[layer](seeds, folder)
-    watch = _Watch(scratch, writes=has_tfds)
+    watch = _Watch(scratch, may_write=has_tfds)
     done = 0
     while done < mutations:
-        part = _search(made, min(ROUND, mutations - done), seed + done, watch, current)
+        part = _search(made, min(SEARCH_MUTATIONS, mutations - done), seed + done, watch, current)
         results.send(part)
         done += part.mutations
         if part.failures:
@@ -155,9 +155,9 @@ def _work(layer: str, mutations: int, seed: int, seeds: Path, scratch: Path, res
 
 
 def _search(layer: Any, mutations: int, seed: int, watch: _Watch, current: Any) -> Outcome:
-    """Try mutations; where one fails, the smallest that fails in the same way is what is told."""
+    """Try mutations; if one fails, report the smallest that fails in the same way."""
     outcome = Outcome()
-    used = _used()
+    peak_before = _peak_memory()
 
     @hypothesis.seed(seed)
     @hypothesis.settings(
@@ -171,7 +171,7 @@ def _search(layer: Any, mutations: int, seed: int, watch: _Watch, current: Any) 
     @hypothesis.given(layer.mutations)
     def search(mutation: Any) -> None:
         outcome.mutations += 1
-        shown = repr(mutation).encode(errors="replace")[:_SHOWN]
+        shown = repr(mutation).encode(errors="replace")[:_MAX_SHOWN]
         os.pwrite(current.fileno(), shown, 0)
         os.ftruncate(current.fileno(), len(shown))
         start = time.perf_counter()
@@ -188,46 +188,47 @@ def _search(layer: Any, mutations: int, seed: int, watch: _Watch, current: Any) 
     try:
         search()
     except BaseException as caught:
-        error = caught.exceptions[0] if isinstance(caught, BaseExceptionGroup) else caught  # not the same a second time
-        failed = os.pread(current.fileno(), _SHOWN, 0).decode(errors="replace")
-        trace = "".join(traceback.format_tb(error.__traceback__)[-_FRAMES:])
-        outcome.failures.append(f"{trace}{type(error).__name__}: {str(error)[:_SHOWN]}\n{failed}")
-    outcome.memory = max(_used() - used, 0)
+        # Hypothesis raises a group if a failure differs when repeated
+        error = caught.exceptions[0] if isinstance(caught, BaseExceptionGroup) else caught
+        failed = os.pread(current.fileno(), _MAX_SHOWN, 0).decode(errors="replace")
+        trace = "".join(traceback.format_tb(error.__traceback__)[-_MAX_FRAMES:])
+        outcome.failures.append(f"{trace}{type(error).__name__}: {str(error)[:_MAX_SHOWN]}\n{failed}")
+    outcome.memory = max(_peak_memory() - peak_before, 0)
     return outcome
 
 
 def _assert_plain(error: LoaderError) -> None:
-    """An error is one line that any terminal can print, and no end of the memory."""
+    """Assert that the message is one line that any terminal can print, and that the cause is not a lack of memory."""
     message = str(error)
-    assert message.isprintable(), f"a message that is not to be printed: {message!r}"
-    assert len(message) < 10_000, f"a message of {len(message)} characters"
+    assert message.isprintable(), f"the message is not printable: {message!r}"
+    assert len(message) < 10_000, f"the message has {len(message)} characters"
     reason: BaseException | None = error
     while reason is not None:
-        assert not isinstance(reason, MemoryError), "it needs more memory than it may"
-        assert "nsufficient memory" not in str(reason)  # OpenCV's
+        assert not isinstance(reason, MemoryError), "the check needs more memory than the limit"
+        assert "nsufficient memory" not in str(reason)  # OpenCV's message
         reason = reason.__cause__ or reason.__context__
 
 
-def _used() -> int:
-    """The most memory that this process has had, in bytes."""
+def _peak_memory() -> int:
+    """The peak memory of this process, in bytes."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 class _Watch:
-    """What a check may not do, found by Python's own audit; and the limits of time and memory."""
+    """Find forbidden side effects of a check by Python's audit events, and limit its time and memory."""
 
-    def __init__(self, scratch: Path, *, writes: bool) -> None:
+    def __init__(self, scratch: Path, *, may_write: bool) -> None:
         self._scratch = str(scratch)
-        self._writes = writes  # TensorFlow writes the code of graphs, and compiles it
-        self._seen: list[str] = []
+        self._may_write = may_write  # TensorFlow writes the code of graphs, and compiles it
+        self._forbidden: list[str] = []
         self._is_watching = False
         size = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
         resource.setrlimit(resource.RLIMIT_AS, (size + MEMORY_BYTES, resource.RLIM_INFINITY))
-        sys.addaudithook(self._hear)
+        sys.addaudithook(self._audit)
 
     @contextmanager
     def watching(self) -> Iterator[None]:
-        self._seen.clear()
+        self._forbidden.clear()
         self._is_watching = True
         signal.setitimer(signal.ITIMER_REAL, SECONDS)
         try:
@@ -235,18 +236,18 @@ class _Watch:
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
             self._is_watching = False
-            assert not self._seen, f"it did what no answer needs: {self._seen}"
+            assert not self._forbidden, f"the check has forbidden side effects: {self._forbidden}"
 
-    def _hear(self, event: str, arguments: tuple[Any, ...]) -> None:
+    def _audit(self, event: str, arguments: tuple[Any, ...]) -> None:
         if not self._is_watching:
             return
-        said = f"{event} {arguments!r:.200}"
-        if event in _FORBIDDEN or (event == "import" and not _is_ours(arguments[0])):
-            self._seen.append(said)
+        shown = f"{event} {arguments!r:.200}"
+        if event in _FORBIDDEN or (event == "import" and not _may_import(arguments[0])):
+            self._forbidden.append(shown)
         writes = event in _WRITING or (event == "open" and arguments[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT))
-        if (writes or event == "compile") and not self._writes and not str(arguments[0]).startswith(self._scratch):
-            self._seen.append(said)
+        if (writes or event == "compile") and not self._may_write and not str(arguments[0]).startswith(self._scratch):
+            self._forbidden.append(shown)
 
 
-def _is_ours(module: str) -> bool:
+def _may_import(module: str) -> bool:
     return module.partition(".")[0] not in ("antigravity", "someones") and not module.startswith("tests.fuzz.canary")

@@ -1,4 +1,4 @@
-"""Whether a value is one that its feature declares, and whether two values are the same."""
+"""Check that a value matches its feature, and compare values."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def check(feature: Feature, value: Any) -> None:
         assert feature.length in (None, len(value))
         for row in value:
             check(feature.feature, row)
-    elif isinstance(value, dict):  # a Sequence of dicts is handed out as a dict of Sequences
+    elif isinstance(value, dict):  # a Sequence of dicts decodes to a dict of Sequences
         for name in value:
             check(_of(feature, name), value[name])
     elif feature.shape == ():
@@ -46,7 +46,7 @@ def _of(feature: Feature, name: str) -> Feature:
 
 
 def same(one: Any, other: Any) -> bool:
-    """Say whether two decoded values are the same."""
+    """Return whether two decoded values are the same."""
     if isinstance(one, dict):
         return isinstance(other, dict) and one.keys() == other.keys() and all(same(one[k], other[k]) for k in one)
     if isinstance(one, (np.ndarray, np.generic)):

@@ -1,4 +1,4 @@
-"""A dataset of every feature, made by hand, and the same features one by one with what a record keeps of them."""
+"""A handmade dataset with every feature, and the same features one by one with their stored fields."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from tests.helpers.parity import CORE, document, no_file, png, tensor
 from tests.helpers.recorded_dataset import make_recorded
 from tests.helpers.tampering import Row, take_apart
 
-Fields = dict[str, tuple[str, list[Any]]]  # by what follows the feature's name: the kind of list, and its values
+Fields = dict[str, tuple[str, list[Any]]]  # suffix of the feature's name -> kind of list, values
 
 
 @dataclass(frozen=True)
-class Kept:
-    """A feature, and what several examples keep of it."""
+class Stored:
+    """A feature, and the fields that several examples store for it."""
 
-    features: FeaturesDict  # of the one, `x`
+    features: FeaturesDict  # with one feature, `x`
     examples: list[Fields]
 
 
@@ -71,7 +71,7 @@ def ragged(kind: str, values: list[Any], *lengths: list[int]) -> Fields:
     return {"/ragged_flat_values": (kind, values), **levels}
 
 
-def within(name: str, fields: Fields) -> Fields:
+def nested_in(name: str, fields: Fields) -> Fields:
     return {f"/{name}{suffix}": values for suffix, values in fields.items()}
 
 
@@ -177,9 +177,12 @@ ZOO: dict[str, tuple[dict[str, Any], list[Fields]]] = {
     ),
     "dicts": (
         _sequence(document(a=LABEL, b=TEXT)),
-        [{**within("a", integers(1, 2)), **within("b", strings(b"x", b"y"))}],
+        [{**nested_in("a", integers(1, 2)), **nested_in("b", strings(b"x", b"y"))}],
     ),
-    "dict": (document(a=LABEL, b=document(c=TEXT)), [{**within("a", integers(1)), **within("b/c", strings(b"x"))}]),
+    "dict": (
+        document(a=LABEL, b=document(c=TEXT)),
+        [{**nested_in("a", integers(1)), **nested_in("b/c", strings(b"x"))}],
+    ),
     "steps": (
         node(
             "Dataset",
@@ -196,25 +199,25 @@ ZOO: dict[str, tuple[dict[str, Any], list[Fields]]] = {
         ),
         [
             {
-                **within("a", floats(1, 2, 3, 4)),
-                **within("b", ragged("int64_list", [0, 1, 2], [1, 2])),
-                **within("c", strings(PNG, PNG)),
+                **nested_in("a", floats(1, 2, 3, 4)),
+                **nested_in("b", ragged("int64_list", [0, 1, 2], [1, 2])),
+                **nested_in("c", strings(PNG, PNG)),
                 "/d/value": ("bytes_list", [zlib.compress(INT8S)] * 2),
                 "/d/shape": ("int64_list", [2, 3, 3, 2]),
-                **within("e", ragged("bytes_list", [b"a", b"b", b"c"], [1, 1], [1, 2])),
+                **nested_in("e", ragged("bytes_list", [b"a", b"b", b"c"], [1, 1], [1, 2])),
             }
         ],
     ),
     "translation": (
         node("Translation", translation={"languages": ["en", "fr"]}),
-        [{**within("en", strings(b"a")), **within("fr", strings(b"b"))}],
+        [{**nested_in("en", strings(b"a")), **nested_in("fr", strings(b"b"))}],
     ),
     "translations": (
         node("TranslationVariableLanguages", translation={"languages": ["en", "fr"]}),
-        [{**within("language", strings(b"en")), **within("translation", strings(b"a"))}],
+        [{**nested_in("language", strings(b"en")), **nested_in("translation", strings(b"a"))}],
     ),
     "older": ({"type": f"{CORE}.x.Tensor", "content": '{"shape": [null, 2], "dtype": "int8"}'}, [integers(1, 2)]),
-    "of JSON": (
+    "as JSON": (
         {"pythonClassName": f"{CORE}.x.Tensor", "jsonFeature": {"json": '{"shape": [], "dtype": "int8"}'}},
         [integers(1)],
     ),
@@ -236,21 +239,22 @@ LEFT_TO_TFDS: dict[str, tuple[dict[str, Any], list[Fields]]] = {
     ),
     "steps of steps": (
         _sequence(node("Dataset", sequence={"feature": document(a=LABEL), "length": "-1"})),
-        [{**within("a", ragged("int64_list", [0, 1, 2], [1, 2]))}],
+        [{**nested_in("a", ragged("int64_list", [0, 1, 2], [1, 2]))}],
     ),
 }
 DOCUMENT = document(**{name: content for name, (content, _) in ZOO.items()})
 
 
-def by_hand() -> dict[str, Kept]:
-    """The features of the zoo one by one."""
+def handmade_features() -> dict[str, Stored]:
+    """Return the features of the zoo one by one."""
     return {
-        name: Kept(parse_features(document(x=content), no_file), examples) for name, (content, examples) in ZOO.items()
+        name: Stored(parse_features(document(x=content), no_file), examples)
+        for name, (content, examples) in ZOO.items()
     }
 
 
-def by_tfds(folder: Path) -> dict[str, Kept]:
-    """The features of a folder that TFDS prepared one by one, but for those that only TFDS decodes."""
+def tfds_features(folder: Path) -> dict[str, Stored]:
+    """Return the features of a folder that TFDS prepared one by one, without those that only TFDS decodes."""
     info = read_info(lambda name: (folder / name).read_bytes())
     found = {}
     [split] = info.splits.values()
@@ -267,15 +271,15 @@ def by_tfds(folder: Path) -> dict[str, Kept]:
             examples.append(
                 {suffix: (kind, list(getattr(field, kind).value)) for suffix, (kind, field) in lists.items() if kind}
             )
-        found[name] = Kept(FeaturesDict({"x": feature}), examples)
+        found[name] = Stored(FeaturesDict({"x": feature}), examples)
     return found
 
 
 def write_with_tfds(folder: Path) -> None:
-    """Let TFDS write every feature whose decoding is tested beside it, in a process of its own that says nothing."""
+    """Let TFDS write the cases of the tests of decoding; call it in a separate process, because it silences output."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
-    for said in (1, 2):
-        os.dup2(nowhere, said)
+    for output in (1, 2):
+        os.dup2(nowhere, output)
     from tests.helpers.parity import write_cases
     from tests.loader import test_decode, test_decode_images, test_decode_sequences
 
@@ -285,7 +289,7 @@ def write_with_tfds(folder: Path) -> None:
 
 
 def make_zoo(root: Path) -> Path:
-    """Make a repository like that of `recorded_dataset`, of few records with every feature, in two shards and one."""
+    """Make a repository like that of `recorded_dataset`, with every feature; train has two shards and test has one."""
     make_recorded(root)
     artifact = take_apart(root)
     artifact.file("features.json").data = json.dumps(DOCUMENT).encode()
@@ -313,6 +317,6 @@ def make_zoo(root: Path) -> Path:
 
 
 def record(number: int) -> bytes:
-    """The record of the zoo at a place."""
+    """Return the record of the zoo with this number."""
     chosen = {name: examples[number % len(examples)] for name, (_, examples) in ZOO.items()}
     return bytes(_message(chosen).SerializeToString(deterministic=True))

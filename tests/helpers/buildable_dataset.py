@@ -1,4 +1,4 @@
-"""A dataset with a real TFDS builder that builds in seconds, put into a clone."""
+"""A dataset with a real TFDS builder that builds in seconds, to add to a clone."""
 
 from __future__ import annotations
 
@@ -78,19 +78,19 @@ def add_buildable(
     builder: str = BUILDER,
     source: bytes | None = SOURCE,
 ) -> None:
-    """Define the dataset in the clone at `root`; its source goes to sources/tiny/ unless it is None."""
+    """Define the dataset in the clone at `root`, and write its source file to sources/tiny/ unless it is None."""
     folder = root / "datasets/standard" / name
     folder.mkdir(parents=True)
-    (folder / f"{name}.py").write_text(_renamed(builder, name))
+    (folder / f"{name}.py").write_text(_rename(builder, name))
     digest = hashlib.sha256(SOURCE).hexdigest()
     (folder / "checksums.tsv").write_text(f"http://127.0.0.1:9/{name}.json\t{len(SOURCE)}\t{digest}\t{name}.json\n")
     for file, text in (("params.yaml", PARAMS), ("dvc.yaml", STAGE)):
         with (root / file).open("a") as out:
-            out.write(_renamed(text, name).replace("VISIBILITY", visibility))
+            out.write(_rename(text, name).replace("VISIBILITY", visibility))
     if source is not None:
         (root / "sources" / name).mkdir(parents=True)
         (root / "sources" / name / f"{name}.json").write_bytes(source)
 
 
-def _renamed(text: str, name: str) -> str:
+def _rename(text: str, name: str) -> str:
     return text.replace("tiny", name).replace("Tiny", name.title())

@@ -1,4 +1,4 @@
-"""A repository of two datasets whose files have comments and layouts of every kind, for testing what edits them."""
+"""A repository of two datasets whose files have many kinds of comments and layouts, for testing edits."""
 
 from __future__ import annotations
 
@@ -79,8 +79,8 @@ stages:
 """
 
 
-def make_commented(root: Path) -> Path:
-    """Make the repository at `root`, committed to git."""
+def make_commented_repository(root: Path) -> Path:
+    """Create the repository at `root` and commit it to git."""
     (root / "datasets/standard/first").mkdir(parents=True)
     (root / "artifacts").mkdir()
     files = {
@@ -95,18 +95,18 @@ def make_commented(root: Path) -> Path:
     for file, text in files.items():
         (root / file).write_text(text)
     subprocess.run(["git", "init", "--quiet"], cwd=root, check=True)
-    commit(root)
+    git_commit(root)
     return root
 
 
-def commit(root: Path) -> None:
-    """Commit everything."""
+def git_commit(root: Path) -> None:
+    """Commit all files."""
     subprocess.run(["git", "add", "--all"], cwd=root, check=True)
     identity = ["-c", "user.name=test", "-c", "user.email=test@example.org"]
     subprocess.run(["git", *identity, "commit", "--quiet", "-m", "x"], cwd=root, check=True)
 
 
-def status(root: Path) -> list[str]:
-    """Return what `git status` says of the work tree, one line a change."""
+def git_status(root: Path) -> list[str]:
+    """Return the output of `git status --porcelain`, one line per change."""
     command = ["git", "status", "--porcelain", "--untracked-files=all"]
     return subprocess.run(command, cwd=root, check=True, capture_output=True, text=True).stdout.splitlines()

@@ -1,4 +1,4 @@
-"""`python -m tests.helpers.faulty_build POINT NAME`: a build that is killed, or meets a full disk, at a given point."""
+"""`python -m tests.helpers.faulty_build POINT NAME`: a build that is killed, or finds the disk full, at a point."""
 
 from __future__ import annotations
 
@@ -29,30 +29,30 @@ def die(*_: object, **__: object) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def in_the_middle(*arguments: object, **_: object) -> None:
-    """Write some of a tar, then die."""
+def die_midway(*arguments: object, **_: object) -> None:
+    """Write a part of a tar, then kill this process."""
     out = arguments[0]
     out.write(b"x" * 5000)  # type: ignore[attr-defined]
     out.flush()  # type: ignore[attr-defined]
     die()
 
 
-def fill(*arguments: object, **_: object) -> None:
-    """Write some of a tar, then meet the end of the disk."""
+def fill_disk(*arguments: object, **_: object) -> None:
+    """Write a part of a tar, then fail as if the disk were full."""
     arguments[0].write(b"x" * 5000)  # type: ignore[attr-defined]
     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def main() -> None:
-    """Build with the fault that the command line names."""
+    """Build with the fault named on the command line."""
     point, name = sys.argv[1:]
     if point == "full":
-        where, what, fault = package, "_write_tar", fill
+        where, what, fault = package, "_write_tar", fill_disk
     elif point == "terminate":
         where, what = build, "pack"
         fault = lambda *_, **__: os.kill(os.getpid(), signal.SIGTERM)  # noqa: E731
     else:
-        (where, what), fault = KILL[point], in_the_middle if point == "tar" else die
+        (where, what), fault = KILL[point], die_midway if point == "tar" else die
     with mock.patch.object(where, what, fault):
         sys.argv = ["scripts", "build", name]
         from scripts.__main__ import main as run

@@ -1,4 +1,4 @@
-"""An artifact of as many records as one likes, without the bytes of so many records."""
+"""An artifact with any number of records, whose rows share the bytes of a few records."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ import numpy as np
 from loader._format.index import BLOCK_BYTES, HEADER_NAME, ROW, ROWS_NAME, Header, Member, digest
 from tests.helpers.recorded_dataset import FEATURES, PARAMS_YAML, record
 
-DISTINCT = 1000
+DISTINCT_RECORDS = 1000
 ROW_TYPE = np.dtype([("offset", "<u8"), ("length", "<u4"), ("key", "S16"), ("digest", "S16")])
 
 
 def make_large(root: Path, count: int) -> Path:
-    """Make a repository whose dataset `large` has `count` records, each of them one of the same thousand."""
+    """Make a repository whose dataset `large` has `count` records, of which 1,000 are distinct."""
     (root / "artifacts").mkdir(parents=True)
     (root / "dvc.yaml").write_text("stages: {}\n")
     (root / "params.yaml").write_text(PARAMS_YAML)
-    records = [record("train", number) for number in range(DISTINCT)]
+    records = [record("train", number) for number in range(DISTINCT_RECORDS)]
     folder, shard = "large/1.0.0", b"".join(records)
     info = {
         "name": "large",
@@ -35,7 +35,7 @@ def make_large(root: Path, count: int) -> Path:
         "large-train.tfrecord-00000-of-00001": shard,
     }
     header_size = len(_header(folder, files, {}, count).render())
-    while True:  # the header's own length decides where the members lie, and their places the header's length
+    while True:  # the size of the header affects the members' offsets, and these the size of the header
         offsets, position = {}, 512 + _padded(header_size)
         for name, data in files.items():
             offsets[name] = position + 512
@@ -71,11 +71,11 @@ def _header(folder: str, files: dict[str, bytes], offsets: dict[str, int], count
 
 def _rows(records: list[bytes], start: int, count: int) -> bytes:
     lengths = [len(data) for data in records]
-    one = np.zeros(len(records), ROW_TYPE)
-    one["offset"] = start + np.concatenate([[0], np.cumsum(lengths)[:-1]])
-    one["length"] = lengths
-    one["digest"] = [digest(data) for data in records]
-    return np.resize(one, count).tobytes()
+    rows = np.zeros(len(records), ROW_TYPE)
+    rows["offset"] = start + np.concatenate([[0], np.cumsum(lengths)[:-1]])
+    rows["length"] = lengths
+    rows["digest"] = [digest(data) for data in records]
+    return np.resize(rows, count).tobytes()
 
 
 def _padded(size: int) -> int:

@@ -1,4 +1,4 @@
-"""Both readers over what TFDS writes: the loader's values, and those of `tfds.as_numpy`."""
+"""Read what TFDS writes with the loader and with `tfds.as_numpy`, and compare the values."""
 
 import json
 import struct
@@ -18,7 +18,7 @@ CORE = "tensorflow_datasets.core.features"
 
 
 def write_and_read(folder, features, examples):
-    """Let TFDS write the examples; return them as the loader reads them, as TFDS does, and both descriptions."""
+    """Let TFDS write the examples; return those that the loader reads, those that TFDS reads, and both features."""
     import tensorflow_datasets as tfds
 
     class Features(tfds.core.GeneratorBasedBuilder, skip_registration=True):
@@ -35,16 +35,16 @@ def write_and_read(folder, features, examples):
 
     written = Features(data_dir=str(folder), file_format="tfrecord")
     written.download_and_prepare()
-    info, ours = loader.from_directory(written.data_dir, split="train")
+    info, actual = loader.from_directory(written.data_dir, split="train")
     builder = tfds.builder_from_directory(written.data_dir)
-    theirs = list(tfds.as_numpy(builder.as_dataset(split="train")))
-    assert len(theirs) == len(examples)
-    assert_batched(ours)
-    return list(ours), theirs, info.features, builder.info.features
+    expected = list(tfds.as_numpy(builder.as_dataset(split="train")))
+    assert len(expected) == len(examples)
+    assert_batched(actual)
+    return list(actual), expected, info.features, builder.info.features
 
 
 def write_cases(folder, cases):
-    """The same for cases, name -> (the feature, given tfds.features; values to write): all side by side."""
+    """Call write_and_read with one feature per case: name -> (function from tfds.features to the feature, values)."""
     tfds = pytest.importorskip("tensorflow_datasets")
     features = tfds.features.FeaturesDict({name: make(tfds.features) for name, (make, _) in cases.items()})
     count = max(len(values) for _, values in cases.values())
@@ -52,30 +52,30 @@ def write_cases(folder, cases):
     return write_and_read(folder, features, examples)
 
 
-def assert_same(ours, theirs):
-    """Type, dtype, shape, values and whether they may be written to are the same, but for ragged and nested ones."""
-    if isinstance(theirs, dict):
-        assert list(ours) == list(theirs)
-        for key in theirs:
-            assert_same(ours[key], theirs[key])
-    elif hasattr(theirs, "nested_row_lengths"):  # a tf.RaggedTensor
-        assert as_lists(ours) == theirs.to_list()
-        for array in arrays(ours):
-            assert array.dtype == theirs.dtype.as_numpy_dtype
-    elif isinstance(theirs, (np.ndarray, np.generic, bytes)):
-        assert type(ours) is type(theirs)
-        np.testing.assert_array_equal(ours, theirs, strict=True)
-        if isinstance(theirs, np.ndarray):
-            assert ours.flags.writeable == theirs.flags.writeable
+def assert_same(actual, expected):
+    """Assert equal type, dtype, shape, values and writability; ragged values may be lists, datasets sequences."""
+    if isinstance(expected, dict):
+        assert list(actual) == list(expected)
+        for key in expected:
+            assert_same(actual[key], expected[key])
+    elif hasattr(expected, "nested_row_lengths"):  # a tf.RaggedTensor
+        assert as_lists(actual) == expected.to_list()
+        for array in arrays(actual):
+            assert array.dtype == expected.dtype.as_numpy_dtype
+    elif isinstance(expected, (np.ndarray, np.generic, bytes)):
+        assert type(actual) is type(expected)
+        np.testing.assert_array_equal(actual, expected, strict=True)
+        if isinstance(expected, np.ndarray):
+            assert actual.flags.writeable == expected.flags.writeable
     else:  # a nested dataset
-        examples = list(theirs)
-        assert len(ours) == len(examples)
-        for mine, example in zip(ours, examples, strict=True):
-            assert_same(mine, example)
+        examples = list(expected)
+        assert len(actual) == len(examples)
+        for one, example in zip(actual, examples, strict=True):
+            assert_same(one, example)
 
 
 def assert_batched(split):
-    """A batch holds, of every feature, the values of its examples."""
+    """Assert that a batch has the values of its examples, for every feature."""
     (batch,) = split.batches(len(split))
     for number, example in enumerate(split):
         np.testing.assert_equal(plain(item(batch, number)), plain(example))
@@ -110,12 +110,12 @@ def no_file(name):
 
 
 def feature(connector, **content):
-    """The features that have one, `x`, of TFDS's connector `connector`."""
+    """Features with one feature `x`, of TFDS's connector `connector`."""
     return features(x={"pythonClassName": f"{CORE}.x.{connector}", **content})
 
 
 def features(**nodes):
-    """The features of these nodes of features.json."""
+    """Features parsed from these nodes of features.json."""
     return parse_features(json.loads(json.dumps(document(**nodes))), no_file)
 
 
@@ -124,7 +124,7 @@ def document(**nodes):
 
 
 def decode(declared: FeaturesDict, fill):
-    """Decode the record of which `fill` makes the fields."""
+    """Decode a record whose fields `fill` sets."""
     message = Example()
     fill(message.features.feature)
     return make_decoder(declared)(message.SerializeToString())
@@ -145,7 +145,7 @@ def chunk(name, data):
 
 
 def png(color, bits, *, size=(5, 7), more=(), rows=None):
-    """A PNG of random pixels of a colour type, with `more` chunks (name, data) before the pixels."""
+    """A PNG of a colour type with random pixels, or these `rows`; `more` are chunks (name, data) before the pixels."""
     height, width = size
     channels = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}[color]
     if rows is None:

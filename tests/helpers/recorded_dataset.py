@@ -1,4 +1,4 @@
-"""A small dataset written by hand: what TFDS would write, without TFDS, so that tests of what follows are quick."""
+"""A small dataset with the same files that TFDS would write, but written without TFDS, so that tests are fast."""
 
 from __future__ import annotations
 
@@ -21,10 +21,8 @@ from scripts._tfds.shards import KEY_BYTES
 
 CONFIG = Path(__file__).resolve().parents[2] / ".dvc/config"
 NAME, VERSION = "small", "1.0.0"
-SPLITS = {
-    "train": (5000, 300),
-    "test": (70,),
-}  # records of each shard: more than one block of the index, several shards
+# the records of each shard: several shards, and more than one block of rows
+SPLITS = {"train": (5000, 300), "test": (70,)}
 SAMPLES = 8
 
 DVC_YAML = """\
@@ -66,7 +64,7 @@ FEATURES = {
 
 
 def example(split: str, number: int) -> dict[str, object]:
-    """The example at a position, as the loader must give it."""
+    """Return the example at a position, as the loader must return it."""
     salt = ({"train": 0, "test": 500}[split] + number) % 1000
     return {
         "label": np.int64(salt % 3),
@@ -76,7 +74,7 @@ def example(split: str, number: int) -> dict[str, object]:
 
 
 def record(split: str, number: int) -> bytes:
-    """The same as the bytes of a record."""
+    """Return the same example as the bytes of a record."""
     values = example(split, number)
     message = Example()
     fields = message.features.feature
@@ -95,7 +93,7 @@ def write_tfrecord(path: Path, records: list[bytes]) -> None:
 
 
 def prepare_recorded(scratch: Path) -> Prepared:
-    """Write what a builder would leave in `scratch`."""
+    """Write the output of a builder to `scratch`."""
     folder, keys = scratch / "data" / NAME / VERSION, scratch / "keys"
     folder.mkdir(parents=True)
     keys.mkdir()
@@ -120,14 +118,14 @@ def prepare_recorded(scratch: Path) -> Prepared:
 
 
 def pack_recorded(target: Path, scratch: Path) -> tuple[Prepared, Packed]:
-    """Write the dataset and its artifact."""
+    """Write the output of a builder and its artifact."""
     scratch.mkdir()
     prepared = prepare_recorded(scratch)
     return prepared, pack(prepared, target, scratch=scratch)
 
 
 def make_recorded(root: Path) -> Path:
-    """Make a repository whose one dataset is built and recorded."""
+    """Create a repository with one dataset that is built and recorded."""
     for folder in ("artifacts", "datasets/standard/small"):
         (root / folder).mkdir(parents=True)
     (root / "dvc.yaml").write_text(DVC_YAML)
@@ -142,7 +140,7 @@ def make_recorded(root: Path) -> Path:
 
 
 def record_artifacts(root: Path) -> None:
-    """Write the `dvc.lock` that DVC would write of the artifacts as they are."""
+    """Write the `dvc.lock` that DVC would write for the current artifacts."""
     outs = []
     for name in ("small.json", "small.tar"):
         data = (root / "artifacts" / name).read_bytes()
@@ -166,7 +164,7 @@ def record_artifacts(root: Path) -> None:
 
 
 def make_git(root: Path) -> None:
-    """Turn the repository into one of git, with the real one's configuration of DVC."""
+    """Turn the repository into a git repository with this project's configuration of DVC."""
     subprocess.run(["git", "init", "--quiet"], cwd=root, check=True, capture_output=True)
     (root / ".dvc").mkdir()
     (root / ".dvc/config").write_bytes(CONFIG.read_bytes())
@@ -183,7 +181,7 @@ def fill_dvc_cache(root: Path) -> None:
 
 
 def make_dvc(root: Path, config: Path) -> None:
-    """Turn the repository into one of git and DVC, with the real one's configuration, and fill DVC's cache."""
+    """Turn the repository into a git and DVC repository with this configuration, and fill DVC's cache."""
     for command in (["git", "init", "--quiet"], ["dvc", "init", "--quiet"]):
         subprocess.run(command, cwd=root, check=True, capture_output=True)
     (root / ".dvc" / "config").write_bytes(config.read_bytes())

@@ -1,4 +1,4 @@
-"""A server between the loader and S3 that counts what it passes on, and misbehaves as it is told."""
+"""A proxy between the loader and S3 that counts responses, and fails or changes bytes on request."""
 
 from __future__ import annotations
 
@@ -14,32 +14,32 @@ from urllib.parse import urlsplit
 
 @dataclass
 class Proxy:
-    """The proxy's address, what passed through it, and what it does to the answers.
+    """The proxy's address, its log, and its faults.
 
     Attributes
     ----------
     url
         Its address.
-    answers
-        Of each answer that was passed on, its range and its bytes.
+    responses
+        The range and the number of bytes of each response that was passed on.
     fault
-        Called with the number of the request (from 0); returns "drop", "500", "503", "hang", "slow", or None for an
-        answer as it should be.
+        Called with the number of the request (from 0); returns "drop", "500", "503", "hang", "slow", or None for a
+        normal response.
     change
-        What is done to the bytes of an answer, given the offset of its range.
+        Called with the offset of a response's range and its bytes; returns the bytes to send.
     """
 
     url: str
-    answers: list[tuple[str, int]] = field(default_factory=list)
+    responses: list[tuple[str, int]] = field(default_factory=list)
     requests: int = 0
     fault: Callable[[int], str | None] = lambda number: None
     change: Callable[[int, bytes], bytes] = lambda offset, data: data
     lock: Lock = field(default_factory=Lock)
 
     @property
-    def bytes_moved(self) -> int:
-        """Bytes of all bodies passed on."""
-        return sum(size for _, size in self.answers)
+    def bytes_transferred(self) -> int:
+        """The number of bytes of all bodies passed on."""
+        return sum(size for _, size in self.responses)
 
 
 @contextmanager
@@ -66,13 +66,13 @@ def running_proxy(endpoint: str) -> Iterator[Proxy]:
                 return
             connection = http.client.HTTPConnection(upstream)
             connection.request("GET", self.path, headers=dict(self.headers))
-            with closing(connection), connection.getresponse() as answer:
-                data = answer.read()
-            asked = self.headers.get("Range", "")
-            if answer.status == 206:
-                data = proxy.change(int(asked.removeprefix("bytes=").partition("-")[0]), data)
-            self.send_response(answer.status)
-            for name, value in answer.getheaders():
+            with closing(connection), connection.getresponse() as response:
+                data = response.read()
+            byte_range = self.headers.get("Range", "")
+            if response.status == 206:
+                data = proxy.change(int(byte_range.removeprefix("bytes=").partition("-")[0]), data)
+            self.send_response(response.status)
+            for name, value in response.getheaders():
                 if name.lower() not in ("transfer-encoding", "connection", "content-length"):
                     self.send_header(name, value)
             self.send_header("Content-Length", str(len(data)))
@@ -83,13 +83,13 @@ def running_proxy(endpoint: str) -> Iterator[Proxy]:
                 return
             self.wfile.write(data)
             with proxy.lock:
-                proxy.answers.append((asked, len(data)))
+                proxy.responses.append((byte_range, len(data)))
 
         def log_message(self, *arguments: object) -> None:
             pass
 
         def handle(self) -> None:
-            with suppress(ConnectionError):  # who asked has gone
+            with suppress(ConnectionError):  # the client has disconnected
                 super().handle()
 
     class Server(ThreadingHTTPServer):

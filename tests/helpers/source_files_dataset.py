@@ -1,4 +1,4 @@
-"""A repository whose one dataset, `asker`, asks for source files in the way that a test says."""
+"""A repository of one dataset, `downloader`, whose builder downloads source files with code that a test provides."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import tensorflow_datasets as tfds
 BASE = "URL"
 
 
-class Asker(tfds.core.GeneratorBasedBuilder):
+class Downloader(tfds.core.GeneratorBasedBuilder):
     VERSION = tfds.core.Version("1.0.0")
 CONFIGS
 
@@ -32,8 +32,8 @@ BODY
 
 PARAMS = """\
 toolchain: {}
-asker:
-  builder: datasets/standard/asker
+downloader:
+  builder: datasets/standard/downloader
   version: 1.0.0
   visibility: VISIBILITY
   license: CC BY 4.0
@@ -41,38 +41,42 @@ asker:
 
 DVC = """\
 stages:
-  asker:
-    cmd: python -m scripts build asker
-    deps: [datasets/standard/asker]
+  downloader:
+    cmd: python -m scripts build downloader
+    deps: [datasets/standard/downloader]
     outs:
 OUTS
     metrics:
-      - artifacts/asker.json: {cache: false, persist: true}
+      - artifacts/downloader.json: {cache: false, persist: true}
 """
 
 
-def make_asking(root: Path, url: str, body: str, *, visibility: str = "public", configs: tuple[str, ...] = ()) -> Path:
-    """Write the repository.
+def make_source_files_dataset(
+    root: Path, url: str, body: str, *, visibility: str = "public", configs: tuple[str, ...] = ()
+) -> Path:
+    """Create the repository and return its root.
 
     Parameters
     ----------
     root
-        Where.
+        The folder of the repository.
     url
-        What the builder calls BASE.
+        The value of BASE in the builder.
     body
-        The lines of its `_split_generators`.
+        The body of the builder's `_split_generators`.
     visibility
-        The dataset's.
+        The dataset's visibility.
     configs
-        Its builder configs.
+        The builder's configs.
     """
-    folder = root / "datasets/standard/asker"
+    folder = root / "datasets/standard/downloader"
     folder.mkdir(parents=True)
     names = f"    BUILDER_CONFIGS = [tfds.core.BuilderConfig(name=name) for name in {configs}]" if configs else ""
     builder = BUILDER.replace("URL", url).replace("CONFIGS", names)
-    (folder / "asker.py").write_text(builder.replace("BODY", textwrap.indent(textwrap.dedent(body).strip(), " " * 8)))
-    tars = [f"asker-{config}" for config in configs] or ["asker"]
+    (folder / "downloader.py").write_text(
+        builder.replace("BODY", textwrap.indent(textwrap.dedent(body).strip(), " " * 8))
+    )
+    tars = [f"downloader-{config}" for config in configs] or ["downloader"]
     outs = "\n".join(f"      - artifacts/{tar}.tar: {{remote: {visibility}}}" for tar in tars)
     (root / "dvc.yaml").write_text(DVC.replace("OUTS", outs))
     params = PARAMS.replace("VISIBILITY", visibility) + (f"  configs: [{', '.join(configs)}]\n" if configs else "")
@@ -81,12 +85,12 @@ def make_asking(root: Path, url: str, body: str, *, visibility: str = "public", 
     return root
 
 
-def line(url: str, data: bytes, filename: str = "") -> str:
-    """The line of `checksums.tsv` for a file."""
+def tsv_line(url: str, data: bytes, filename: str = "") -> str:
+    """Return the line of `checksums.tsv` for a file."""
     filename = filename or url.rpartition("/")[2]
     return f"{url}\t{len(data)}\t{hashlib.sha256(data).hexdigest()}\t{filename}\n"
 
 
-def checksums(root: Path) -> Path:
-    """Where the lines go."""
-    return root / "datasets/standard/asker/checksums.tsv"
+def tsv_path(root: Path) -> Path:
+    """Return the path of `checksums.tsv`."""
+    return root / "datasets/standard/downloader/checksums.tsv"

@@ -1,4 +1,4 @@
-"""Artifacts tampered with and signed anew: every hash of the chain fits, only a look at the content finds it."""
+"""Change artifacts and recompute every hash, so that only a check of the content finds the change."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ NO_SHA256 = "0" * 64
 
 @dataclass
 class File:
-    """A member of the tar that is to be made: its path and its bytes."""
+    """A member of the tar to write: its path and its bytes."""
 
     path: str
     data: bytes
@@ -27,7 +27,7 @@ class File:
 
 @dataclass
 class Row:
-    """A row of the record index: the shard, the record's place in the shard, and what else the row says."""
+    """A row of the record index: the shard, the record's offset in the shard, and the row's other fields."""
 
     shard: File
     offset: int
@@ -38,7 +38,7 @@ class Row:
 
 @dataclass
 class Forgery:
-    """The artifact of the repository `root`, taken apart; change it and `sign` it.
+    """The parts of the artifact in the repository `root`, to change and to `sign`.
 
     Attributes
     ----------
@@ -51,9 +51,9 @@ class Forgery:
     rows
         The rows of the index.
     splits
-        Number of records of each split, as the header will say.
+        The number of records of each split, for the header.
     extra
-        Members that the tar carries behind the others and the header does not list.
+        Members to add at the end of the tar, which the header does not list.
     """
 
     root: Path
@@ -64,26 +64,26 @@ class Forgery:
     extra: list[tarfile.TarInfo] = field(default_factory=list)
 
     def file(self, name: str) -> File:
-        """The member whose path ends in `name`."""
+        """Return the member whose path ends in `name`."""
         return next(file for file in self.files if file.path.endswith(name))
 
     def sign(self) -> None:
-        """Write the tar, its manifest and `dvc.lock`, with every place, hash and size as they then are."""
+        """Write the tar, its manifest and `dvc.lock`, with the new offsets, hashes and sizes."""
         rows = self.file("record_index.bin")
         rows.data = bytes(len(self.rows) * ROW.size)
         size = 0
-        while True:  # the header states places, which its own length moves
-            placed, blocks = self._place(size), [NO_SHA256] * -(-len(rows.data) // BLOCK_BYTES)
-            rendered = len(self._header(placed, blocks).render())
+        while True:  # the size of the header affects the members' offsets, and these the size of the header
+            offsets, blocks = self._offsets(size), [NO_SHA256] * -(-len(rows.data) // BLOCK_BYTES)
+            rendered = len(self._header(offsets, blocks).render())
             if rendered == size:
                 break
             size = rendered
-        base = {id(file): place for file, place in zip(self.files, placed, strict=True)}
+        start = {id(file): offset for file, offset in zip(self.files, offsets, strict=True)}
         rows.data = b"".join(
-            ROW.pack(base[id(row.shard)] + row.offset, row.length, row.key, row.digest) for row in self.rows
+            ROW.pack(start[id(row.shard)] + row.offset, row.length, row.key, row.digest) for row in self.rows
         )
         blocks = [_sha256(rows.data[at : at + BLOCK_BYTES]) for at in range(0, len(rows.data), BLOCK_BYTES)]
-        header = self._header(placed, blocks).render()
+        header = self._header(offsets, blocks).render()
         assert len(header) == size
         data = bytearray(_entry(self.header_path, header))
         for file in self.files:
@@ -96,19 +96,19 @@ class Forgery:
         offset = len(_tar_header(self.header_path, size))
         sign(self.root, index={"offset": offset, "size": size, "sha256": _sha256(header)})
 
-    def _place(self, header_size: int) -> list[int]:
+    def _offsets(self, header_size: int) -> list[int]:
         position = len(_tar_header(self.header_path, header_size)) + _padded(header_size)
-        placed = []
+        offsets = []
         for file in self.files:
             position += len(_tar_header(file.path, len(file.data)))
-            placed.append(position)
+            offsets.append(position)
             position += _padded(len(file.data))
-        return placed
+        return offsets
 
-    def _header(self, placed: Iterable[int], blocks: list[str]) -> Header:
+    def _header(self, offsets: Iterable[int], blocks: list[str]) -> Header:
         members = tuple(
-            Member(file.path, place, len(file.data), _sha256(file.data))
-            for file, place in zip(self.files, placed, strict=True)
+            Member(file.path, offset, len(file.data), _sha256(file.data))
+            for file, offset in zip(self.files, offsets, strict=True)
         )
         return Header(members, self.splits, tuple(blocks))
 
@@ -133,7 +133,7 @@ def take_apart(root: Path) -> Forgery:
 
 
 def sign(root: Path, *, index: dict[str, int | str] | None = None) -> None:
-    """Record the tar as it is, in the manifest and in `dvc.lock`; `index` is the manifest's entry of the header."""
+    """Record the current tar in the manifest and in `dvc.lock`; `index` is the manifest's entry for the header."""
     path = root / "artifacts/small.json"
     manifest = json.loads(path.read_text())
     data = (root / "artifacts/small.tar").read_bytes()
@@ -146,7 +146,7 @@ def sign(root: Path, *, index: dict[str, int | str] | None = None) -> None:
 
 
 def replace_record(row: Row, data: bytes) -> None:
-    """Put other bytes of the same length in a record's place, with their TFRecord checksum and digest."""
+    """Replace a record by other bytes of the same length, with their TFRecord checksum and digest."""
     assert len(data) == row.length
     end = row.offset + row.length
     shard = row.shard.data
@@ -155,7 +155,7 @@ def replace_record(row: Row, data: bytes) -> None:
 
 
 def flip(data: bytes, offset: int) -> bytes:
-    """The same bytes with one bit of one byte turned."""
+    """Return the bytes with one bit flipped at an offset."""
     return data[:offset] + bytes([data[offset] ^ 0x10]) + data[offset + 1 :]
 
 

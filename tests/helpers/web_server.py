@@ -1,4 +1,4 @@
-"""A web server whose answers a test chooses: pages, files with ranges, connections that break, busy hours."""
+"""A web server with responses chosen by a test: pages, files with ranges, dropped connections, error statuses."""
 
 from __future__ import annotations
 
@@ -13,44 +13,44 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 @dataclass
 class WebFile:
-    """A file that is served in ranges.
+    """A file on the server.
 
     Attributes
     ----------
     body
-        Its bytes.
+        The bytes of the file.
     headers
-        What is said of it: ETag, Last-Modified, Content-Type...
-    ranges
-        Whether parts of it may be asked for.
-    sends
-        How many bytes each request in turn is sent before the connection breaks; later ones are sent all.
-    busy
-        The statuses that are answered first, one a request.
-    pause
-        Seconds between two pieces of it.
-    length
-        Whether it is said how many bytes follow.
+        Response headers, such as ETag, Last-Modified and Content-Type.
+    supports_ranges
+        Whether the server supports range requests.
+    break_after
+        For each of the first requests, the number of bytes after which the connection is dropped.
+    busy_statuses
+        The error statuses of the first requests.
+    pause_seconds
+        The pause between two chunks, in seconds.
+    states_length
+        Whether the response has a Content-Length.
     """
 
     body: bytes
     headers: dict[str, str] = field(default_factory=dict)
-    ranges: bool = True
-    sends: list[int] = field(default_factory=list)
-    busy: list[int] = field(default_factory=list)
-    pause: float = 0
-    length: bool = True
+    supports_ranges: bool = True
+    break_after: list[int] = field(default_factory=list)
+    busy_statuses: list[int] = field(default_factory=list)
+    pause_seconds: float = 0
+    states_length: bool = True
 
 
 class WebServer:
-    """Serves, and remembers what it was asked."""
+    """A server that records the requests."""
 
     def __init__(self) -> None:
-        self.answers: dict[str, tuple[int, dict[str, str], bytes]] = {}
+        self.responses: dict[str, tuple[int, dict[str, str], bytes]] = {}
         self.files: dict[str, WebFile] = {}
         self.requests: Counter[str] = Counter()
-        self.asked: list[dict[str, str]] = []
-        self.at_once = self.most_at_once = 0
+        self.request_headers: list[dict[str, str]] = []
+        self.open_requests = self.max_open_requests = 0
         self._lock = threading.Lock()
         server = self
 
@@ -58,18 +58,18 @@ class WebServer:
             def do_GET(self) -> None:
                 with server._lock:
                     server.requests[self.path] += 1
-                    server.asked.append(dict(self.headers))
-                    server.at_once += 1
-                    server.most_at_once = max(server.at_once, server.most_at_once)
+                    server.request_headers.append(dict(self.headers))
+                    server.open_requests += 1
+                    server.max_open_requests = max(server.open_requests, server.max_open_requests)
                 try:
-                    with suppress(ConnectionError):  # who is sent too much hangs up
+                    with suppress(ConnectionError):  # the client closes the connection if it gets too much
                         if self.path in server.files:
                             server._send_file(self, server.files[self.path])
                         else:
-                            server._send(self, *server.answers.get(self.path, (404, {}, b"not here")))
+                            server._send(self, *server.responses.get(self.path, (404, {}, b"not here")))
                 finally:
                     with server._lock:
-                        server.at_once -= 1
+                        server.open_requests -= 1
 
             def log_message(self, *_: object) -> None:
                 pass
@@ -79,9 +79,9 @@ class WebServer:
         self._thread.start()
         self.url = f"http://127.0.0.1:{self._server.server_port}"
 
-    def answer(self, path: str, body: bytes, status: int = 200, **headers: str) -> str:
-        """Answer to `path`, and return its URL."""
-        self.answers[path] = (status, {name.replace("_", "-"): value for name, value in headers.items()}, body)
+    def respond(self, path: str, body: bytes, status: int = 200, **headers: str) -> str:
+        """Set the response to `path`, and return its URL."""
+        self.responses[path] = (status, {name.replace("_", "-"): value for name, value in headers.items()}, body)
         return self.url + path
 
     def serve(self, path: str, file: WebFile) -> str:
@@ -89,12 +89,12 @@ class WebServer:
         self.files[path] = file
         return self.url + path
 
-    def ranges(self) -> list[str | None]:
-        """The ranges that were asked for, None for whole files."""
-        return [headers.get("Range") for headers in self.asked]
+    def requested_ranges(self) -> list[str | None]:
+        """Return the range of each request, None if it has none."""
+        return [headers.get("Range") for headers in self.request_headers]
 
     def close(self) -> None:
-        """End the server."""
+        """Stop the server."""
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()
@@ -108,10 +108,10 @@ class WebServer:
 
     def _send_file(self, handler: BaseHTTPRequestHandler, file: WebFile) -> None:
         with self._lock:
-            busy = file.busy.pop(0) if file.busy else None
-            sends = file.sends.pop(0) if file.sends and busy is None else len(file.body)
-        if busy is not None:
-            self._send(handler, busy, {}, b"later")
+            busy_status = file.busy_statuses.pop(0) if file.busy_statuses else None
+            size = file.break_after.pop(0) if file.break_after and busy_status is None else len(file.body)
+        if busy_status is not None:
+            self._send(handler, busy_status, {}, b"later")
             return
         start, status = self._start(handler, file)
         if start > len(file.body) or (status == 206 and start == len(file.body)):
@@ -120,18 +120,19 @@ class WebServer:
         handler.send_response(status)
         for name, value in file.headers.items():
             handler.send_header(name, value)
-        if file.length:
+        if file.states_length:
             handler.send_header("Content-Length", str(len(file.body) - start))
         if status == 206:
             handler.send_header("Content-Range", f"bytes {start}-{len(file.body) - 1}/{len(file.body)}")
         handler.end_headers()
-        for offset in range(start, min(start + sends, len(file.body)), 1 << 16):
-            handler.wfile.write(file.body[offset : min(offset + (1 << 16), start + sends)])
-            if file.pause:
+        for offset in range(start, min(start + size, len(file.body)), 1 << 16):
+            handler.wfile.write(file.body[offset : min(offset + (1 << 16), start + size)])
+            if file.pause_seconds:
                 handler.wfile.flush()
-                time.sleep(file.pause)
+                time.sleep(file.pause_seconds)
 
     def _start(self, handler: BaseHTTPRequestHandler, file: WebFile) -> tuple[int, int]:
         match = re.fullmatch(r"bytes=(\d+)-", handler.headers.get("Range", ""))
-        same = handler.headers.get("If-Range", "") in ("", file.headers.get("ETag"), file.headers.get("Last-Modified"))
-        return (int(match[1]), 206) if match and file.ranges and same else (0, 200)
+        validators = ("", file.headers.get("ETag"), file.headers.get("Last-Modified"))
+        is_unchanged = handler.headers.get("If-Range", "") in validators
+        return (int(match[1]), 206) if match and file.supports_ranges and is_unchanged else (0, 200)

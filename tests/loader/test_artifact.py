@@ -1,4 +1,4 @@
-"""Damage of every kind, in every region of an artifact: a named error, or the right example, never a wrong one."""
+"""Any damage, in any part of an artifact, leads to a clear error or to the right example, never to a wrong one."""
 
 import json
 import os
@@ -20,7 +20,7 @@ def load(root):
 
 
 def read_all(root):
-    """Read every example and compare it with what it must be."""
+    """Read every example and compare it with the expected one."""
     info, ds = load(root)
     for split in SPLITS:
         for number, found in enumerate(ds[split]):
@@ -40,8 +40,8 @@ def members(root):
     with (root / "artifacts/small.tar").open("rb") as file:
         file.seek(artifact["index"]["offset"])
         header = index.parse(file.read(artifact["index"]["size"]), tar_size=artifact["size"])
-    own = {HEADER_NAME: (artifact["index"]["offset"], artifact["index"]["size"])}
-    return own | {member.name: (member.offset, member.size) for member in header.members}
+    index_header = {HEADER_NAME: (artifact["index"]["offset"], artifact["index"]["size"])}
+    return index_header | {member.name: (member.offset, member.size) for member in header.members}
 
 
 def flip(root, offset):
@@ -52,7 +52,7 @@ def flip(root, offset):
         file.write(bytes([byte ^ 0x10]))
 
 
-def test_an_undamaged_artifact_gives_every_example(small):
+def test_an_undamaged_artifact_returns_every_example(small):
     info = read_all(small)
     assert info.full_name == "small/1.0.0"
     assert info.license == "CC0"
@@ -74,7 +74,7 @@ def test_an_undamaged_artifact_gives_every_example(small):
     ],
 )
 @pytest.mark.parametrize("part", [0.2, 0.5, 0.8])
-def test_a_flipped_bit_is_a_named_error(small, region, error, part):
+def test_a_flipped_bit_is_an_error_that_names_the_file_and_a_fix(small, region, error, part):
     offset, size = members(small)[region]
     position = offset + int(size * part)
     if region.startswith("small-"):
@@ -89,18 +89,18 @@ def test_a_flipped_bit_is_a_named_error(small, region, error, part):
 
 
 def inside_a_record(root, position):
-    """The next byte from `position` that belongs to a record's bytes, not to TFRecord's framing."""
+    """Return the next byte from `position` that belongs to a record, not to TFRecord's framing."""
     artifact = find_artifact("small", repo=root).open()
     rows = artifact.header.rows
     for start in range(rows.offset, rows.offset + rows.size, index.ROW.size):
         offset, length, _, _ = index.ROW.unpack_from(artifact.map, start)
         if length and offset <= position + 64 and position < offset + length:
             return max(position, offset)
-    raise AssertionError("no record there")
+    raise AssertionError("there is no record")
 
 
 def test_a_bit_flipped_between_members_changes_no_example(small):
-    # a tar header is not read by the loader; `make verify` finds it
+    # the loader does not read tar headers; `make verify` does
     offset, _ = members(small)["features.json"]
     flip(small, offset - 512 + 100)
     read_all(small)
@@ -116,7 +116,7 @@ def test_only_the_damaged_record_fails(small):
 
 
 @pytest.mark.parametrize("kept", [0, 100, 511, 4000, 0.5, 0.999])
-def test_a_truncated_artifact_is_refused(small, kept):
+def test_a_truncated_artifact_is_an_error(small, kept):
     tar = small / "artifacts/small.tar"
     size = tar.stat().st_size
     os.truncate(tar, kept if isinstance(kept, int) else int(size * kept))
@@ -124,7 +124,7 @@ def test_a_truncated_artifact_is_refused(small, kept):
         load(small)
 
 
-def test_a_manifest_of_another_artifact_is_refused(small):
+def test_a_manifest_of_another_artifact_is_an_error(small):
     path = small / "artifacts/small.json"
     manifest = json.loads(path.read_text())
     manifest["artifacts"]["small.tar"]["index"]["sha256"] = "0" * 64
@@ -162,8 +162,8 @@ def test_a_broken_manifest_is_an_error(small, content):
         load(small)
 
 
-def test_opening_reads_a_few_pages_only(small):
-    """Opening costs the same whatever the size: a tar that is mostly a hole opens in the same number of reads."""
+def test_opening_does_not_depend_on_the_size_of_the_tar(small):
+    """A sparse file of 1 TiB can be opened, because only a few pages of it are read."""
     tar = small / "artifacts/small.tar"
     size = 1 << 40
     os.truncate(tar, size)
@@ -175,7 +175,7 @@ def test_opening_reads_a_few_pages_only(small):
     assert_equal(ds["train"][5299], example("train", 5299))
 
 
-def test_any_tar_extracts_it(small, tmp_path):
+def test_the_tar_command_extracts_an_artifact(small, tmp_path):
     subprocess.run(["tar", "xf", small / "artifacts/small.tar", "-C", tmp_path], check=True)
     _, ds = loader.from_directory(tmp_path / "small/1.0.0")
     for split in SPLITS:

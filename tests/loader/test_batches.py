@@ -1,4 +1,4 @@
-"""Batches, shuffling, iterators that go on where they stood, only some features."""
+"""Batches, shuffling, iterators that resume, and selected features."""
 
 import json
 import subprocess
@@ -30,8 +30,8 @@ def test_batches_are_the_examples_in_order(train, workers):
         assert batch["text"].dtype == object
         assert batch["text"].tolist() == [e["text"] for e in expected]
         assert isinstance(batch["samples"], list)  # its length varies
-        for ours, e in zip(batch["samples"], expected, strict=True):
-            np.testing.assert_array_equal(ours, e["samples"], strict=True)
+        for samples, e in zip(batch["samples"], expected, strict=True):
+            np.testing.assert_array_equal(samples, e["samples"], strict=True)
         number += len(expected)
     assert number == 5300
 
@@ -45,7 +45,7 @@ def test_the_last_batch_can_be_left_out(train, workers):
     assert list(train[:0].batches(30)) == []
 
 
-def test_shuffled_batches_hold_every_example_once_in_an_order_of_the_seed(train):
+def test_shuffled_batches_contain_every_example_once_in_an_order_that_the_seed_determines(train):
     def texts(**options):
         return [text for batch in train.batches(100, shuffle=True, **options) for text in batch["text"]]
 
@@ -53,13 +53,13 @@ def test_shuffled_batches_hold_every_example_once_in_an_order_of_the_seed(train)
     assert sorted(one) == sorted(e["text"] for e in train)
     assert one == texts(seed=1, workers=3) == texts(seed=1)
     assert one != texts(seed=2)
-    assert texts() != texts()  # no seed, no promise
+    assert texts() != texts()  # without a seed the order is random
     unseeded = train.batches(100, shuffle=True)
     assert [b["text"].tolist() for b in unseeded] == [b["text"].tolist() for b in unseeded]
 
 
 def test_the_order_of_a_seed_is_the_same_everywhere(train):
-    # recorded once: it must not change with machine, NumPy or time
+    # recorded once: it must not depend on the machine or on NumPy's version
     assert [int(e["text"][6:]) for e in train.shuffle(0)[:8]] == [855, 921, 3697, 269, 2693, 4139, 2318, 3742]
     assert [int(e["text"][6:]) for e in train[:5].shuffle(2**40)] == [3, 0, 1, 4, 2]
 
@@ -73,12 +73,12 @@ def test_a_shuffled_split_is_a_split(train):
 @pytest.mark.parametrize(
     "options", [{"batch_size": 0}, {"batch_size": -1}, {"workers": 0}, {"seed": 3}, {"shuffle": True, "seed": -1}]
 )
-def test_numbers_that_make_no_sense_are_one_sentence(train, options):
+def test_invalid_options_are_argument_errors(train, options):
     with pytest.raises(loader.ArgumentError):
         iter(train.batches(**{"batch_size": 4, **options}))
 
 
-def test_damage_is_an_error_in_every_thread(small):
+def test_damage_is_an_error_with_any_number_of_threads(small):
     path = small / "artifacts/small.tar"
     data = path.read_bytes()
     path.write_bytes(data.replace(b"train 4000", b"train 4OOO"))
@@ -100,7 +100,7 @@ def test_threads_end_with_the_iteration(train):
 
 
 class TestState:
-    def test_an_iterator_goes_on_where_it_stood(self, train):
+    def test_an_iterator_resumes_at_a_state(self, train):
         iterator = iter(train)
         for _ in range(10):
             next(iterator)
@@ -112,7 +112,7 @@ class TestState:
 
     @pytest.mark.parametrize("seed", [None, 5])
     @pytest.mark.parametrize("workers", [1, 3])
-    def test_so_do_batches_shuffled_or_not_in_another_process(self, small, train, seed, workers):
+    def test_shuffled_batches_resume_in_another_process(self, small, train, seed, workers):
         iterator = iter(train.batches(50, shuffle=True, seed=seed, workers=workers))
         for _ in range(100):
             next(iterator)
@@ -129,23 +129,23 @@ class TestState:
     @pytest.mark.parametrize(
         "other", [lambda t: t[:100], lambda t: t[::-1], lambda t: t.shuffle(1), lambda t: t[[3, 4]]]
     )
-    def test_a_state_of_other_examples_is_refused(self, train, other):
+    def test_a_state_of_other_examples_is_an_error(self, train, other):
         state = iter(train).state()
-        with pytest.raises(loader.ArgumentError, match="the state is one of"):
+        with pytest.raises(loader.ArgumentError, match=r"the state belongs to 'small/1\.0\.0 train: range"):
             other(train).iterator(state=state)
 
-    def test_a_state_of_other_batches_is_refused(self, train):
+    def test_a_state_of_other_batches_is_an_error(self, train):
         state = iter(train.batches(10, shuffle=True, seed=1)).state()
         for batches in (
             train.batches(11, shuffle=True, seed=1),
             train.batches(10, shuffle=True, seed=2),
             train.batches(10),
         ):
-            with pytest.raises(loader.ArgumentError, match="the state is one of"):
+            with pytest.raises(loader.ArgumentError, match="the state belongs to"):
                 batches.iterator(state=state)
 
     @pytest.mark.parametrize("state", [{}, {"next": 3}, "text", None, [], {"of": 3, "next": 0}])
-    def test_what_is_no_state_is_refused(self, train, state):
+    def test_any_other_value_for_state_is_an_error(self, train, state):
         if state is None:
             assert next(train.iterator(state=state))["text"] == b"train 0"
             return
@@ -153,23 +153,23 @@ class TestState:
             train.iterator(state=state)
 
     @pytest.mark.parametrize("position", [-1, 5301, "3", 1.5, None, True])
-    def test_nor_is_a_position_outside(self, train, position):
+    def test_a_state_with_an_invalid_position_is_an_error(self, train, position):
         with pytest.raises(loader.ArgumentError):
             train.iterator(state={**iter(train).state(), "next": position})
 
 
 class TestFeatures:
-    def test_only_those_named_are_decoded(self, small):
+    def test_only_the_named_features_are_decoded(self, small):
         info, train = loader.load("small", split="train", features=["label"], repo=small)
         assert train[3] == {"label": 0}
         assert list(info.features) == ["label", "samples", "text"]
         assert set(next(iter(train.batches(4)))) == {"label"}
 
-    def test_in_the_order_named(self, small):
+    def test_features_are_in_the_order_of_the_names(self, small):
         _, train = loader.load("small", split="train", features=["text", "label"], repo=small)
         assert list(train[0]) == ["text", "label"]
 
-    def test_others_need_not_even_decode(self, small):
+    def test_other_features_may_be_impossible_to_decode(self, small):
         from tests.helpers.tampering import replace_record, take_apart
 
         forgery = take_apart(small)
@@ -180,7 +180,7 @@ class TestFeatures:
         _, train = loader.load("small", split="train", features=["label"], repo=small)
         assert train[0] == {"label": 0}
 
-    def test_unknown_names_are_one_sentence(self, small):
+    def test_unknown_feature_names_are_an_error(self, small):
         with pytest.raises(loader.NotFoundError, match="has no feature 'labels'; its features: label, samples, text"):
             loader.load("small", features=["labels"], repo=small)
         with pytest.raises(loader.ArgumentError, match=r"features=\['label'\]"):

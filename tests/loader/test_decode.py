@@ -1,4 +1,4 @@
-"""Every feature that is one value decodes to what `tfds.as_numpy` gives: type, dtype, shape, value."""
+"""Every feature with one value decodes to the type, dtype, shape and value of `tfds.as_numpy`."""
 
 import io
 import tracemalloc
@@ -29,7 +29,7 @@ def limits(dtype):
 
 
 def wav(samples, *, channels=1):
-    """A WAV file of the bytes or the integers given."""
+    """A WAV file of samples, given as bytes or integers."""
     file = io.BytesIO()
     with wave.open(file, "wb") as writer:
         writer.setnchannels(channels)
@@ -46,13 +46,13 @@ class File(io.BytesIO):
         return self.getvalue()
 
 
-def lazy(**kwargs):
+def lazy_wav(**kwargs):
     return lambda f: f.Audio(file_format="wav", lazy_decode=True, **kwargs)
 
 
 MONO, STEREO = np.array([1, -2, 300, -32768], np.int16), np.array([1, -2, 300, -32768, 7, 8], np.int16)
 
-# name -> (the feature, given tfds.features; values to write)
+# name -> (function from tfds.features to the feature, values to write)
 CASES = {
     "bool": (lambda f: f.Scalar(np.bool_), [True, False]),
     **{f"{t.__name__} scalar": (lambda f, t=t: f.Scalar(t), limits(t)) for t in INTEGERS},
@@ -72,7 +72,7 @@ CASES = {
         for t in FLOATS
     },
     "bool tensor": (lambda f: f.Tensor(shape=(2,), dtype=np.bool_), [np.array([True, False])]),
-    "tensor of more dimensions": (
+    "tensor of three dimensions": (
         lambda f: f.Tensor(shape=(2, None, 2), dtype=np.int32),
         [np.arange(12, dtype=np.int32).reshape(2, 3, 2), np.arange(4, dtype=np.int32).reshape(2, 1, 2)],
     ),
@@ -120,16 +120,16 @@ CASES = {
     "audio from a file": (lambda f: f.Audio(file_format="wav"), [File(wav(MONO))]),
     "audio as bytes": (lambda f: f.Audio(file_format="wav", dtype=np.int16, encoding="bytes"), [File(wav(MONO))]),
     "audio as zlib": (lambda f: f.Audio(file_format="wav", dtype=np.int32, encoding="zlib"), [File(wav(MONO))]),
-    "WAV file": (lazy(), [File(wav(MONO)), File(wav(MONO[:0]))]),
-    "WAV file to float32": (lazy(dtype=np.float32), [File(wav(MONO))]),
-    "WAV file of known length": (lazy(shape=(4,), dtype=np.int16), [File(wav(MONO))]),
-    "stereo WAV file": (lazy(shape=(None, 2)), [File(wav(STEREO, channels=2))]),
-    "stereo WAV file to mono": (lazy(), [File(wav(STEREO, channels=2))]),
-    "mono WAV file to stereo": (lazy(shape=(None, 2)), [File(wav(MONO))]),
-    "WAV file of three channels to mono": (lazy(), [File(wav(STEREO, channels=3))]),
-    "8-bit WAV file": (lazy(), [File(wav(np.array([0, 127, 128, 255], np.uint8)))]),
-    "24-bit WAV file": (lazy(), [File(wav(bytes([1, 0, 0, 255, 255, 255, 0, 0, 128])))]),
-    "32-bit WAV file": (lazy(), [File(wav(np.array([1, -(2**31)], np.int32)))]),
+    "WAV file": (lazy_wav(), [File(wav(MONO)), File(wav(MONO[:0]))]),
+    "WAV file to float32": (lazy_wav(dtype=np.float32), [File(wav(MONO))]),
+    "WAV file of known length": (lazy_wav(shape=(4,), dtype=np.int16), [File(wav(MONO))]),
+    "stereo WAV file": (lazy_wav(shape=(None, 2)), [File(wav(STEREO, channels=2))]),
+    "stereo WAV file to mono": (lazy_wav(), [File(wav(STEREO, channels=2))]),
+    "mono WAV file to stereo": (lazy_wav(shape=(None, 2)), [File(wav(MONO))]),
+    "WAV file of three channels to mono": (lazy_wav(), [File(wav(STEREO, channels=3))]),
+    "8-bit WAV file": (lazy_wav(), [File(wav(np.array([0, 127, 128, 255], np.uint8)))]),
+    "24-bit WAV file": (lazy_wav(), [File(wav(bytes([1, 0, 0, 255, 255, 255, 0, 0, 128])))]),
+    "32-bit WAV file": (lazy_wav(), [File(wav(np.array([1, -(2**31)], np.int32)))]),
     "dict": (
         lambda f: {"a": np.int64, "b": {"c": f.Text(), "d": f.ClassLabel(names=["x", "y"])}},
         [{"a": 1, "b": {"c": "t", "d": "y"}}],
@@ -141,7 +141,7 @@ CASES = {
     ),
     "translation of any languages": (lambda f: f.TranslationVariableLanguages(), [{"en": "a", "de": ["ü", "b"]}]),
 }
-pytestmark = pytest.mark.filterwarnings("ignore")  # TensorFlow's own
+pytestmark = pytest.mark.filterwarnings("ignore")  # TensorFlow warns
 
 
 @pytest.fixture(scope="module")
@@ -150,30 +150,30 @@ def written(tmp_path_factory):
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_it_decodes_to_the_same_value(written, name):
-    for ours, theirs in zip(*written[:2], strict=True):
-        assert_same(ours[name], theirs[name])
+def test_a_feature_decodes_to_the_same_value_as_in_tfds(written, name):
+    for actual, expected in zip(*written[:2], strict=True):
+        assert_same(actual[name], expected[name])
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_it_is_described_in_the_same_way(written, name):
-    ours, theirs = (features[name] for features in written[2:])
-    assert type(ours).__name__ == type(theirs).__name__
-    if not isinstance(theirs.shape, dict):
-        assert (ours.shape, ours.dtype) == (theirs.shape, theirs.np_dtype)
+def test_a_feature_is_described_as_in_tfds(written, name):
+    actual, expected = (features[name] for features in written[2:])
+    assert type(actual).__name__ == type(expected).__name__
+    if not isinstance(expected.shape, dict):
+        assert (actual.shape, actual.dtype) == (expected.shape, expected.np_dtype)
     for attribute in ("names", "num_classes", "sample_rate", "languages", "num_languages"):
-        if getattr(ours, attribute, None):
-            assert list(np.atleast_1d(getattr(ours, attribute))) == list(np.atleast_1d(getattr(theirs, attribute)))
+        if getattr(actual, attribute, None):
+            assert list(np.atleast_1d(getattr(actual, attribute))) == list(np.atleast_1d(getattr(expected, attribute)))
 
 
-def test_bfloat16_decodes_where_its_package_is(tmp_path):
+def test_bfloat16_decodes_if_ml_dtypes_is_installed(tmp_path):
     ml_dtypes = pytest.importorskip("ml_dtypes")
     values = np.array([0.5, -2], ml_dtypes.bfloat16)
-    ours, theirs, *_ = write_cases(
+    actual, expected, *_ = write_cases(
         tmp_path, {"x": (lambda f: f.Tensor(shape=(2,), dtype=ml_dtypes.bfloat16, encoding="zlib"), [values])}
     )
-    assert ours[0]["x"].dtype == theirs[0]["x"].dtype == values.dtype
-    assert ours[0]["x"].tolist() == theirs[0]["x"].tolist() == [0.5, -2]
+    assert actual[0]["x"].dtype == expected[0]["x"].dtype == values.dtype
+    assert actual[0]["x"].tolist() == expected[0]["x"].tolist() == [0.5, -2]
 
 
 @pytest.mark.parametrize(
@@ -185,17 +185,17 @@ def test_bfloat16_decodes_where_its_package_is(tmp_path):
          [{"a": 1, "b": {"c": "x"}, "d": [1, 2]}, {"a": 2, "b": {"c": "y"}, "d": []}]),
     ],
 )  # fmt: skip
-def test_the_top_level_may_be_another_than_a_dict(tmp_path, make, example):
+def test_the_top_level_need_not_be_a_features_dict(tmp_path, make, example):
     tfds = pytest.importorskip("tensorflow_datasets")
-    ours, theirs, *_ = write_and_read(tmp_path, make(tfds.features), [example])
-    assert_same(ours[0], theirs[0])
+    actual, expected, *_ = write_and_read(tmp_path, make(tfds.features), [example])
+    assert_same(actual[0], expected[0])
 
 
 ZLIB4 = tensor("int32", 4, encoding="zlib")
 SHAPED = tensor("int32", -1, -1, encoding="zlib")
 
 
-def put(kind, *values, key="x"):
+def set_list(kind, *values, key="x"):
     return lambda f: getattr(f[key], kind).value.extend(values)
 
 
@@ -211,30 +211,30 @@ def shaped(data, *shape):
     ("declared", "fill"),
     [
         (feature("Text", text={}), lambda f: None),
-        (feature("Text", text={}), put("bytes_list", b"a", b"b")),
-        (feature("Text", text={}), put("int64_list", 1)),
-        (feature("ClassLabel", classLabel={"numClasses": "2"}), put("float_list", 1.0)),
-        (feature("Tensor", **tensor("int8")), put("int64_list", 300)),
-        (feature("Tensor", **tensor("uint8", 3)), put("int64_list", 1, 2)),
-        (feature("Tensor", **tensor("uint8", -1, 3)), put("int64_list", 1, 2)),
-        (feature("Tensor", **tensor("uint8", -1)), put("bytes_list", b"a")),
-        (feature("Tensor", **tensor("uint8", 2**40, 2**40)), put("int64_list", 1, 2)),
-        (feature("Tensor", **tensor("uint8", *[1] * 200)), put("int64_list", 1)),
-        (feature("Tensor", **tensor("int16", -1, encoding="bytes")), put("bytes_list", b"odd")),
-        (feature("Tensor", **tensor("int16", -1, encoding="zlib")), put("bytes_list", b"not zlib")),
-        (feature("Tensor", **tensor("int8", -1, encoding="zlib")), put("bytes_list", zlib.compress(b"abc")[:-2])),
-        (feature("Tensor", **tensor("int8", 2**62, encoding="zlib")), put("bytes_list", zlib.compress(b"abc"))),
-        (feature("Tensor", **ZLIB4), put("bytes_list", zlib.compress(bytes(12)))),
-        (feature("Tensor", **ZLIB4), put("bytes_list", zlib.compress(bytes(20)))),
+        (feature("Text", text={}), set_list("bytes_list", b"a", b"b")),
+        (feature("Text", text={}), set_list("int64_list", 1)),
+        (feature("ClassLabel", classLabel={"numClasses": "2"}), set_list("float_list", 1.0)),
+        (feature("Tensor", **tensor("int8")), set_list("int64_list", 300)),
+        (feature("Tensor", **tensor("uint8", 3)), set_list("int64_list", 1, 2)),
+        (feature("Tensor", **tensor("uint8", -1, 3)), set_list("int64_list", 1, 2)),
+        (feature("Tensor", **tensor("uint8", -1)), set_list("bytes_list", b"a")),
+        (feature("Tensor", **tensor("uint8", 2**40, 2**40)), set_list("int64_list", 1, 2)),
+        (feature("Tensor", **tensor("uint8", *[1] * 200)), set_list("int64_list", 1)),
+        (feature("Tensor", **tensor("int16", -1, encoding="bytes")), set_list("bytes_list", b"odd")),
+        (feature("Tensor", **tensor("int16", -1, encoding="zlib")), set_list("bytes_list", b"not zlib")),
+        (feature("Tensor", **tensor("int8", -1, encoding="zlib")), set_list("bytes_list", zlib.compress(b"abc")[:-2])),
+        (feature("Tensor", **tensor("int8", 2**62, encoding="zlib")), set_list("bytes_list", zlib.compress(b"abc"))),
+        (feature("Tensor", **ZLIB4), set_list("bytes_list", zlib.compress(bytes(12)))),
+        (feature("Tensor", **ZLIB4), set_list("bytes_list", zlib.compress(bytes(20)))),
         (feature("Tensor", **SHAPED), shaped(zlib.compress(bytes(8)), 1, 3)),
         (feature("Tensor", **SHAPED), shaped(zlib.compress(bytes(8)), -1, -2)),
         (feature("Tensor", **tensor("int32", -1, -1, encoding="bytes")), shaped(bytes(8), -1, 2)),
         (feature("Tensor", **SHAPED), shaped(zlib.compress(bytes(8)), 2**40, 2**40)),
         (feature("Tensor", **SHAPED), shaped(zlib.compress(bytes(8)), 2)),
-        (feature("Tensor", **SHAPED), put("bytes_list", zlib.compress(bytes(8)), key="x/value")),
+        (feature("Tensor", **SHAPED), set_list("bytes_list", zlib.compress(bytes(8)), key="x/value")),
     ],
 )  # fmt: skip
-def test_a_record_that_does_not_hold_what_is_declared_is_an_error_that_names_the_feature(declared, fill):
+def test_a_record_that_does_not_match_its_features_is_an_error_that_names_the_feature(declared, fill):
     with pytest.raises(loader.DecodeError, match="feature 'x'"):
         decode(declared, fill)
 
@@ -252,7 +252,7 @@ def test_a_record_that_does_not_hold_what_is_declared_is_an_error_that_names_the
         ({}, (0, bytes(100))),
     ],
 )
-def test_a_wav_file_that_is_not_as_declared_is_an_error(declared, change):
+def test_a_wav_file_that_does_not_match_its_feature_is_an_error(declared, change):
     data = bytearray(wav(STEREO, channels=2))
     if change:
         data[change[0] : change[0] + len(change[1])] = change[1]
@@ -264,40 +264,40 @@ def test_a_wav_file_that_is_not_as_declared_is_an_error(declared, change):
         **declared,
     }
     with pytest.raises(loader.DecodeError, match="feature 'x'"):
-        decode(feature("Audio", audio=audio), put("bytes_list", bytes(data)))
+        decode(feature("Audio", audio=audio), set_list("bytes_list", bytes(data)))
 
 
 @pytest.mark.parametrize(
     ("declared", "fill"),
     [
-        (feature("Tensor", **ZLIB4), put("bytes_list", zlib.compress(bytes(1 << 26)))),
+        (feature("Tensor", **ZLIB4), set_list("bytes_list", zlib.compress(bytes(1 << 26)))),
         (feature("Tensor", **SHAPED), shaped(zlib.compress(bytes(1 << 26)), 2, 2)),
     ],
 )
-def test_no_more_is_decompressed_than_is_declared(declared, fill):
+def test_decompression_stops_at_the_declared_size(declared, fill):
     tracemalloc.start()
-    with pytest.raises(loader.DecodeError, match="feature 'x': it decompresses to more than 16 bytes"):
+    with pytest.raises(loader.DecodeError, match="feature 'x': the value decompresses to more than 16 bytes"):
         decode(declared, fill)
-    _, most = tracemalloc.get_traced_memory()
+    _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    assert most < 1 << 20
+    assert peak < 1 << 20
 
 
 @pytest.mark.slow
-def test_what_has_no_declared_size_is_decompressed_to_a_gibibyte_at_most():
+def test_a_value_without_a_declared_size_is_decompressed_to_at_most_one_gibibyte():
     compressor = zlib.compressobj(1)
     bomb = b"".join([*(compressor.compress(bytes(1 << 20)) for _ in range(1025)), compressor.flush()])
-    with pytest.raises(loader.DecodeError, match="feature 'x': it decompresses to more than 1,073,741,824 bytes"):
-        decode(feature("Tensor", **tensor("int8", -1, encoding="zlib")), put("bytes_list", bomb))
+    with pytest.raises(loader.DecodeError, match="feature 'x': the value decompresses to more than 1,073,741,824 b"):
+        decode(feature("Tensor", **tensor("int8", -1, encoding="zlib")), set_list("bytes_list", bomb))
 
 
 @pytest.mark.parametrize("data", [b"\xff", b"\x0a\x05abc", b"\x0a" * 100])
-def test_bytes_that_are_no_example_are_an_error(data):
-    with pytest.raises(loader.DecodeError, match=r"no tf\.train\.Example"):
+def test_bytes_that_are_not_an_example_are_an_error(data):
+    with pytest.raises(loader.DecodeError, match=r"not a tf\.train\.Example"):
         make_decoder(feature("Text", text={}))(data)
 
 
-def test_an_error_names_a_feature_inside_another_by_its_path():
+def test_an_error_names_a_nested_feature_by_its_path():
     inner = {"pythonClassName": "tensorflow_datasets.core.features.text_feature.Text", "text": {}}
     outer = feature("FeaturesDict", featuresDict={"features": {"y": inner}})
     with pytest.raises(loader.DecodeError, match="feature 'x/y'"):
@@ -312,6 +312,6 @@ def test_an_error_names_a_feature_inside_another_by_its_path():
         (tensor("string", 2, encoding="zlib"), "strings"),
     ],
 )
-def test_what_tfds_cannot_write_either_is_unsupported(content, match):
+def test_a_tensor_that_tfds_cannot_write_either_is_unsupported(content, match):
     with pytest.raises(loader.UnsupportedError, match=f"feature 'x': .*{match}"):
         make_decoder(feature("Tensor", **content))

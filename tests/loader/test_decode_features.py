@@ -1,4 +1,4 @@
-"""`features.json` is read in every form that TFDS reads, and whatever it holds, the answer is a feature or an error."""
+"""`features.json` is parsed in every form that TFDS reads; any other content is a DecodeError or UnsupportedError."""
 
 import json
 
@@ -27,7 +27,7 @@ from tests.helpers.parity import CORE, document, feature, features, no_file, ten
 
 UINT8, INT64 = np.dtype(np.uint8), np.dtype(np.int64)
 
-# the class, what older versions of TFDS wrote of it as JSON, and the feature
+# the class, the JSON that older versions of TFDS wrote for it, and the feature
 OLD = [
     ("tensor_feature.Tensor", {"shape": [None, 3], "dtype": "int64"}, Tensor(shape=(None, 3), dtype=INT64)),
     ("feature.Tensor", {"shape": [], "dtype": "string"}, Tensor(shape=(), dtype=np.dtype(object))),
@@ -83,9 +83,9 @@ OLD = [
 ]
 
 
-@pytest.mark.filterwarnings("ignore")  # TensorFlow's own
+@pytest.mark.filterwarnings("ignore")  # TensorFlow warns
 @pytest.mark.parametrize(("connector", "content", "expected"), OLD)
-def test_json_of_older_versions_is_read_as_tfds_reads_it(connector, content, expected):
+def test_json_of_older_versions_is_parsed_as_in_tfds(connector, content, expected):
     tfds = pytest.importorskip("tensorflow_datasets")
     for node in (
         {"type": f"{CORE}.{connector}", "content": content},
@@ -94,12 +94,12 @@ def test_json_of_older_versions_is_read_as_tfds_reads_it(connector, content, exp
         found = features(x=node)["x"]
         assert type(found) is type(expected)
         assert found == expected
-        theirs = tfds.features.FeatureConnector.from_json(json.loads(json.dumps(node)))
+        in_tfds = tfds.features.FeatureConnector.from_json(json.loads(json.dumps(node)))
         if isinstance(found, (Tensor, Image)):
-            assert (found.shape, found.dtype) == (theirs.shape, theirs.np_dtype)
+            assert (found.shape, found.dtype) == (in_tfds.shape, in_tfds.np_dtype)
 
 
-def test_a_message_inside_the_older_form_is_read():
+def test_a_message_inside_the_older_form_is_parsed():
     old = {"proto_cls": "tensorflow_datasets.ImageFeature", "type": f"{CORE}.image_feature.Image"}
     content = {"shape": {"dimensions": ["2", "-1", "1"]}, "dtype": "uint16"}
     expected = Image(shape=(2, None, 1), dtype=np.dtype(np.uint16))
@@ -107,7 +107,7 @@ def test_a_message_inside_the_older_form_is_read():
     assert features(x={**old, "content": json.dumps(content)})["x"] == expected
 
 
-def test_a_message_may_be_written_with_its_own_names_and_defaults():
+def test_a_message_may_use_snake_case_names_and_omit_defaults():
     image = {"python_class_name": f"{CORE}.image_feature.Image", "value_range": "0 to 1", "description": "An image."}
     content = {"shape": {}, "dtype": "uint8", "encoding_format": "jpeg"}
     expected = Image(shape=(None, None, 3), dtype=UINT8, encoding_format="jpeg")
@@ -136,7 +136,7 @@ def test_a_message_may_be_written_with_its_own_names_and_defaults():
         ("Audio", {"audio": {"dtype": "int16", "fileFormat": "flac", "lazyDecode": True}}),
     ],
 )
-def test_what_this_loader_does_not_decode_is_left_to_tfds(connector, content):
+def test_a_feature_that_the_loader_cannot_decode_is_left_to_tfds(connector, content):
     found = feature(connector, **content)["x"]
     assert isinstance(found, TfdsFeature)
     assert found.python_class_name == f"{CORE}.x.{connector}"
@@ -152,7 +152,7 @@ def files(**content):
     return read_file
 
 
-def test_names_of_classes_are_found_wherever_a_label_is():
+def test_class_names_are_found_at_any_depth():
     label = {"pythonClassName": f"{CORE}.x.ClassLabel", "classLabel": {"numClasses": "2"}}
     labelled = {"dtype": "uint8", "shape": {"dimensions": ["2", "2", "1"]}, "label": {"numClasses": "2"}}
     image = {"pythonClassName": f"{CORE}.x.LabeledImage", "image": labelled}
@@ -165,19 +165,19 @@ def test_names_of_classes_are_found_wherever_a_label_is():
     assert parsed["many"]["i"].names == ("m", "n")
 
 
-def test_names_are_looked_for_beside_the_records_only():
-    asked = []
+def test_class_names_are_only_read_from_the_version_folder():
+    requested = []
 
     def read_file(name):
-        asked.append(name)
+        requested.append(name)
         raise OSError(name)
 
     label = {"pythonClassName": f"{CORE}.x.ClassLabel", "classLabel": {"numClasses": "2"}}
     parse_features(document(**{"../../secret": label, "/etc/passwd": label}), read_file)
-    assert sorted(asked) == ["......secret.labels.txt", ".etc.passwd.labels.txt"]
+    assert sorted(requested) == ["......secret.labels.txt", ".etc.passwd.labels.txt"]
 
 
-def test_a_label_turns_names_into_numbers_and_back():
+def test_a_label_converts_names_to_numbers_and_back():
     named, unnamed = ClassLabel(num_classes=2, names=("cat", "dog")), ClassLabel(num_classes=2)
     assert (named.str2int("dog"), named.int2str(1), unnamed.str2int("1"), unnamed.int2str(1)) == (1, "dog", 1, "1")
     for label, name in ((named, "1"), (unnamed, "2"), (unnamed, "dog"), (unnamed, "-1"), (unnamed, "²")):
@@ -188,7 +188,7 @@ def test_a_label_turns_names_into_numbers_and_back():
             label.int2str(number)
 
 
-def test_a_feature_says_what_it_is():
+def test_the_repr_of_a_feature_shows_its_attributes():
     assert repr(feature("Tensor", **tensor("int8", -1, encoding="zlib"))["x"]) == (
         "Tensor(shape=(None,), dtype=int8, encoding='zlib')"
     )
@@ -244,8 +244,8 @@ def nested(depth, connector="FeaturesDict"):
         nested(20_000),
     ],
 )
-def test_what_is_no_features_json_is_an_error(json_document):
-    with pytest.raises(loader.DecodeError, match=r"features\.json is not one of TFDS"):
+def test_an_invalid_features_json_is_an_error(json_document):
+    with pytest.raises(loader.DecodeError, match=r"features\.json is not valid"):
         parse_features(json_document, no_file)
 
 
@@ -253,8 +253,8 @@ def test_what_is_no_features_json_is_an_error(json_document):
     ("json_document", "match"),
     [
         ({"pythonClassName": "my.Features", "jsonFeature": {"json": "{}"}}, "my.Features"),
-        ({"pythonClassName": f"{CORE}.x.Text", "text": {}}, "no dicts"),
-        ({"pythonClassName": f"{CORE}.x.Dataset", "sequence": {"feature": document(), "length": "-1"}}, "no dicts"),
+        ({"pythonClassName": f"{CORE}.x.Text", "text": {}}, "not dicts"),
+        ({"pythonClassName": f"{CORE}.x.Dataset", "sequence": {"feature": document(), "length": "-1"}}, "not dicts"),
     ],
 )
 def test_a_top_level_that_cannot_be_read_is_unsupported(json_document, match):

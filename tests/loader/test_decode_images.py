@@ -1,4 +1,4 @@
-"""Images decode to what `tfds.as_numpy` gives, bit for bit; JPEG of four channels within a tolerance."""
+"""Images decode to exactly the values of `tfds.as_numpy`."""
 
 import base64
 import pickle
@@ -14,7 +14,7 @@ import pytest
 import loader
 from tests.helpers.parity import RNG, assert_same, chunk, decode, feature, integers, png, write_cases
 
-pytestmark = pytest.mark.filterwarnings("ignore")  # TensorFlow's own
+pytestmark = pytest.mark.filterwarnings("ignore")  # TensorFlow warns
 
 GREY = np.array([[7, 8, 7, 9, 255, 0, 7]] * 5, np.uint8)
 FRAME = chunk(b"fcTL", struct.pack(">IIIIIHHBB", 0, 7, 5, 0, 0, 1, 10, 0, 0))[8:-4]
@@ -23,7 +23,7 @@ PASSES = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), 
 
 
 def interlaced():
-    """A PNG whose pixels are kept in the seven passes of Adam7."""
+    """A PNG whose pixels are stored in the seven passes of Adam7."""
     pixels = integers(5, 7, 3)
     rows = (row for x, y, dx, dy in PASSES for row in pixels[y::dy, x::dx] if row.size)
     head = chunk(b"IHDR", struct.pack(">IIBBBBB", 7, 5, 8, 2, 0, 0, 1))
@@ -70,7 +70,7 @@ BMPS = {"grey": bmp(8), "RGB": bmp(24), "RGBA": bmp(32), "RGB from the top down"
 
 
 def photograph(height, width, channels=3):
-    """Noise whose large forms are stronger than its small ones."""
+    """Noise whose low frequencies are stronger than its high ones, like a photograph's."""
     noise = sum(
         cv2.resize(RNG.normal(size=(2**k, 2**k, 3)), (width, height), interpolation=cv2.INTER_CUBIC) / 2**k
         for k in range(1, 8)
@@ -86,7 +86,7 @@ def jpeg(image, quality=90, sampling=cv2.IMWRITE_JPEG_SAMPLING_FACTOR_420, progr
 
 
 def sampled(*factors):
-    """A JPEG of three components with these (horizontal, vertical) sampling factors, each block of one value."""
+    """A JPEG of three components with these (horizontal, vertical) sampling factors; every block has one value."""
     most_h, most_v = (max(factor[k] for factor in factors) for k in (0, 1))
     blocks, bits, before = (2, 3), "", [0] * 3
     for _ in range(blocks[0] * blocks[1]):
@@ -94,7 +94,7 @@ def sampled(*factors):
             for _ in range(h * v):
                 value = int(RNG.integers(-128, 128))
                 difference, before[component] = value - before[component], value
-                size = abs(difference).bit_length()  # a code of 4 bits, then that many, then one bit: no more in here
+                size = abs(difference).bit_length()  # a 4-bit code, then `size` bits, then one bit that ends the block
                 bits += (
                     f"{size:04b}" + (f"{difference + (difference < 0) * (2**size - 1):0{size}b}" if size else "") + "0"
                 )
@@ -115,7 +115,7 @@ def sampled(*factors):
     )
 
 
-# 8 x 8 pixels of four channels, inverted as Adobe's marker says
+# 8 x 8 pixels of four channels, which Adobe's marker says are inverted
 INVERTED = base64.b64decode(
     "/9j/7gAOQWRvYmUAZAAAAAAA/9sAQwADAgIDAgIDAwMDBAMDBAUIBQUEBAUKBwcGCAwKDAwLCgsLDQ4SEA0OEQ4LCxAWEBETFBUVFQwPFxgWFBgS"
     "FBUU/8AAFAgACAAIBEMRAE0RAFkRAEsRAP/EABYAAQEBAAAAAAAAAAAAAAAAAAkHCP/EABQQAQAAAAAAAAAAAAAAAAAAAAD/2gAOBEMATQBZAEsA"
@@ -132,7 +132,7 @@ SAMPLINGS = {
 }
 PHOTOGRAPH = photograph(224, 200)
 
-# name -> (the feature, given tfds.features; values to write)
+# name -> (function from tfds.features to the feature, values to write)
 CASES = {
     **{
         f"{name} to {channels} channels of {dtype.__name__}": (
@@ -187,7 +187,7 @@ JPEGS = {
     "grey": jpeg(photograph(37, 29, 1)),
     "with edges of full colours": jpeg(np.kron(RNG.integers(0, 2, (16, 20, 3)) * 255, np.ones((8, 8, 1))), 30),
     "turned by EXIF": PHOTO[:2] + b"\xff\xe1\0" + bytes([len(EXIF) + 2]) + EXIF + PHOTO[2:],
-    "with something behind": PHOTO + b"what is behind an image is not looked at",
+    "with trailing bytes": PHOTO + b"which are ignored",
     "with pixels missing": PHOTO[:SCAN] + b"\xff\xd9",
     "with a damaged scan": PHOTO[:SCAN] + bytes(8) + PHOTO[SCAN + 8 :],
     "of unusual sampling": sampled((2, 1), (2, 1), (1, 1)),
@@ -219,20 +219,20 @@ def written(tmp_path_factory):
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_it_decodes_to_the_same_value(written, name):
-    for ours, theirs in zip(*written[:2], strict=True):
-        assert_same(ours[name], theirs[name])
+def test_a_feature_decodes_to_the_same_value_as_in_tfds(written, name):
+    for actual, expected in zip(*written[:2], strict=True):
+        assert_same(actual[name], expected[name])
 
 
 @pytest.mark.parametrize("name", ["default", "float32", "with colours of a map", "labelled", "labelled without names"])
-def test_it_is_described_in_the_same_way(written, name):
-    ours, theirs = (features[name] for features in written[2:])
-    assert type(ours).__name__ == type(theirs).__name__
-    assert (ours.shape, ours.dtype) == (theirs.shape, theirs.np_dtype)
-    assert (ours.encoding_format, ours.use_colormap) == (theirs.encoding_format, theirs.use_colormap)
+def test_a_feature_is_described_as_in_tfds(written, name):
+    actual, expected = (features[name] for features in written[2:])
+    assert type(actual).__name__ == type(expected).__name__
+    assert (actual.shape, actual.dtype) == (expected.shape, expected.np_dtype)
+    assert (actual.encoding_format, actual.use_colormap) == (expected.encoding_format, expected.use_colormap)
     if name.startswith("labelled"):
-        assert ours.num_classes == theirs.num_classes
-        assert ours.names == (("a", "b") if name == "labelled" else ())
+        assert actual.num_classes == expected.num_classes
+        assert actual.names == (("a", "b") if name == "labelled" else ())
 
 
 IMAGE = {"image": {"dtype": "uint8", "shape": {"dimensions": ["-1", "-1", "3"]}}}
@@ -245,7 +245,7 @@ FRAME_AT = PHOTO.find(b"\xff\xc0")
 
 
 def sized(height, width):
-    """A JPEG whose frame claims this size."""
+    """A JPEG whose header claims this size."""
     return PHOTO[: FRAME_AT + 5] + struct.pack(">HH", height, width) + PHOTO[FRAME_AT + 9 :]
 
 
@@ -282,7 +282,7 @@ def test_an_image_that_tensorflow_refuses_is_an_error(content, data):
         decode(feature("Image", **content), lambda f: f["x"].bytes_list.value.append(data))
 
 
-LIE = b"\x7f\xff\xff\xff"
+TOO_LONG = b"\x7f\xff\xff\xff"
 CLAIMS = [
     (IMAGE, HUGE),
     (GREY_IMAGE, HUGE),
@@ -290,8 +290,8 @@ CLAIMS = [
     (IMAGE, png(0, 8, size=(1, 2**31 - 1), rows=GREY)),
     (IMAGE, png(6, 16, size=(20_000, 20_000), rows=GREY)),
     (IMAGE, png(0, 8, size=(20_000, 20_000), rows=GREY)),
-    *((content, NORMAL[:33] + LIE + NORMAL[37:]) for content in (IMAGE, RGB_IMAGE)),
-    *((content, NORMAL[:-12] + LIE + NORMAL[-8:]) for content in (IMAGE, RGB_IMAGE)),
+    *((content, NORMAL[:33] + TOO_LONG + NORMAL[37:]) for content in (IMAGE, RGB_IMAGE)),
+    *((content, NORMAL[:-12] + TOO_LONG + NORMAL[-8:]) for content in (IMAGE, RGB_IMAGE)),
     (IMAGE, sized(65_500, 65_500)),
     (IMAGE, sized(15_000, 15_000)),
     (IMAGE, sized(0, 65_500)),
@@ -314,7 +314,7 @@ for feature, data in pickle.load(sys.stdin.buffer):
 """
 
 
-def test_images_that_claim_to_be_huge_are_refused_before_they_take_memory():
+def test_images_that_claim_to_be_huge_are_refused_before_memory_is_allocated():
     claims = [(feature("Image", **content)["x"], data) for content, data in CLAIMS]
     done = subprocess.run([sys.executable, "-c", MEASURE], input=pickle.dumps(claims), capture_output=True, check=True)
     kilobytes = done.stdout.decode().split("\n")[:-1]

@@ -1,4 +1,4 @@
-"""Sequences, videos and nested datasets decode to what `tfds.as_numpy` gives, ragged ones to the same nested lists."""
+"""Sequences, videos and nested datasets decode to the values of `tfds.as_numpy`, ragged ones to nested lists."""
 
 import io
 import pickle
@@ -24,7 +24,7 @@ from tests.helpers.parity import (
     write_cases,
 )
 
-pytestmark = pytest.mark.filterwarnings("ignore")  # TensorFlow's own
+pytestmark = pytest.mark.filterwarnings("ignore")  # TensorFlow warns
 
 VIDEO = integers(3, 4, 5, 3)
 EYE = np.eye(2, dtype=np.float32)
@@ -90,7 +90,7 @@ def step(number):
     }
 
 
-# name -> (the feature, given tfds.features; values to write)
+# name -> (function from tfds.features to the feature, values to write)
 CASES = {
     **{
         f"{np.dtype(t).name}": (lambda f, t=t: f.Sequence(t), [integers(3).astype(t), np.zeros(0, t)])
@@ -171,32 +171,32 @@ def written(tmp_path_factory):
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_it_decodes_to_the_same_value(written, name):
-    for ours, theirs in zip(*written[:2], strict=True):
-        assert_same(ours[name], theirs[name])
+def test_a_feature_decodes_to_the_same_value_as_in_tfds(written, name):
+    for actual, expected in zip(*written[:2], strict=True):
+        assert_same(actual[name], expected[name])
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_it_is_described_in_the_same_way(written, name):
-    ours, theirs = (features[name] for features in written[2:])
-    assert type(ours).__name__ == type(theirs).__name__
-    assert type(ours.feature).__name__ == type(theirs.feature).__name__
-    if not isinstance(theirs.shape, dict):
-        length = (None,) if name.startswith("dataset") and ours.length is None else ()
-        length = (ours.length,) if ours.length and name.startswith("dataset") else length
-        assert (ours.shape, ours.dtype) == ((*length, *theirs.shape), theirs.np_dtype)
+def test_a_feature_is_described_as_in_tfds(written, name):
+    actual, expected = (features[name] for features in written[2:])
+    assert type(actual).__name__ == type(expected).__name__
+    assert type(actual.feature).__name__ == type(expected.feature).__name__
+    if not isinstance(expected.shape, dict):
+        length = (None,) if name.startswith("dataset") and actual.length is None else ()
+        length = (actual.length,) if actual.length and name.startswith("dataset") else length
+        assert (actual.shape, actual.dtype) == ((*length, *expected.shape), expected.np_dtype)
 
 
-def test_what_is_inside_a_sequence_is_reached_through_it(written):
-    ours, theirs = written[2:]
-    assert list(ours["labels"].names) == theirs["labels"].names == ["a", "b"]
-    assert ours["labels"].int2str(1) == "b"
-    assert list(ours["dataset"]["action"].names) == theirs["dataset"]["action"].names
-    assert ours["nested in dicts"]["b"]["c"].shape == ()
-    assert ours["dicts"].shape is None
-    assert ours["video"].encoding_format == "png"
-    assert pickle.loads(pickle.dumps(ours["labels"])) == ours["labels"]
-    assert not hasattr(ours["labels"], "nothing")
+def test_the_attributes_of_an_inner_feature_are_available_on_its_sequence(written):
+    actual, expected = written[2:]
+    assert list(actual["labels"].names) == expected["labels"].names == ["a", "b"]
+    assert actual["labels"].int2str(1) == "b"
+    assert list(actual["dataset"]["action"].names) == expected["dataset"]["action"].names
+    assert actual["nested in dicts"]["b"]["c"].shape == ()
+    assert actual["dicts"].shape is None
+    assert actual["video"].encoding_format == "png"
+    assert pickle.loads(pickle.dumps(actual["labels"])) == actual["labels"]
+    assert not hasattr(actual["labels"], "nothing")
 
 
 def test_the_innermost_rows_of_a_ragged_sequence_are_arrays(written):
@@ -205,20 +205,20 @@ def test_the_innermost_rows_of_a_ragged_sequence_are_arrays(written):
     assert {array.dtype for array in arrays(value)} == {np.dtype(np.uint64)}
 
 
-def test_a_nested_dataset_is_a_sequence(written):
+def test_a_nested_dataset_decodes_to_a_sequence(written):
     examples = written[0][0]["dataset"]
     assert len(examples) == 3
     assert examples[-1]["inner"]["text"] == examples[2]["inner"]["text"] == b"step 2"
     assert [example["action"] for example in examples[1:]] == [1, 0]
     with pytest.raises(IndexError):
         examples[3]
-    with pytest.raises(ValueError):  # the end of a nested dataset is that of its iteration too
+    with pytest.raises(ValueError):  # iteration stops at the end of the dataset
         _, _ = iter(examples)
     copied = pickle.loads(pickle.dumps(examples))
     assert [example["inner"]["text"] for example in copied] == [b"step 0", b"step 1", b"step 2"]
 
 
-def test_an_example_of_a_nested_dataset_is_decoded_when_it_is_asked_for():
+def test_an_example_of_a_nested_dataset_is_decoded_on_access():
     frames = feature("Dataset", sequence={"feature": image(-1, -1, 3), "length": "-1"})
     examples = decode(frames, lambda f: f["x"].bytes_list.value.extend([png(2, 8), b"damaged"]))["x"]
     assert examples[0].shape == (5, 7, 3)
@@ -248,7 +248,7 @@ SHAPED = node("Tensor", **tensor("int8", -1, -1, encoding="bytes"))
 
 
 def fill(**lists):
-    """Fill fields, named with __ for /, with integers or bytes."""
+    """Return a function that fills fields with integers or bytes; __ in a name stands for /."""
 
     def into(fields):
         for name, values in lists.items():
@@ -303,7 +303,7 @@ def test_lists_that_contradict_each_other_are_an_error_that_names_the_feature(de
         decode(features(x=declared), into)
 
 
-def test_a_sequence_of_images_that_takes_too_much_memory_is_refused():
+def test_a_sequence_of_images_that_needs_too_much_memory_is_refused():
     blank = cv2.imencode(".png", np.zeros((4096, 4096), np.uint8))[1].tobytes()
     started = time.perf_counter()
     with pytest.raises(loader.DecodeError, match="feature 'x': 300 values of 16,777,216 bytes are too many"):
@@ -319,6 +319,6 @@ def test_a_sequence_of_images_that_takes_too_much_memory_is_refused():
         (dataset(node("Tensor", **tensor("int32", 0))), "needs an encoding"),
     ],
 )
-def test_what_tfds_cannot_read_either_is_unsupported(declared, match):
+def test_a_sequence_that_tfds_cannot_read_either_is_unsupported(declared, match):
     with pytest.raises(loader.UnsupportedError, match=f"feature 'x': .*{match}"):
         make_decoder(features(x=declared))

@@ -1,4 +1,4 @@
-"""What only TFDS can decode goes through TFDS, and nothing that a dataset names is imported."""
+"""TFDS decodes the features that only it can decode, and no module is imported because a dataset names it."""
 
 import json
 import subprocess
@@ -14,11 +14,11 @@ from loader._features.decode import make_decoder
 from tests.helpers.parity import CORE, assert_same, decode, document, features, integers, tensor, write_cases
 
 tfds = pytest.importorskip("tensorflow_datasets")
-pytestmark = pytest.mark.filterwarnings("ignore")  # TensorFlow's own
+pytestmark = pytest.mark.filterwarnings("ignore")  # TensorFlow warns
 
 
 class Celsius(tfds.features.FeatureConnector):
-    """A connector of a user's own: degrees, kept in tenths of a kelvin; it saves itself as JSON."""
+    """A custom connector: degrees Celsius, stored in tenths of a kelvin. It is saved as JSON."""
 
     def __init__(self, unit="C", doc=None):
         super().__init__(doc=doc)
@@ -33,17 +33,17 @@ class Celsius(tfds.features.FeatureConnector):
     def encode_example(self, value):
         return round((value + 273.15) * 10)
 
-    def decode_example(self, kept):
+    def decode_example(self, stored):
         import tensorflow as tf
 
-        return tf.cast(kept, tf.float32) / 10 - 273.15
+        return tf.cast(stored, tf.float32) / 10 - 273.15
 
     def to_json_content(self):
         return {"unit": self.unit}
 
 
 class Pair(tfds.features.FeaturesDict):
-    """A container of a user's own."""
+    """A custom container."""
 
 
 def gif():
@@ -55,74 +55,77 @@ def gif():
     return data.tobytes()
 
 
-# name -> (the feature, given tfds.features; values to write)
+# name -> (function from tfds.features to the feature, values to write)
 CASES = {
-    "own": (lambda f: Celsius("F"), [21.5, -40.0]),
-    "own in a dict": (lambda f: {"a": Celsius(), "b": np.int64}, [{"a": 1.0, "b": 2}]),
-    "own in a sequence": (lambda f: f.Sequence(Celsius()), [[1.0, 2.0], []]),
-    "own in a nested sequence": (lambda f: f.Sequence(f.Sequence(Celsius())), [[[1.0, 2.0], []], []]),
-    "own in a sequence of dicts": (lambda f: f.Sequence({"a": Celsius(), "b": f.Text()}), [[{"a": 1.0, "b": "x"}], []]),
-    "own in a dataset": (lambda f: f.Dataset({"a": Celsius(), "b": f.Text()}), [[{"a": 1.0, "b": "x"}], []]),
-    "own container": (lambda f: Pair({"a": np.int64, "b": f.Text()}), [{"a": 1, "b": "x"}]),
+    "custom": (lambda f: Celsius("F"), [21.5, -40.0]),
+    "custom in a dict": (lambda f: {"a": Celsius(), "b": np.int64}, [{"a": 1.0, "b": 2}]),
+    "custom in a sequence": (lambda f: f.Sequence(Celsius()), [[1.0, 2.0], []]),
+    "custom in a nested sequence": (lambda f: f.Sequence(f.Sequence(Celsius())), [[[1.0, 2.0], []], []]),
+    "custom in a sequence of dicts": (
+        lambda f: f.Sequence({"a": Celsius(), "b": f.Text()}),
+        [[{"a": 1.0, "b": "x"}], []],
+    ),
+    "custom in a dataset": (lambda f: f.Dataset({"a": Celsius(), "b": f.Text()}), [[{"a": 1.0, "b": "x"}], []]),
+    "custom container": (lambda f: Pair({"a": np.int64, "b": f.Text()}), [{"a": 1, "b": "x"}]),
     "animation": (lambda f: f.Image(shape=(None, None, None, 3)), [gif()]),
     "dataset in a sequence": (lambda f: f.Sequence(f.Dataset({"a": np.int32})), [[[{"a": 1}, {"a": 2}], []]]),
-    "ours beside them": (lambda f: f.Text(), ["a"]),
+    "text next to them": (lambda f: f.Text(), ["a"]),
 }
 
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory):
-    return write_cases(tmp_path_factory.mktemp("own"), CASES)
+    return write_cases(tmp_path_factory.mktemp("custom"), CASES)
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_it_decodes_to_the_same_value(written, name):
-    for ours, theirs in zip(*written[:2], strict=True):
-        assert_same(ours[name], theirs[name])
+def test_a_feature_decodes_to_the_same_value_as_in_tfds(written, name):
+    for actual, expected in zip(*written[:2], strict=True):
+        assert_same(actual[name], expected[name])
 
 
-def test_what_is_left_to_tfds_is_named(written):
+def test_a_feature_left_to_tfds_names_its_class(written):
     described = written[2]
-    own = f"{__name__}.Celsius"
-    assert repr(described["own"]) == f"TfdsFeature(python_class_name={own!r})"
-    assert described["own in a dict"]["a"].python_class_name == own
-    assert described["own in a dict"]["b"].dtype == np.int64
-    assert described["own in a sequence of dicts"].python_class_name == own
-    assert described["own container"].python_class_name == f"{__name__}.Pair"
+    custom = f"{__name__}.Celsius"
+    assert repr(described["custom"]) == f"TfdsFeature(python_class_name={custom!r})"
+    assert described["custom in a dict"]["a"].python_class_name == custom
+    assert described["custom in a dict"]["b"].dtype == np.int64
+    assert described["custom in a sequence of dicts"].python_class_name == custom
+    assert described["custom container"].python_class_name == f"{__name__}.Pair"
     assert described["animation"].python_class_name == f"{CORE}.image_feature.Image"
-    assert not isinstance(described["ours beside them"], TfdsFeature)
+    assert not isinstance(described["text next to them"], TfdsFeature)
 
 
-def test_a_class_that_is_named_like_one_of_tfds_is_not_taken_for_it():
-    own = {
+def test_a_class_with_the_name_of_a_tfds_class_in_another_module_is_left_to_tfds():
+    custom = {
         "pythonClassName": f"{__name__}.Image",
         "image": {"dtype": "uint8", "shape": {"dimensions": ["2", "2", "3"]}},
     }
-    assert isinstance(features(x=own)["x"], TfdsFeature)
-    assert isinstance(features(x={**own, "pythonClassName": f"{CORE}.image_feature.Image"})["x"], Image)
+    assert isinstance(features(x=custom)["x"], TfdsFeature)
+    assert isinstance(features(x={**custom, "pythonClassName": f"{CORE}.image_feature.Image"})["x"], Image)
 
 
-def own(name, content=None):
+def custom(name, content=None):
     return {"pythonClassName": name, "jsonFeature": {"json": json.dumps(content or {})}}
 
 
-def within(child):
-    """A Sequence of `child` as older versions wrote it, inside of the message of now."""
-    return own(f"{CORE}.sequence_feature.Sequence", {"feature": child, "length": None})
+def in_sequence(child):
+    """A Sequence of `child` as older versions wrote it, inside the current message."""
+    return custom(f"{CORE}.sequence_feature.Sequence", {"feature": child, "length": None})
 
 
 @pytest.mark.parametrize(
     "node",
     [
-        own("evil_connector.Feature"),
+        custom("evil_connector.Feature"),
         {"pythonClassName": "evil_connector.Feature", "tensor": tensor("int32")["tensor"]},
         {"python_class_name": "evil_connector.Feature", "text": {}},
         {"type": "evil_connector.Feature", "content": {}},
         {"type": "evil_connector.Feature", "content": "{}", "proto_cls": "tensorflow_datasets.TextFeature"},
-        within({"type": "evil_connector.Feature", "content": {}}),
-        within(own("evil_connector.Feature")),
-        within(within({"type": "evil_connector.Feature", "content": {}})),
-        own("tensorflow_datasets.evil_connector.Feature"),
+        in_sequence({"type": "evil_connector.Feature", "content": {}}),
+        in_sequence(custom("evil_connector.Feature")),
+        in_sequence(in_sequence({"type": "evil_connector.Feature", "content": {}})),
+        custom("tensorflow_datasets.evil_connector.Feature"),
     ],
 )
 def test_no_module_is_imported_because_a_dataset_names_it(tmp_path, monkeypatch, node):
@@ -137,25 +140,25 @@ def test_no_module_is_imported_because_a_dataset_names_it(tmp_path, monkeypatch,
 @pytest.mark.parametrize(
     "node",
     [
-        own(f"{__name__}.Celsius", {"no": "such argument"}),
-        own(f"{__name__}.Celsius", ["no", "dict"]),
-        own(f"{__name__}.Celsius", {"shape": "no", "dtype": ["shape"]}),
+        custom(f"{__name__}.Celsius", {"no": "such argument"}),
+        custom(f"{__name__}.Celsius", ["no", "dict"]),
+        custom(f"{__name__}.Celsius", {"shape": "no", "dtype": ["shape"]}),
         {"pythonClassName": f"{CORE}.audio_feature.Audio", "audio": {"dtype": "int16", "encoding": "gzip"}},
     ],
 )
-def test_what_tfds_refuses_is_unsupported(node):
+def test_a_feature_that_tfds_refuses_is_unsupported(node):
     with pytest.raises(loader.UnsupportedError, match=r"feature 'x' is a .*, and TFDS refuses it"):
         make_decoder(features(x=node))
 
 
-def test_what_tfds_cannot_decode_is_an_error_that_names_the_feature():
+def test_a_value_that_tfds_cannot_decode_is_an_error_that_names_the_feature():
     declared = features(x={"pythonClassName": f"{__name__}.Celsius", "jsonFeature": {"json": "{}"}})
     with pytest.raises(loader.DecodeError, match="feature 'x': TFDS cannot decode it"):
         decode(declared, lambda fields: fields["x"].bytes_list.value.append(b"no number"))
 
 
 @pytest.mark.parametrize("missing", ["tensorflow_datasets", "tensorflow"])
-def test_without_tfds_it_is_an_error_that_says_what_to_install(missing):
+def test_without_tfds_the_error_says_what_to_install(missing):
     code = f"""
 import sys
 sys.modules["{missing}"] = None  # as if it were not installed
@@ -163,7 +166,7 @@ import loader
 from loader._features.decode import make_decoder
 from loader._features.parse import parse_features
 
-parsed = parse_features({document(x=own("my.Feature"), y={"pythonClassName": f"{CORE}.x.Text", "text": {}})}, open)
+parsed = parse_features({document(x=custom("my.Feature"), y={"pythonClassName": f"{CORE}.x.Text", "text": {}})}, open)
 print(parsed["x"], any(sys.modules.get(name) for name in ("tensorflow", "tensorflow_datasets")))
 try:
     make_decoder(parsed)
@@ -179,7 +182,7 @@ except loader.UnsupportedError as error:
     )
 
 
-def test_tensorflow_is_imported_when_such_a_feature_is_decoded_first():
+def test_creating_a_decoder_does_not_import_tensorflow():
     code = f"""
 import sys
 from loader._features.decode import make_decoder

@@ -1,4 +1,4 @@
-"""A missing artifact is fetched from a real S3 server into the cache, by one process, or one sentence says why not."""
+"""A missing artifact is fetched once from a real S3 server into the cache, or one sentence says why not."""
 
 import hashlib
 import os
@@ -23,7 +23,7 @@ print(len(list(ds["train"])))
 
 @pytest.fixture
 def pushed(tmp_path, remote):
-    """A repository whose artifact is on the remote and nowhere else."""
+    """A repository whose artifact is only on the remote."""
     root = make_recorded(tmp_path / "repository")
     make_git(root)
     remote.point(root)
@@ -66,7 +66,7 @@ def without_keys(text):
     )
 
 
-def test_it_is_fetched_into_the_cache_and_the_work_tree_stays_as_it_is(pushed):
+def test_an_artifact_is_fetched_into_the_cache_and_not_into_the_work_tree(pushed):
     process = start(pushed)
     output, errors = process.communicate()
     assert (process.returncode, output.strip()) == (0, "5300"), errors
@@ -76,14 +76,14 @@ def test_it_is_fetched_into_the_cache_and_the_work_tree_stays_as_it_is(pushed):
     assert loader.ensure("small", repo=pushed, offline=True) == entry.path / "small.tar"
 
 
-def test_eight_that_ask_at_once_are_all_served(pushed):
+def test_eight_processes_can_load_at_once(pushed):
     processes = [start(pushed) for _ in range(8)]
     for process in processes:
         output, errors = process.communicate()
         assert (process.returncode, output.strip()) == (0, "5300"), errors
 
 
-def test_one_that_was_killed_in_the_middle_hinders_nobody(pushed, monkeypatch):
+def test_a_killed_process_does_not_block_the_next_one(pushed, monkeypatch):
     first = start(pushed)
     locks = loader.cache.folder() / "locks"
     while not locks.exists() and first.poll() is None:
@@ -95,29 +95,29 @@ def test_one_that_was_killed_in_the_middle_hinders_nobody(pushed, monkeypatch):
     assert (process.returncode, output.strip()) == (0, "5300"), errors
 
 
-@pytest.mark.parametrize("rotten", [False, True])
-def test_an_interrupted_fetch_is_continued(pushed, remote, monkeypatch, rotten):
+@pytest.mark.parametrize("damaged", [False, True])
+def test_an_interrupted_fetch_is_resumed(pushed, remote, monkeypatch, damaged):
     whole = remote.read(*remote.keys("public"))
     md5 = hashlib.md5(whole, usedforsecurity=False).hexdigest()
     folder = loader.cache.folder() / "artifacts" / md5
     folder.mkdir(parents=True)
     begun = whole[:400_000]
-    (folder / "small.tar.part").write_bytes(begun[:1000] + b"x" + begun[1001:] if rotten else begun)
-    read, asked = S3Object.read, []
+    (folder / "small.tar.part").write_bytes(begun[:1000] + b"x" + begun[1001:] if damaged else begun)
+    read, requested = S3Object.read, []
 
-    def count(self, offset, size):
-        asked.append((offset, size))
+    def log(self, offset, size):
+        requested.append((offset, size))
         return read(self, offset, size)
 
-    monkeypatch.setattr(S3Object, "read", count)
+    monkeypatch.setattr(S3Object, "read", log)
     path = loader.ensure("small", repo=pushed)
     assert path.read_bytes() == whole
     rest = (len(begun), len(whole) - len(begun))
-    assert asked == ([rest, (0, len(whole))] if rotten else [rest])  # what is rotten is fetched anew
+    assert requested == ([rest, (0, len(whole))] if damaged else [rest])  # after damage, all is fetched again
     assert [file.name for file in folder.iterdir()] == ["small.tar"]
 
 
-def test_what_waits_in_the_cache_longer_than_the_object_is_thrown_away(pushed, remote):
+def test_a_partial_file_larger_than_the_object_is_discarded(pushed, remote):
     whole = remote.read(*remote.keys("public"))
     folder = loader.cache.folder() / "artifacts" / hashlib.md5(whole, usedforsecurity=False).hexdigest()
     folder.mkdir(parents=True)
@@ -125,29 +125,29 @@ def test_what_waits_in_the_cache_longer_than_the_object_is_thrown_away(pushed, r
     assert loader.ensure("small", repo=pushed).read_bytes() == whole
 
 
-def test_what_was_cut_off_in_the_cache_is_fetched_anew(pushed):
+def test_a_truncated_artifact_in_the_cache_is_fetched_again(pushed):
     path = loader.ensure("small", repo=pushed)
     os.truncate(path, 8192)
     assert loader.ensure("small", repo=pushed).stat().st_size == 686_080
     assert len(list(loader.load("small", repo=pushed)[1]["train"])) == 5300
 
 
-def test_offline_says_what_is_missing_and_asks_no_server(pushed):
-    assert "offline nothing is fetched" in failure(pushed, DATASETS_OFFLINE="1")
-    with pytest.raises(loader.FetchError, match="offline nothing is fetched"):
+def test_offline_a_missing_artifact_is_an_error(pushed):
+    assert "nothing is fetched offline" in failure(pushed, DATASETS_OFFLINE="1")
+    with pytest.raises(loader.FetchError, match="nothing is fetched offline"):
         loader.load("small", repo=pushed, offline=True)
     loader.ensure("small", repo=pushed, offline=False)
     assert len(loader.load("small", repo=pushed, offline=True)[1]["train"]) == 5300
 
 
-def test_a_disk_that_is_too_small_is_one_sentence_and_leaves_nothing(pushed, monkeypatch):
+def test_too_little_disk_space_is_an_error(pushed, monkeypatch):
     usage = shutil.disk_usage(pushed)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=1000))
     with pytest.raises(loader.FetchError, match=r"686,080 bytes are needed.*; make room, or set DATASETS_CACHE"):
         loader.ensure("small", repo=pushed)
 
 
-def test_a_cache_that_cannot_be_written_is_one_sentence(pushed, tmp_path):
+def test_a_cache_that_cannot_be_written_is_an_error(pushed, tmp_path):
     (tmp_path / "file").write_text("")
     assert "cannot be written" in failure(pushed, DATASETS_CACHE=str(tmp_path / "file/cache"))
 
@@ -159,14 +159,14 @@ def test_a_public_remote_is_read_without_credentials(pushed, tmp_path):
     assert (process.returncode, output.strip()) == (0, "5300"), errors
 
 
-def test_what_is_in_the_dvc_cache_is_used_there(pushed):
+def test_an_artifact_in_the_dvc_cache_is_used_in_place(pushed):
     subprocess.run(["dvc", "pull", "--quiet"], cwd=pushed, check=True, capture_output=True)
     (pushed / "artifacts/small.tar").unlink()
     assert loader.ensure("small", repo=pushed, offline=True).is_relative_to(pushed / ".dvc/cache")
     assert loader.cache.entries() == []
 
 
-def test_the_cache_that_dvc_is_configured_to_share_is_used_there(pushed, tmp_path):
+def test_an_artifact_in_a_shared_dvc_cache_is_used_in_place(pushed, tmp_path):
     subprocess.run(["dvc", "pull", "--quiet"], cwd=pushed, check=True, capture_output=True)
     (pushed / "artifacts/small.tar").unlink()
     (pushed / ".dvc/cache").rename(tmp_path / "shared")
@@ -174,37 +174,37 @@ def test_the_cache_that_dvc_is_configured_to_share_is_used_there(pushed, tmp_pat
     assert loader.ensure("small", repo=pushed, offline=True).is_relative_to(tmp_path / "shared")
 
 
-def test_wrong_keys(pushed):
+def test_wrong_credentials_are_an_error(pushed):
     edit_local(pushed, without_keys)
     message = failure(pushed, AWS_ACCESS_KEY_ID="WRONG", AWS_SECRET_ACCESS_KEY="wrong")
     assert "refuses access" in message
     assert "check the AWS credentials" in message
 
 
-def test_a_profile_that_does_not_exist(pushed):
+def test_a_missing_aws_profile_is_an_error(pushed):
     edit_local(pushed, without_keys)
     assert "(nonesuch) could not be found" in failure(pushed, AWS_PROFILE="nonesuch")
 
 
-def test_the_server_is_gone(pushed, s3_server):
+def test_an_unreachable_server_is_an_error(pushed, s3_server):
     edit_local(pushed, lambda text: text.replace(s3_server.endpoint, "http://127.0.0.1:9"))
     assert "at http://127.0.0.1:9 cannot be reached" in failure(pushed)
 
 
-def test_the_object_is_missing(pushed, remote):
+def test_a_missing_object_is_an_error(pushed, remote):
     (key,) = remote.keys("public")
     remote.remove(key)
     assert "does not have it" in failure(pushed)
 
 
-def test_the_object_is_truncated(pushed, remote):
+def test_a_truncated_object_is_an_error(pushed, remote):
     (key,) = remote.keys("public")
     data = remote.read(key)
     remote.write(key, data[:1000])
     assert f"ends before byte {len(data):,}" in failure(pushed)
 
 
-def test_the_object_is_tampered_with(pushed, remote):
+def test_a_changed_object_is_an_error(pushed, remote):
     (key,) = remote.keys("public")
     data = bytearray(remote.read(key))
     data[len(data) // 2] ^= 1
@@ -212,23 +212,23 @@ def test_the_object_is_tampered_with(pushed, remote):
     assert "is not the one that dvc.lock records" in failure(pushed, "IntegrityError")
 
 
-def test_an_artifact_that_was_never_recorded(pushed):
+def test_an_artifact_that_was_never_recorded_is_an_error(pushed):
     (pushed / "dvc.lock").unlink()
     assert "make build DATASET=small" in failure(pushed, "ManifestError")
 
 
-def test_a_damaged_artifact_comes_back_by_the_command_in_the_message(pushed):
-    damage_and_mend(pushed, loader.ensure("small", repo=pushed))
+def test_the_command_in_the_message_fixes_a_damaged_artifact(pushed):
+    damage_and_fix(pushed, loader.ensure("small", repo=pushed))
 
 
-def test_so_does_one_that_is_linked_to_dvcs_cache(pushed):
+def test_it_also_fixes_an_artifact_that_is_linked_to_dvcs_cache(pushed):
     subprocess.run(["dvc", "pull", "--quiet"], cwd=pushed, check=True, capture_output=True)
     tar = pushed / "artifacts/small.tar"
     assert tar.stat().st_nlink > 1
-    damage_and_mend(pushed, tar)
+    damage_and_fix(pushed, tar)
 
 
-def damage_and_mend(root, path):
+def damage_and_fix(root, path):
     assert loader.ensure("small", repo=root) == path
     with path.open("r+b") as file:
         file.seek(path.read_bytes().index(b"train 4000"))
@@ -241,9 +241,9 @@ def damage_and_mend(root, path):
     assert len(list(ds["train"])) == 5300
 
 
-def test_modules_in_the_working_folder_do_not_disturb(pushed, tmp_path):
+def test_modules_in_the_working_folder_are_not_imported(pushed, tmp_path):
     for name in ("logging.py", "loader.py", "json.py"):
-        (tmp_path / name).write_text("raise RuntimeError('not this one')")
+        (tmp_path / name).write_text("raise RuntimeError('imported by mistake')")
     code = f"import sys; sys.path.insert(0, {os.fspath(ROOT)!r})\n{READ}"
     done = subprocess.run(
         [sys.executable, "-P", "-c", code, pushed], cwd=tmp_path, capture_output=True, text=True, env=dict(os.environ)
@@ -251,12 +251,12 @@ def test_modules_in_the_working_folder_do_not_disturb(pushed, tmp_path):
     assert (done.returncode, done.stdout.strip()) == (0, "5300"), done.stderr
 
 
-def test_without_dvcs_folder_it_is_one_error(pushed):
+def test_a_missing_dvc_folder_is_an_error(pushed):
     shutil.rmtree(pushed / ".dvc")
     assert "remote 'public' is not configured" in failure(pushed)
     assert not (pushed / ".dvc").exists()
 
 
-def test_a_remote_that_is_not_on_s3_is_one_error(pushed, tmp_path):
+def test_a_remote_that_is_not_on_s3_is_an_error(pushed, tmp_path):
     (pushed / ".dvc/config.local").write_text(f"['remote \"public\"']\n    url = {tmp_path}\n")
     assert "not on S3" in failure(pushed)

@@ -1,4 +1,4 @@
-"""Splits in PyTorch, JAX, Grain and TensorFlow: an epoch in each, with the values that NumPy gives."""
+"""Splits in PyTorch, JAX, Grain and TensorFlow: an epoch in each, with the same values as in NumPy."""
 
 import subprocess
 import sys
@@ -10,12 +10,12 @@ import loader
 from tests.conftest import make_clone
 from tests.helpers.buildable_dataset import add_buildable
 
-pytestmark = pytest.mark.filterwarnings("ignore")  # the frameworks' own
+pytestmark = pytest.mark.filterwarnings("ignore")  # the frameworks warn
 
 
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory):
-    """A clone with a dataset of images, labels, numbers and text that TFDS wrote."""
+    """A clone with a dataset of images, labels, numbers and text, written by TFDS."""
     clone = make_clone(tmp_path_factory.mktemp("tiny") / "clone")
     add_buildable(clone.root)
     clone.run("dvc", "repro", "tiny")
@@ -39,14 +39,14 @@ class TestTorch:
     def test_values_are_tensors_and_text_stays_bytes(self, train, numpy_train):
         import torch
 
-        for ours, expected in ((train[5], numpy_train[5]), (next(iter(train)), numpy_train[0])):
+        for actual, expected in ((train[5], numpy_train[5]), (next(iter(train)), numpy_train[0])):
             for name in ("image", "label", "number"):
-                assert isinstance(ours[name], torch.Tensor)
-                np.testing.assert_array_equal(ours[name].numpy(), expected[name], strict=True)
-            assert ours["text"] == expected["text"]
+                assert isinstance(actual[name], torch.Tensor)
+                np.testing.assert_array_equal(actual[name].numpy(), expected[name], strict=True)
+            assert actual["text"] == expected["text"]
 
     @pytest.mark.parametrize(("workers", "method"), [(0, None), (1, "fork"), (1, "spawn"), (4, "fork"), (4, "spawn")])
-    def test_a_data_loader_gives_an_epoch(self, train, numpy_train, workers, method):
+    def test_a_data_loader_yields_an_epoch(self, train, numpy_train, workers, method):
         from torch.utils.data import DataLoader
 
         batches = list(DataLoader(train, batch_size=32, num_workers=workers, multiprocessing_context=method))
@@ -78,7 +78,7 @@ class TestTorch:
         assert batch["label"].tolist() == [example["label"] for example in numpy_train[:64]]
         assert batch["text"] == [example["text"] for example in numpy_train[:64]]
 
-    def test_workers_get_no_copy_of_the_data(self, tiny, train):
+    def test_pickling_a_split_for_workers_does_not_copy_the_data(self, tiny, train):
         import pickle
 
         size = (tiny / "artifacts/tiny.tar").stat().st_size
@@ -118,7 +118,7 @@ class TestGrain:
     def _grain(self):
         pytest.importorskip("grain")
 
-    def test_a_pipeline_takes_a_split_as_its_source(self, numpy_train):
+    def test_a_split_is_a_source_of_a_pipeline(self, numpy_train):
         import grain
 
         pipeline = grain.MapDataset.source(numpy_train)
@@ -126,10 +126,10 @@ class TestGrain:
         labels = np.concatenate(list(pipeline))
         assert sorted(labels) == sorted(example["label"] for example in numpy_train)
 
-    def test_so_does_a_data_loader_with_workers(self, tiny):
+    def test_a_split_is_a_source_of_a_data_loader_with_workers(self, tiny):
         code = (
             "import sys, grain, loader, absl.flags\n"
-            "absl.flags.FLAGS(sys.argv[:1])\n"  # which Grain's workers read
+            "absl.flags.FLAGS(sys.argv[:1])\n"  # Grain's workers read the flags
             "if __name__ == '__main__':\n"
             "    _, train = loader.load('tiny', split='train', repo=sys.argv[1], features=['number'])\n"
             "    sampler = grain.samplers.IndexSampler(len(train), shuffle=True, seed=0, num_epochs=1)\n"
@@ -145,7 +145,7 @@ class TestTensorFlow:
     def _tensorflow(self):
         pytest.importorskip("tensorflow_datasets")
 
-    def test_it_is_a_dataset_of_tfds_in_record_order(self, tiny, numpy_train):
+    def test_the_dataset_is_in_record_order(self, tiny, numpy_train):
         import tensorflow_datasets as tfds
 
         info, train = loader.load("tiny", split="train", repo=tiny, format="tf", batch_size=64)
@@ -153,7 +153,7 @@ class TestTensorFlow:
         images = np.concatenate([batch["image"] for batch in tfds.as_numpy(train)])
         np.testing.assert_array_equal(images, np.stack([example["image"] for example in numpy_train]))
 
-    def test_it_is_extracted_once_into_the_cache(self, tiny):
+    def test_an_artifact_is_extracted_into_the_cache_once(self, tiny):
         loader.load("tiny", split="test", repo=tiny, format="tf")
         (entry,) = loader.cache.entries()
         assert (entry.kind, entry.name) == ("extracted", "tiny")
@@ -162,7 +162,7 @@ class TestTensorFlow:
         loader.load("tiny", split="test", repo=tiny, format="tf")
         assert marker.exists()
 
-    def test_splits_and_keywords_are_those_of_tfds(self, tiny):
+    def test_splits_and_keywords_are_passed_to_tfds(self, tiny):
         import tensorflow_datasets as tfds
 
         decoders = tfds.decode.PartialDecoding(["label"])
@@ -176,7 +176,7 @@ class TestTensorFlow:
         _, part = loader.load("tiny", split="train[:10%]", repo=tiny, format="tf")
         assert len(part) == 20
 
-    def test_a_plain_folder_works_too(self, tiny, tmp_path):
+    def test_a_folder_that_tfds_prepared_works_too(self, tiny, tmp_path):
         subprocess.run(["tar", "xf", tiny / "artifacts/tiny.tar", "-C", tmp_path], check=True)
         _, test = loader.load("tiny", split="test", data_dir=tmp_path, format="tf")
         assert len(test) == 30
@@ -196,21 +196,21 @@ class TestTensorFlow:
 
 
 @pytest.mark.parametrize(
-    ("options", "sentence"),
+    ("options", "message"),
     [
-        ({"format": "pandas"}, "there is no format 'pandas'; the formats: numpy, tf, torch, jax"),
-        ({"batch_size": 3}, r"batch_size= is no keyword of this function, nor of as_dataset without format=\"tf\""),
-        ({"format": "tf", "stream": True}, "cannot be had with format"),
-        ({"format": "tf", "features": ["label"]}, "cannot be had with format"),
+        ({"format": "pandas"}, "there is no format 'pandas'; the formats are numpy, tf, torch, jax"),
+        ({"batch_size": 3}, 'unknown keyword batch_size=; keywords of as_dataset need format="tf"'),
+        ({"format": "tf", "stream": True}, "do not work with format"),
+        ({"format": "tf", "features": ["label"]}, "do not work with format"),
     ],
 )
-def test_what_does_not_go_together_is_one_sentence(small, options, sentence):
-    with pytest.raises(loader.ArgumentError, match=sentence):
+def test_invalid_combinations_of_arguments_are_an_error_in_one_sentence(small, options, message):
+    with pytest.raises(loader.ArgumentError, match=message):
         loader.load("small", repo=small, **options)
 
 
 @pytest.mark.parametrize(("format", "package"), [("torch", "torch"), ("jax", "jax"), ("tf", "tensorflow-datasets")])
-def test_a_framework_that_is_missing_is_one_sentence(small, format, package):
+def test_a_missing_framework_is_an_error_in_one_sentence(small, format, package):
     code = (
         "import sys, importlib.util, loader\n"
         "find = importlib.util.find_spec\n"
@@ -221,5 +221,5 @@ def test_a_framework_that_is_missing_is_one_sentence(small, format, package):
     done = subprocess.run([sys.executable, "-c", code, small, format], capture_output=True, text=True)
     last = done.stderr.strip().rpartition("\n")[2]
     assert last.startswith(
-        f'loader.UnsupportedError: format="{format}" needs {package}, which is not installed: pip install'
+        f'loader.UnsupportedError: format="{format}" needs {package}, which is not installed; install it with: pip'
     )

@@ -1,4 +1,4 @@
-"""Whatever the bytes of an artifact, the answer is right or a LoaderError. A long run: `python -m tests.fuzz`."""
+"""For any bytes of an artifact, the result is right or a LoaderError. For a long run: `python -m tests.fuzz`."""
 
 import pytest
 
@@ -16,7 +16,7 @@ def seeds(tmp_path_factory):
 
 
 @pytest.mark.parametrize("layer", [layer for layer in LAYERS if layer != WITH_TFDS])
-def test_the_answer_is_right_or_a_loader_error(seeds, layer):
+def test_the_result_is_right_or_a_loader_error(seeds, layer):
     outcome = run(layer, MUTATIONS, 0, seeds)
     assert outcome.failures == []
     assert outcome.mutations >= MUTATIONS

@@ -1,4 +1,4 @@
-"""Finding repositories, datasets and folders; what importing costs."""
+"""Finding repositories, datasets and folders, and the imports of the loader."""
 
 import doctest
 import json
@@ -16,7 +16,7 @@ from tests.helpers.recorded_dataset import prepare_recorded
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def test_the_exported_names_are_what_the_package_says():
+def test_the_public_names_are_those_in_all():
     assert loader.__all__ == sorted(loader.__all__)
     public = {name for name in vars(loader) if not name.startswith("_")}
     assert public == set(loader.__all__)
@@ -24,7 +24,7 @@ def test_the_exported_names_are_what_the_package_says():
     assert set(loader.cache.__all__) == {"Entry", "clear", "entries", "folder", "limit"}
 
 
-def test_importing_and_reading_brings_in_neither_tensorflow_nor_tfds_nor_dvc(small):
+def test_importing_and_reading_do_not_import_tensorflow_tfds_or_dvc(small):
     code = (
         "import sys, loader\n"
         f"info, ds = loader.load('small', repo={os.fspath(small)!r})\n"
@@ -42,7 +42,7 @@ def test_loader_never_imports_scripts():
         ]
 
 
-def test_the_repository_is_found_from_below_it(small, monkeypatch):
+def test_the_repository_is_found_from_a_subfolder(small, monkeypatch):
     monkeypatch.delenv("DATASETS_REPO", raising=False)
     monkeypatch.chdir(small / "datasets" / "standard")
     assert loader.ensure("small") == small / "artifacts/small.tar"
@@ -54,19 +54,19 @@ def test_the_repository_is_found_by_the_variable(small, monkeypatch, tmp_path):
     assert loader.ensure("small") == small / "artifacts/small.tar"
 
 
-def test_a_named_folder_that_is_no_repository_is_an_error(tmp_path):
+def test_a_folder_that_is_not_a_repository_is_an_error(tmp_path):
     with pytest.raises(loader.NotFoundError, match="is not a datasets repository"):
         loader.load("small", repo=tmp_path)
 
 
-def test_an_unknown_dataset_gets_the_nearest_names(small):
+def test_an_unknown_dataset_is_an_error_with_similar_names(small):
     with pytest.raises(loader.NotFoundError, match="did you mean small"):
         loader.load("smal", repo=small)
     with pytest.raises(loader.NotFoundError, match="it has: small"):
         loader.load("zzz", repo=small)
 
 
-def test_an_unknown_split_lists_the_splits(small):
+def test_an_unknown_split_is_an_error_that_lists_the_splits(small):
     with pytest.raises(loader.NotFoundError, match="its splits: train, test"):
         loader.load("small", split="validation", repo=small)
 
@@ -107,7 +107,7 @@ class TestFromDirectory:
         _, test = loader.from_directory(folder, split="test")
         assert len(test) == 70
 
-    def test_a_folder_that_is_none_is_an_error(self, tmp_path):
+    def test_a_missing_folder_is_an_error(self, tmp_path):
         with pytest.raises(loader.NotFoundError, match=r"dataset_info\.json"):
             loader.from_directory(tmp_path / "nowhere")
 
@@ -141,7 +141,7 @@ class TestFromDirectory:
         with pytest.raises(loader.IntegrityError, match="cannot be read"):
             loader.from_directory(folder)
 
-    def test_a_lost_record_is_an_error(self, folder):
+    def test_missing_records_are_an_error(self, folder):
         shutil.copy(folder / "small-test.tfrecord-00000-of-00001", folder / "small-train.tfrecord-00001-of-00002")
         with pytest.raises(loader.IntegrityError, match=r"holds 70 records, its dataset_info\.json says 300"):
             loader.from_directory(folder)
@@ -153,7 +153,7 @@ class TestFromDirectory:
         with pytest.raises(loader.LoaderError):
             loader.from_directory(folder)
 
-    def test_another_file_format_is_named(self, folder):
+    def test_another_file_format_is_an_error_that_names_it(self, folder):
         path = folder / "dataset_info.json"
         info = json.loads(path.read_text())
         path.write_text(json.dumps({**info, "fileFormat": "array_record"}))
@@ -171,14 +171,14 @@ def run_loader(root, *arguments):
     )
 
 
-def test_the_command_prints_what_a_dataset_is(small):
+def test_the_command_describes_a_dataset(small):
     done = run_loader(small, "small")
     assert done.returncode == 0, done.stderr
     for text in ("small/1.0.0 (CC0)", "train", "5,300 examples", "samples", "first example of train", "b'train 0'"):
         assert text in done.stdout
 
 
-def test_the_command_ends_in_one_sentence(small):
+def test_an_error_of_the_command_is_one_sentence(small):
     done = run_loader(small, "smal")
     assert done.returncode == 1
     assert done.stderr.startswith("error: there is no dataset 'smal'")

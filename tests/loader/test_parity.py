@@ -1,4 +1,4 @@
-"""The real datasets, every example: the loader's values are those of `tfds.as_numpy`."""
+"""In every example of the real datasets, the loader's values are those of `tfds.as_numpy`."""
 
 import subprocess
 
@@ -8,7 +8,7 @@ import pytest
 import loader
 
 
-@pytest.mark.filterwarnings("ignore")  # TensorFlow's own
+@pytest.mark.filterwarnings("ignore")  # TensorFlow warns
 @pytest.mark.parametrize(
     ("name", "version"),
     [
@@ -17,7 +17,7 @@ import loader
         pytest.param("mnist_fgsm", "1.0.0", marks=pytest.mark.slow),
     ],
 )
-def test_every_example_is_that_of_tfds(built, tmp_path, name, version):
+def test_every_example_is_the_same_as_in_tfds(built, tmp_path, name, version):
     import tensorflow_datasets as tfds
 
     root = built(name).root
@@ -28,16 +28,16 @@ def test_every_example_is_that_of_tfds(built, tmp_path, name, version):
     in_record_order = tfds.ReadConfig(interleave_cycle_length=1)
     assert {s: split.num_examples for s, split in builder.info.splits.items()} == {s: len(ds[s]) for s in ds}
     for split in ds:
-        theirs = tfds.as_numpy(builder.as_dataset(split=split, shuffle_files=False, read_config=in_record_order))
-        for ours, expected, same in zip(ds[split], theirs, from_folder[split], strict=True):
-            assert ours.keys() == expected.keys()
+        in_tfds = tfds.as_numpy(builder.as_dataset(split=split, shuffle_files=False, read_config=in_record_order))
+        for from_tar, expected, from_shard in zip(ds[split], in_tfds, from_folder[split], strict=True):
+            assert from_tar.keys() == expected.keys()
             for feature, value in expected.items():
-                for found in (ours[feature], same[feature]):
-                    assert type(found) is type(value)
+                for actual in (from_tar[feature], from_shard[feature]):
+                    assert type(actual) is type(value)
                     if isinstance(value, np.ndarray):
-                        assert found.dtype == value.dtype
-                        assert found.shape == value.shape
-                        assert np.array_equal(found, value)
+                        assert actual.dtype == value.dtype
+                        assert actual.shape == value.shape
+                        assert np.array_equal(actual, value)
                     else:
-                        assert found == value
+                        assert actual == value
     assert info.features["label"].num_classes == builder.info.features["label"].num_classes

@@ -1,4 +1,4 @@
-"""Which data: another revision, another version, another repository, a plain TFDS folder."""
+"""Reading another revision, another version, another repository or a TFDS folder."""
 
 import os
 import re
@@ -24,7 +24,7 @@ def git(root, *arguments):
 
 @pytest.fixture
 def history(tmp_path, remote, monkeypatch):
-    """A repository with two versions of `small` in its history, both pushed, the newer one checked out."""
+    """A repository with two pushed versions of `small` in its history; the newer one is checked out."""
     root = make_recorded(tmp_path / "repository")
     make_git(root)
     remote.point(root)
@@ -52,7 +52,7 @@ def state(root):
 
 
 @pytest.mark.parametrize("rev", ["v1", "HEAD~1", "branch", "commit"])
-def test_another_revision_is_fetched_and_the_work_tree_stays_as_it_is(history, rev):
+def test_another_revision_is_fetched_without_changing_the_work_tree(history, rev):
     git(history, "branch", "branch", "v1")
     shutil.rmtree(history / ".dvc/cache")
     before = state(history)
@@ -63,14 +63,14 @@ def test_another_revision_is_fetched_and_the_work_tree_stays_as_it_is(history, r
     assert [entry.name for entry in loader.cache.entries()] == ["small.tar"]
 
 
-def test_a_revision_whose_artifact_is_at_hand_needs_no_network(history):
+def test_a_revision_whose_artifact_is_on_this_machine_needs_no_network(history):
     path = loader.ensure("small", repo=history, rev="v1", offline=True)
     assert path.is_relative_to(history / ".dvc/cache")
     shutil.rmtree(history / ".dvc/cache")
     assert loader.ensure("small", repo=history, rev="v2", offline=True) == history / "artifacts/small.tar"
 
 
-def test_a_version_finds_the_revision_that_recorded_it(history):
+def test_a_version_is_read_from_the_revision_that_recorded_it(history):
     for version, records in (("1.0.0", 5300), ("2.0.0", 40)):
         info, train = loader.load("small", split="train", repo=history, version=version)
         assert (info.version, len(train)) == (version, records)
@@ -78,7 +78,7 @@ def test_a_version_finds_the_revision_that_recorded_it(history):
     assert info.version == "1.0.0"
 
 
-def test_a_version_that_was_never_recorded_lists_those_that_were(history):
+def test_an_unknown_version_is_an_error_that_lists_the_versions(history):
     with pytest.raises(loader.NotFoundError, match=r"no version '3\.0\.0'.*its versions: 2\.0\.0, 1\.0\.0"):
         loader.load("small", repo=history, version="3.0.0")
     with pytest.raises(loader.NotFoundError, match=r"no version '2\.0\.0'.*its versions: 1\.0\.0"):
@@ -86,17 +86,17 @@ def test_a_version_that_was_never_recorded_lists_those_that_were(history):
 
 
 @pytest.mark.parametrize("rev", ["v9", "--all", "", "v1:params.yaml", "v1^{tree}", "a b"])
-def test_a_revision_that_is_none_is_one_sentence(history, rev):
+def test_an_unknown_revision_is_an_error(history, rev):
     with pytest.raises(loader.NotFoundError, match="has no revision"):
         loader.load("small", repo=history, rev=rev or " ")
 
 
-def test_a_revision_without_the_dataset_is_one_sentence(history):
+def test_a_revision_without_the_dataset_is_an_error(history):
     with pytest.raises(loader.NotFoundError, match=r"there is no dataset 'large' in .*@[0-9a-f]{12}; it has: small"):
         loader.load("large", repo=history, rev="v1")
 
 
-def test_a_folder_that_git_does_not_know_has_no_revisions(tmp_path):
+def test_a_folder_without_git_has_no_revisions(tmp_path):
     root = make_recorded(tmp_path / "repository")
     with pytest.raises(loader.NotFoundError, match="has no revision 'v1'"):
         loader.load("small", repo=root, rev="v1")
@@ -105,7 +105,7 @@ def test_a_folder_that_git_does_not_know_has_no_revisions(tmp_path):
 class TestUrl:
     @pytest.fixture
     def url(self, history, remote):
-        """The repository as others see it: its remote is in the committed configuration, its credentials are not."""
+        """The URL of the repository, whose committed configuration has the remote but no credentials."""
         local = (history / ".dvc/config.local").read_text()
         keep = [line for line in local.splitlines() if "credential" not in line and "profile" not in line]
         (history / ".dvc/config").write_text("[core]\n    remote = public\n" + "\n".join(keep))
@@ -115,7 +115,7 @@ class TestUrl:
         os.environ["AWS_EC2_METADATA_DISABLED"] = "true"
         return f"file://{history}"
 
-    def test_another_repository_loads_two_revisions_with_nothing_but_the_loader(self, url, tmp_path):
+    def test_another_project_loads_two_revisions_with_only_the_loader(self, url, tmp_path):
         elsewhere = tmp_path / "experiment"
         elsewhere.mkdir()
         code = (
@@ -131,51 +131,51 @@ class TestUrl:
         assert done.stdout.splitlines() == ["2.0.0 40", "1.0.0 5300", "1.0.0 5300"]
         assert list(elsewhere.iterdir()) == []
 
-    def test_what_was_read_once_can_be_read_offline(self, url, history):
-        with pytest.raises(loader.FetchError, match="was never read on this machine"):
+    def test_a_revision_that_was_read_before_can_be_read_offline(self, url, history):
+        with pytest.raises(loader.FetchError, match="was never fetched to this machine"):
             loader.load("small", repo=url, offline=True)
         loader.load("small", repo=url)
-        with pytest.raises(loader.FetchError, match="offline nothing is fetched"):
+        with pytest.raises(loader.FetchError, match="nothing is fetched offline"):
             loader.load("small", repo=url, rev="v1", offline=True)
         history.rename(history.with_name("gone"))
         assert loader.load("small", repo=url, offline=True)[0].version == "2.0.0"
         with pytest.raises(loader.FetchError, match=r"cannot fetch .* offline=True"):
             loader.load("small", repo=url)
 
-    def test_a_whole_commit_that_was_read_before_needs_no_network(self, url, history):
+    def test_a_full_commit_hash_that_was_read_before_needs_no_network(self, url, history):
         first = git(history, "rev-parse", "v1")
         loader.load("small", repo=url, rev=first)
         history.rename(history.with_name("gone"))
         assert loader.load("small", repo=url, rev=first)[0].version == "1.0.0"
 
-    def test_what_is_new_there_is_seen(self, url, history):
+    def test_new_tags_are_found(self, url, history):
         loader.load("small", repo=url)
         git(history, "tag", "newest", "v1")
         assert loader.load("small", repo=url, rev="newest")[0].version == "1.0.0"
 
-    def test_the_default_branch_may_get_another_name(self, url, history):
+    def test_the_default_branch_may_be_renamed(self, url, history):
         loader.load("small", repo=url)
         old = git(history, "branch", "--show-current")
         git(history, "switch", "--quiet", "-c", "newest")
         git(history, "branch", "-D", old)
         git(history, "commit", "--quiet", "--allow-empty", "-m", "newest")
         assert loader.load("small", repo=url)[0].version == "2.0.0"
-        (copy,) = (loader.cache.folder() / "repositories").iterdir()
-        assert git(copy, "rev-parse", "HEAD") == git(history, "rev-parse", "HEAD")
+        (clone,) = (loader.cache.folder() / "repositories").iterdir()
+        assert git(clone, "rev-parse", "HEAD") == git(history, "rev-parse", "HEAD")
 
-    def test_a_password_in_a_url_is_neither_kept_nor_shown(self):
+    def test_a_password_in_a_url_is_neither_stored_nor_shown(self):
         with pytest.raises(loader.FetchError) as raised:
             loader.load("small", repo="http://me:sec@ret@127.0.0.1:9/x.git")
         assert "ret" not in str(raised.value)
-        kept = [path for path in loader.cache.folder().rglob("*") if path.is_file() and b"sec@ret" in path.read_bytes()]
-        assert kept == []
+        files = [path for path in loader.cache.folder().rglob("*") if path.is_file()]
+        assert [path for path in files if b"sec@ret" in path.read_bytes()] == []
 
-    def test_what_a_repository_says_of_aws_runs_no_program(self, url, history, tmp_path):
+    def test_the_dvc_configuration_of_a_repository_cannot_run_a_program(self, url, history, tmp_path):
         program = tmp_path / "program.ini"
         program.write_text(f"[default]\ncredential_process = touch {tmp_path}/run\n")
         config = history / ".dvc/config"
         config.write_text(re.sub("( *endpointurl)", rf"    configpath = {program}\n\1", config.read_text()))
-        git(history, "commit", "--quiet", "--all", "-m", "armed")
+        git(history, "commit", "--quiet", "--all", "-m", "configpath")
         (history / ".dvc/config.local").unlink()
         del os.environ["AWS_CONFIG_FILE"]
         os.environ["HOME"] = str(tmp_path)
@@ -185,12 +185,12 @@ class TestUrl:
             loader.load("small", repo=repo, rev="v1")
         assert not (tmp_path / "run").exists()
 
-    def test_the_variable_takes_a_url_too(self, url, tmp_path, monkeypatch):
+    def test_the_variable_may_be_a_url(self, url, tmp_path, monkeypatch):
         monkeypatch.setenv("DATASETS_REPO", url)
         monkeypatch.chdir(tmp_path)
         assert loader.load("small")[0].version == "2.0.0"
 
-    def test_a_url_where_there_is_none_is_one_sentence(self, tmp_path):
+    def test_a_url_without_a_repository_is_an_error(self, tmp_path):
         with pytest.raises(loader.FetchError, match=r"git cannot fetch file://.*nothing"):
             loader.load("small", repo=f"file://{tmp_path}/nothing")
         assert not any((loader.cache.folder() / "repositories").iterdir())
@@ -212,7 +212,7 @@ class TestDataDir:
         assert (info.version, len(train)) == ("1.0.10", 10)
         assert loader.load("small", data_dir=data_dir, version="1.0.0")[0].version == "1.0.0"
 
-    def test_configs_are_folders_between(self, data_dir):
+    def test_configs_are_folders_between_name_and_version(self, data_dir):
         (data_dir / "small").rename(data_dir / "one")
         (data_dir / "small").mkdir()
         (data_dir / "one").rename(data_dir / "small/one")
@@ -223,11 +223,11 @@ class TestDataDir:
         assert loader.load("small", data_dir=data_dir, config="two", version="1.0.9")[0].version == "1.0.9"
 
     @pytest.mark.parametrize("options", [{"version": "9.0.0"}, {"config": "x"}])
-    def test_what_is_not_there_is_one_sentence(self, data_dir, options):
+    def test_a_missing_version_or_config_is_an_error(self, data_dir, options):
         with pytest.raises(loader.NotFoundError, match="has no version"):
             loader.load("small", data_dir=data_dir, **options)
 
-    def test_it_does_not_go_together_with_a_repository(self, data_dir):
+    def test_it_cannot_be_combined_with_a_repository(self, data_dir):
         with pytest.raises(loader.ArgumentError, match="leave out repo="):
             loader.load("small", data_dir=data_dir, rev="v1")
 
@@ -235,14 +235,14 @@ class TestDataDir:
 @pytest.mark.parametrize(
     ("change", "error", "sentence"),
     [
-        (lambda lock: lock.replace('"md5": "', '"md5": "../../../'), "ManifestError", "is no MD5"),
+        (lambda lock: lock.replace('"md5": "', '"md5": "../../../'), "ManifestError", "is not an MD5"),
         (lambda lock: lock.replace('"size": ', '"size": 1'), "ManifestError", "record two different artifacts"),
         (lambda lock: lock[:100], "ManifestError", "cannot be read"),
         (lambda lock: "[1]", "ManifestError", "cannot be read"),
         (lambda lock: "{}", "ManifestError", "does not record"),
     ],
 )
-def test_a_dvc_lock_that_records_no_artifact_is_one_sentence(small, change, error, sentence):
+def test_a_dvc_lock_without_a_valid_record_is_an_error(small, change, error, sentence):
     (small / "artifacts/small.tar").unlink()
     lock = small / "dvc.lock"
     lock.write_text(change(lock.read_text()))
@@ -252,6 +252,6 @@ def test_a_dvc_lock_that_records_no_artifact_is_one_sentence(small, change, erro
 
 
 @pytest.mark.parametrize("split", [3, {"train"}, b"train", {"a": "train"}])
-def test_a_split_of_another_type_is_one_sentence(small, split):
+def test_a_split_of_another_type_is_an_error(small, split):
     with pytest.raises(loader.ArgumentError, match="split= takes a split string or a list of them"):
         loader.load("small", split=split, repo=small)

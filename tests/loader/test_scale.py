@@ -1,4 +1,4 @@
-"""Opening an artifact, and its first and last example, read as much of a large one as of a small one."""
+"""Opening an artifact and reading its first and last example reads equally much of a large and of a small one."""
 
 import pytest
 
@@ -10,15 +10,15 @@ from tests.helpers.recorded_dataset import example
 
 
 @pytest.mark.parametrize("count", [5_000, pytest.param(10_000_000, marks=pytest.mark.slow)])
-def test_the_first_and_the_last_example_need_two_blocks_of_the_index(tmp_path, monkeypatch, count):
+def test_the_first_and_the_last_example_need_two_blocks(tmp_path, monkeypatch, count):
     root = make_large(tmp_path / "repository", count)
     read, sizes = LocalArtifact.read, []
 
-    def counted(self, offset, size):
+    def log(self, offset, size):
         sizes.append(size)
         return read(self, offset, size)
 
-    monkeypatch.setattr(LocalArtifact, "read", counted)
+    monkeypatch.setattr(LocalArtifact, "read", log)
     info, train = loader.load("large", split="train", repo=root)
     assert info.splits["train"].num_examples == len(train) == count
     for number in (0, count - 1):

@@ -32,7 +32,7 @@ def test_integers_count_from_both_ends(train):
 
 
 @pytest.mark.parametrize("number", [5300, -5301, 10**30])
-def test_an_integer_outside_is_an_index_error(train, number):
+def test_an_integer_out_of_range_is_an_index_error(train, number):
     with pytest.raises(IndexError, match="has 5,300 examples"):
         train[number]
 
@@ -46,19 +46,19 @@ def test_slices_are_splits_over_the_same_data(train):
 
 
 @pytest.mark.parametrize("kind", [list, tuple, np.array])
-def test_lists_and_arrays_choose(train, kind):
+def test_lists_and_arrays_select_examples(train, kind):
     assert texts(train[kind([3, -1, 2])]) == ["train 3", "train 5299", "train 2"]
     assert texts(train[100:][kind([0, 1])]) == ["train 100", "train 101"]
     assert texts(train[kind([5, 6])][::-1]) == ["train 6", "train 5"]
 
 
 @pytest.mark.parametrize("dtype", [np.int8, np.uint8, np.int16, np.uint64])
-def test_integers_of_any_width_choose(train, dtype):
+def test_integers_of_any_width_select_examples(train, dtype):
     assert texts(train[np.array([1, 2], dtype)]) == ["train 1", "train 2"]
     assert texts(train[5000:][np.array([1, 2], dtype)][np.array([1], dtype)]) == ["train 5002"]
 
 
-def test_an_empty_list_chooses_nothing(train):
+def test_an_empty_list_selects_no_examples(train):
     assert list(train[[]]) == []
 
 
@@ -68,12 +68,12 @@ def test_other_keys_are_type_errors(train, key):
         train[key]
 
 
-def test_a_list_with_a_number_outside_is_an_index_error(train):
-    with pytest.raises(IndexError, match="no number 5,300"):
+def test_a_list_with_an_index_out_of_range_is_an_index_error(train):
+    with pytest.raises(IndexError, match="index 5,300 is out of range"):
         train[[0, 5300]]
 
 
-def test_iteration_gives_every_example_in_order_each_time(train):
+def test_each_iteration_returns_every_example_in_order(train):
     for _ in range(2):
         assert texts(train) == [f"train {number}" for number in range(5300)]
 
@@ -90,7 +90,7 @@ def _read(split, number):
 
 @pytest.mark.parametrize("method", ["fork", "spawn"])
 @pytest.mark.filterwarnings("ignore:.*use of fork.*:DeprecationWarning")
-@pytest.mark.filterwarnings("ignore:os.fork.. was called:RuntimeWarning")  # where another test imported JAX
+@pytest.mark.filterwarnings("ignore:os.fork.. was called:RuntimeWarning")  # if another test imported JAX
 def test_worker_processes_read_it(train, method):
     train[0]  # mapped before the fork
     with multiprocessing.get_context(method).Pool(2) as pool:
@@ -98,7 +98,7 @@ def test_worker_processes_read_it(train, method):
     assert found == [b"train 0", b"train 4999", b"train 5000", b"train 5299"]
 
 
-def test_what_it_gives_may_be_changed(train):
+def test_returned_values_can_be_modified(train):
     samples = train[3]["samples"]
     samples += 1
     np.testing.assert_array_equal(train[3]["samples"], example("train", 3)["samples"])

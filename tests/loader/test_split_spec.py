@@ -1,4 +1,4 @@
-"""Split strings choose the examples that TFDS chooses, in record order."""
+"""Split strings select the examples that TFDS selects, in record order."""
 
 import pytest
 
@@ -47,7 +47,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def tfds_texts(folder):
-    """What TFDS gives for a split: the texts of its examples, in record order."""
+    """A function that returns the texts of a split's examples as TFDS reads them, in record order."""
     tfds = pytest.importorskip("tensorflow_datasets")
     builder = tfds.builder_from_directory(str(folder))
     in_record_order = tfds.ReadConfig(interleave_cycle_length=1)
@@ -57,35 +57,35 @@ def tfds_texts(folder):
         try:
             found = builder.as_dataset(split=split, read_config=in_record_order, decoders=only_text)
         except ValueError as error:
-            assert "corresponds to no data" in str(error)  # where we give a split without examples
+            assert "corresponds to no data" in str(error)  # the loader returns an empty split
             return []
         return [example["text"] for example in tfds.as_numpy(found)]
 
     return texts
 
 
-def our_texts(split):
+def loader_texts(split):
     return [example["text"] for example in split]
 
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("spec", SPECS)
-def test_a_split_string_chooses_what_tfds_chooses(folder, small, tfds_texts, spec):
+def test_a_split_string_selects_what_tfds_selects(folder, small, tfds_texts, spec):
     expected = tfds_texts(spec)
-    assert our_texts(loader.load("small", split=spec, repo=small, features=["text"])[1]) == expected
-    assert our_texts(loader.from_directory(folder, split=spec, features=["text"])[1]) == expected
+    assert loader_texts(loader.load("small", split=spec, repo=small, features=["text"])[1]) == expected
+    assert loader_texts(loader.from_directory(folder, split=spec, features=["text"])[1]) == expected
 
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("drop_remainder", [False, True])
 @pytest.mark.parametrize(("split", "n"), [("train", 3), ("test", 4), ("train[:10%]+test", 7), ("test[:3]", 5)])
-def test_even_splits_are_those_of_tfds(small, tfds_texts, split, n, drop_remainder):
+def test_even_splits_are_the_same_as_in_tfds(small, tfds_texts, split, n, drop_remainder):
     import tensorflow_datasets as tfds
 
-    theirs = tfds.even_splits(split, n, drop_remainder=drop_remainder)
-    ours = loader.even_splits(split, n, drop_remainder=drop_remainder)
-    _, parts = loader.load("small", split=ours, repo=small, features=["text"])
-    assert [our_texts(part) for part in parts] == [tfds_texts(part) for part in theirs]
+    expected = tfds.even_splits(split, n, drop_remainder=drop_remainder)
+    specs = loader.even_splits(split, n, drop_remainder=drop_remainder)
+    _, parts = loader.load("small", split=specs, repo=small, features=["text"])
+    assert [loader_texts(part) for part in parts] == [tfds_texts(part) for part in expected]
 
 
 def test_even_splits_can_be_divided_again(small):
@@ -95,13 +95,13 @@ def test_even_splits_can_be_divided_again(small):
     assert parts[1][0]["text"] == b"test 7"
 
 
-def test_a_list_of_splits_gives_a_list(small):
+def test_a_list_of_splits_returns_a_list(small):
     _, (most, rest) = loader.load("small", split=["train[:90%]", "train[90%:]"], repo=small)
     assert (len(most), len(rest)) == (4770, 530)
     assert rest[0]["text"] == b"train 4770"
 
 
-def test_splits_that_follow_each_other_take_no_memory_for_their_positions(small):
+def test_the_positions_of_consecutive_splits_are_one_range(small):
     _, everything = loader.load("small", split="all", repo=small)
     assert isinstance(everything._positions, range)
 
@@ -128,7 +128,7 @@ def test_splits_that_follow_each_other_take_no_memory_for_their_positions(small)
         "train[1__0:20]",
     ],
 )
-def test_a_string_that_is_none_is_one_sentence(small, spec):
+def test_an_invalid_split_string_is_an_argument_error(small, spec):
     with pytest.raises(loader.ArgumentError) as raised:
         loader.load("small", split=spec, repo=small)
     assert "\n" not in str(raised.value)
@@ -137,11 +137,11 @@ def test_a_string_that_is_none_is_one_sentence(small, spec):
 
 
 @pytest.mark.parametrize("spec", ["validation", "train+validation", "train[:5301]", "train[-5301:]", "test[:71]"])
-def test_what_is_not_there_is_one_sentence(small, spec):
-    with pytest.raises(loader.NotFoundError, match=r"its splits: train, test|has [\d,]+ examples|the split has"):
+def test_a_missing_split_or_example_is_a_not_found_error(small, spec):
+    with pytest.raises(loader.NotFoundError, match=r"its splits: train, test|out of range: the split has [\d,]+ exam"):
         loader.load("small", split=spec, repo=small)
 
 
-def test_parts_cannot_be_fewer_than_one():
+def test_even_splits_need_at_least_one_part():
     with pytest.raises(loader.ArgumentError, match="into 0 parts"):
         loader.even_splits("train", 0)

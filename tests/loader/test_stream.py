@@ -1,4 +1,4 @@
-"""Examples read by ranges from a real S3 server, through a proxy that counts, breaks and tampers."""
+"""Streaming examples from a real S3 server, through a proxy that counts requests, fails and changes bytes."""
 
 import multiprocessing
 import pickle
@@ -25,7 +25,7 @@ def proxy(s3_server):
 
 @pytest.fixture
 def streamed(tmp_path, remote, proxy):
-    """A repository whose artifact is on the remote and nowhere else, the remote behind the proxy."""
+    """A repository whose artifact is only on the remote, behind the proxy."""
     root = make_recorded(tmp_path / "repository")
     make_git(root)
     remote.point(root)
@@ -37,7 +37,7 @@ def streamed(tmp_path, remote, proxy):
 
 @pytest.fixture
 def artifact(streamed, tmp_path):
-    """The artifact as it was before it was pushed."""
+    """The artifact before it was pushed."""
     (tmp_path / "small.tar").rename(streamed / "artifacts/small.tar")
     found = find_artifact("small", repo=streamed).open()
     assert found.header
@@ -46,7 +46,7 @@ def artifact(streamed, tmp_path):
 
 
 @pytest.fixture(autouse=True)
-def _no_long_pauses(monkeypatch):
+def _short_pauses(monkeypatch):
     monkeypatch.setattr(s3, "FIRST_PAUSE_SECONDS", 0.01)
 
 
@@ -65,7 +65,7 @@ def assert_example(found, split, number):
     np.testing.assert_array_equal(found["samples"], expected["samples"], strict=True)
 
 
-def test_every_example_arrives_and_nothing_is_kept(streamed, proxy):
+def test_every_example_is_streamed_and_nothing_is_stored(streamed, proxy):
     info, ds = stream(streamed)
     assert info.full_name == "small/1.0.0"
     for split, count in (("train", 5300), ("test", 70)):
@@ -74,10 +74,10 @@ def test_every_example_arrives_and_nothing_is_kept(streamed, proxy):
             assert_example(found, split, number)
     assert loader.cache.entries() == []
     assert not (streamed / "artifacts/small.tar").exists()
-    assert len(proxy.answers) < 60  # together, not one by one
+    assert len(proxy.responses) < 60  # records are read together, not one by one
 
 
-def test_few_examples_move_few_bytes(streamed, proxy, artifact):
+def test_reading_few_examples_transfers_few_bytes(streamed, proxy, artifact):
     rows = artifact.header.rows.size
     _, part = stream(streamed, split="test[:10]")
     assert len(list(part)) == 10
@@ -85,39 +85,39 @@ def test_few_examples_move_few_bytes(streamed, proxy, artifact):
     metadata = sum(
         artifact.header.member(name).size for name in ("dataset_info.json", "features.json", "label.labels.txt")
     )
-    # the header, the metadata, one block of the index, the ten records and their framing: nothing else
+    # only the index header, the metadata, one block, the ten records and their framing
     block = rows - 4096 * 44
-    assert proxy.bytes_moved == artifact.entry.index_size + metadata + block + records + 9 * 16
+    assert proxy.bytes_transferred == artifact.entry.index_size + metadata + block + records + 9 * 16
 
 
-def test_an_example_is_one_request_of_its_own_bytes(streamed, proxy):
+def test_an_example_is_one_request_for_its_bytes_only(streamed, proxy):
     _, train = stream(streamed, split="train")
-    train[0]  # and with it the block of the index
-    before = proxy.bytes_moved, proxy.requests
+    train[0]  # also reads the block
+    before = proxy.bytes_transferred, proxy.requests
     assert_example(train[4000], "train", 4000)
     assert proxy.requests - before[1] == 1
-    assert proxy.bytes_moved - before[0] < 100
+    assert proxy.bytes_transferred - before[0] < 100
 
 
-def test_chosen_and_shuffled_examples_arrive_in_their_order(streamed):
+def test_selected_and_shuffled_examples_arrive_in_order(streamed):
     _, train = stream(streamed, split="train")
-    chosen = [5, 4, 5299, 0, 4096, 4095, 7]
-    for number, found in zip(chosen, train[chosen], strict=True):
+    selected = [5, 4, 5299, 0, 4096, 4095, 7]
+    for number, found in zip(selected, train[selected], strict=True):
         assert_example(found, "train", number)
     texts = [text for batch in train[:500].batches(64, shuffle=True, seed=1, workers=3) for text in batch["text"]]
     assert sorted(texts) == sorted(f"train {n}".encode() for n in range(500))
     assert texts == [e["text"] for e in train[:500].shuffle(1)]
 
 
-def test_who_stops_early_does_not_move_the_rest(streamed, proxy):
+def test_stopping_early_does_not_transfer_the_rest(streamed, proxy):
     _, train = stream(streamed, split="train")
     list(islice(train, 5))
-    # what opening takes, a block of the index, the first read and one ahead of it
-    assert proxy.bytes_moved < 10_000 + BLOCK_BYTES + FIRST_READ_BYTES * 3
+    # opening, a block, the first read, and one read ahead
+    assert proxy.bytes_transferred < 10_000 + BLOCK_BYTES + FIRST_READ_BYTES * 3
 
 
 @pytest.mark.parametrize("fault", ["drop", "500", "503", "slow"])
-def test_a_server_that_fails_now_and_then_is_asked_again(streamed, proxy, fault):
+def test_failed_requests_are_retried(streamed, proxy, fault):
     proxy.fault = lambda number: fault if number % 3 else None
     _, test = stream(streamed, split="test")
     assert [e["text"] for e in test] == [f"test {n}".encode() for n in range(70)]
@@ -126,7 +126,7 @@ def test_a_server_that_fails_now_and_then_is_asked_again(streamed, proxy, fault)
 @pytest.mark.parametrize(
     ("fault", "reason"), [("drop", "cannot be reached"), ("500", r"answers with an error \(.*500")]
 )
-def test_one_that_always_fails_is_one_sentence(streamed, proxy, fault, reason):
+def test_a_server_that_always_fails_is_an_error(streamed, proxy, fault, reason):
     proxy.fault = lambda number: fault
     with pytest.raises(
         loader.FetchError, match=rf"^small: remote 'public' at .* {reason}.*tried 5 times \(s3://"
@@ -136,7 +136,7 @@ def test_one_that_always_fails_is_one_sentence(streamed, proxy, fault, reason):
     assert proxy.requests == 5
 
 
-def test_one_that_hangs_is_given_up_after_its_timeout(streamed, proxy):
+def test_a_server_that_hangs_is_an_error_after_the_timeout(streamed, proxy):
     edit_local(streamed, lambda text: text.replace("endpointurl", "read_timeout = 1\n    endpointurl"))
     _, test = stream(streamed, split="test")
     proxy.fault = lambda number: "hang"
@@ -157,17 +157,17 @@ def test_one_that_hangs_is_given_up_after_its_timeout(streamed, proxy):
         ("small-test.tfrecord-00000-of-00001", loader.IntegrityError),
     ],
 )
-def test_a_mirror_that_alters_a_byte_is_found_out(streamed, proxy, artifact, member, error):
+def test_a_changed_byte_is_an_error(streamed, proxy, artifact, member, error):
     entry, found = artifact.entry, artifact.header.member(member)
     start = entry.index_offset if found is None else found.offset
     size = entry.index_size if found is None else found.size
-    at = start + min(15, size // 2)  # of a shard, in its first record
+    at = start + min(15, size // 2)  # in a shard: in its first record
 
     def flip(offset, data):
         if not offset <= at < offset + len(data):
             return data
-        place = at - offset
-        return data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :]
+        index = at - offset
+        return data[:index] + bytes([data[index] ^ 1]) + data[index + 1 :]
 
     proxy.change = flip
     with pytest.raises(error, match="small"):
@@ -177,14 +177,14 @@ def test_a_mirror_that_alters_a_byte_is_found_out(streamed, proxy, artifact, mem
 @pytest.mark.parametrize(
     "change", [lambda offset, data: data[:-1], lambda offset, data: data + b"x", lambda offset, data: b""]
 )
-def test_a_mirror_that_sends_another_number_of_bytes_is_found_out(streamed, proxy, change):
+def test_a_response_of_another_length_is_an_error(streamed, proxy, change):
     _, test = stream(streamed, split="test")
     proxy.change = change
     with pytest.raises(loader.LoaderError):
         test[0]
 
 
-def test_a_private_remote_wants_keys(streamed, remote, monkeypatch):
+def test_a_private_remote_needs_credentials(streamed, remote, monkeypatch):
     (key,) = remote.keys("public")
     remote.write(key.replace("public", "private", 1), remote.read(key))
     remote.remove(key)
@@ -197,21 +197,21 @@ def test_a_private_remote_wants_keys(streamed, remote, monkeypatch):
         stream(streamed)
 
 
-def test_a_public_remote_needs_none(streamed, monkeypatch, tmp_path):
+def test_a_public_remote_needs_no_credentials(streamed, monkeypatch, tmp_path):
     edit_local(streamed, lambda text: re.sub(" *(credentialpath|profile) = .*\n", "", text))
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
     assert_example(stream(streamed, split="train")[1][7], "train", 7)
 
 
-def test_what_is_not_there_is_one_sentence(streamed, remote):
+def test_a_missing_object_is_an_error(streamed, remote):
     (key,) = remote.keys("public")
     remote.remove(key)
     with pytest.raises(loader.FetchError, match=r"does not have it \(s3://.*dvc push"):
         stream(streamed)
 
 
-def test_offline_nothing_is_streamed(streamed, proxy):
+def test_nothing_is_streamed_offline(streamed, proxy):
     with pytest.raises(loader.FetchError, match="streaming needs the network"):
         stream(streamed, offline=True)
     assert proxy.requests == 0
@@ -223,7 +223,7 @@ def _read(split, number):
 
 @pytest.mark.parametrize("method", ["fork", "spawn"])
 @pytest.mark.filterwarnings("ignore:.*use of fork.*:DeprecationWarning")
-@pytest.mark.filterwarnings("ignore:os.fork.. was called:RuntimeWarning")  # where another test imported JAX
+@pytest.mark.filterwarnings("ignore:os.fork.. was called:RuntimeWarning")  # if another test imported JAX
 def test_worker_processes_read_it(streamed, method):
     _, train = stream(streamed, split="train")
     train[0]  # connected before the fork

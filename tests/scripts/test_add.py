@@ -1,4 +1,4 @@
-"""One of TFDS's datasets, registered in one command."""
+"""Adding datasets of TFDS."""
 
 import sys
 from functools import partial
@@ -9,23 +9,23 @@ from scripts._define.definition import read_definition
 from scripts._process.errors import ScriptError
 from scripts._process.files import read_yaml
 from scripts.add import add
-from tests.helpers.commented_repository import make_commented, status
-from tests.helpers.killing import files_of, run_killed
+from tests.helpers.commented_repository import git_status, make_commented_repository
+from tests.helpers.killing import kill_at_step, read_files
 
 
 @pytest.fixture
 def root(tmp_path):
-    return make_commented(tmp_path / "house")
+    return make_commented_repository(tmp_path / "repository")
 
 
-def refused(root, match, name, **options):
-    before = files_of(root)
+def assert_refused(root, match, name, **options):
+    before = read_files(root)
     with pytest.raises(ScriptError, match=match):
         add(name, root=root, **options)
-    assert files_of(root) == before
+    assert read_files(root) == before
 
 
-def test_it_is_registered_with_what_tfds_says(root):
+def test_a_dataset_is_added_with_the_facts_of_its_builder(root):
     add("cifar10", root=root)
     found = read_definition("cifar10", root=root)
     assert (found.builder, found.version, found.visibility) == ("cifar10", "3.0.2", "private")
@@ -36,30 +36,30 @@ def test_it_is_registered_with_what_tfds_says(root):
         "The CIFAR-10 dataset consists of 60000 32x32 colour images in 10 classes, with 6000 images per class "
         "(TFDS's own builder)"
     )
-    assert {line[3:] for line in status(root)} == {"dvc.yaml", "params.yaml"}
+    assert {line[3:] for line in git_status(root)} == {"dvc.yaml", "params.yaml"}
 
 
-def test_a_licence_that_tfds_knows_is_taken(root):
+def test_a_license_that_tfds_knows_is_recorded(root):
     add("wikipedia", root=root)
     assert "Creative Commons Attribution-ShareAlike 3.0" in read_definition("wikipedia", root=root).license
 
 
-def test_configs_and_a_version_are_chosen(root):
+def test_configs_and_version_can_be_chosen(root):
     add("glue", version="1.0.0", configs=("sst2", "cola"), root=root)
     found = read_definition("glue", root=root)
     assert (found.version, found.configs) == ("1.0.0", ("sst2", "cola"))
     assert [tar.name for tar in found.tars.values()] == ["glue-sst2.tar", "glue-cola.tar"]
 
 
-def test_the_default_config_is_told_and_left_to_tfds(clone):
-    told = clone.run("make", "--silent", "add", "DATASET=glue", env={"VERSION": "0", "CONFIG": "x"}).stdout
-    assert "added glue 2.0.0" in told
-    assert "it will be built in its default config, cola, one of 12; for others name them: CONFIG=a,b" in told
-    assert "fill in license in params.yaml, which TFDS does not know" in told
+def test_the_default_config_is_printed_but_not_written_to_params_yaml(clone):
+    output = clone.run("make", "--silent", "add", "DATASET=glue", env={"VERSION": "0", "CONFIG": "x"}).stdout
+    assert "added glue 2.0.0" in output
+    assert "it will be built in its default config, cola, one of 12; to build others, name them: CONFIG=a,b" in output
+    assert "fill in license in params.yaml, which TFDS does not know" in output
     assert read_definition("glue", root=clone.root).configs == ()
     clone.scripts("remove", "glue")
-    told = clone.run("make", "--silent", "add", "DATASET=glue", "CONFIG=cola, sst2,cola", "VERSION=1.0.0").stdout
-    assert "default config" not in told
+    output = clone.run("make", "--silent", "add", "DATASET=glue", "CONFIG=cola, sst2,cola", "VERSION=1.0.0").stdout
+    assert "default config" not in output
     assert read_definition("glue", root=clone.root).configs == ("cola", "sst2")
     assert "glue" in clone.run("dvc", "stage", "list").stdout
 
@@ -68,45 +68,44 @@ def test_the_default_config_is_told_and_left_to_tfds(clone):
     ("name", "hint"),
     [
         ("cifar11", "did you mean cifar10_1 (TFDS) or cifar10 (TFDS) or cifar100 (TFDS)?"),
-        ("frist", "first (here)"),
-        ("segond", "did you mean second (here)?"),
-        ("qqqqqq", "TFDS's are listed at https://www.tensorflow.org/datasets/catalog/overview"),
-        ("huggingface:squad", "TFDS's are listed at"),
+        ("frist", "first (this repository)"),
+        ("segond", "did you mean second (this repository)?"),
+        ("qqqqqq", "TFDS's datasets are listed at https://www.tensorflow.org/datasets/catalog/overview"),
+        ("huggingface:squad", "TFDS's datasets are listed at"),
     ],
 )
-def test_a_name_unknown_to_both_gets_the_nearest_of_both(root, name, hint):
+def test_an_unknown_name_gets_hints_from_tfds_and_this_repository(root, name, hint):
     with pytest.raises(ScriptError, match="neither TFDS nor this repository has a dataset") as raised:
         add(name, root=root)
     assert hint in str(raised.value)
 
 
-def test_what_tfds_has_not_is_refused(root):
-    refused(root, "glue has no config 'colo'; did you mean cola?", "glue", configs=("cola", "colo"))
-    both = ("default", "lazy_decode")
-    refused(
-        root, r"the configs .* of librispeech have different versions \(2\.1\.1, 2\.1\.2\)", "librispeech", configs=both
-    )
-    refused(root, "cifar10 has no config 'x'; it has: none", "cifar10", configs=("x",))
-    refused(root, r"TFDS cannot make its builder cifar10: Dataset .* at version 9\.9\.9", "cifar10", version="9.9.9")
-    refused(root, "TFDS cannot make its builder wmt_translate: ", "wmt_translate")
+def test_configs_and_versions_that_tfds_does_not_have_are_refused(root):
+    assert_refused(root, "glue has no config 'colo'; did you mean cola?", "glue", configs=("cola", "colo"))
+    message = r"the configs .* of librispeech have different versions \(2\.1\.1, 2\.1\.2\)"
+    assert_refused(root, message, "librispeech", configs=("default", "lazy_decode"))
+    assert_refused(root, "cifar10 has no config 'x'; it has: none", "cifar10", configs=("x",))
+    message = r"TFDS cannot make its builder cifar10: Dataset .* at version 9\.9\.9"
+    assert_refused(root, message, "cifar10", version="9.9.9")
+    assert_refused(root, "TFDS cannot make its builder wmt_translate: ", "wmt_translate")
 
 
 def test_a_builder_whose_package_is_missing_is_refused(root, monkeypatch):
     monkeypatch.setitem(sys.modules, "pandas", None)
-    refused(root, "TFDS cannot make its builder qm9: .*pandas", "qm9")
+    assert_refused(root, "TFDS cannot make its builder qm9: .*pandas", "qm9")
 
 
-def test_a_taken_name_is_refused(root):
-    refused(root, "there is a dataset first already", "first")
+def test_a_name_in_use_is_refused(root):
+    assert_refused(root, "there is already a dataset first", "first")
     add("cifar10", root=root)
-    after = files_of(root)
-    add("cifar10", root=root)  # as a run does that follows a killed one
-    assert files_of(root) == after
+    after = read_files(root)
+    add("cifar10", root=root)  # no error, because the first run may have been killed
+    assert read_files(root) == after
     (root / "params.yaml").write_text((root / "params.yaml").read_text().replace("license: unknown", "license: MIT"))
-    refused(root, "there is a dataset cifar10 already", "cifar10")
+    assert_refused(root, "there is already a dataset cifar10", "cifar10")
 
 
-def test_tensorflow_stays_out(clone):
+def test_add_imports_neither_tensorflow_nor_dvc(clone):
     code = (
         "import sys; from scripts.add import add; add('cifar10')\n"
         "print([name for name in ('tensorflow', 'dvc') if name in sys.modules])"
@@ -114,15 +113,15 @@ def test_tensorflow_stays_out(clone):
     assert clone.python(code) == "[]\n"
 
 
-def test_killed_anywhere_it_is_added_by_adding_it_again(tmp_path):
-    expected = make_commented(tmp_path / "expected")
+def test_a_killed_add_is_completed_by_running_it_again(tmp_path):
+    expected = make_commented_repository(tmp_path / "expected")
     add("cifar10", root=expected)
-    after = files_of(expected)
+    after = read_files(expected)
     for step in range(100):
-        root = make_commented(tmp_path / f"{step}")
-        ended = run_killed(partial(add, "cifar10", root=root), step, root=root)
+        root = make_commented_repository(tmp_path / f"{step}")
+        finished = kill_at_step(partial(add, "cifar10", root=root), step, root=root)
         add("cifar10", root=root)
-        assert files_of(root) == after, f"killed before step {step}"
-        if ended:
+        assert read_files(root) == after, f"killed before step {step}"
+        if finished:
             break
     assert 6 <= step < 100

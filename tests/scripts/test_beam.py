@@ -1,4 +1,4 @@
-"""Builders that use Apache Beam, built for real: the same bytes on every runner, and clear about what fails."""
+"""Builders that use Apache Beam: the same bytes on every runner, and clear errors."""
 
 import hashlib
 import importlib.util
@@ -21,7 +21,7 @@ from tests.helpers.buildable_dataset import BUILDER, add_buildable
 
 needs_beam = pytest.mark.skipif(importlib.util.find_spec("apache_beam") is None, reason="add Beam with: make beam")
 
-# What is hard to send to a worker: elements of a class of the module's, a method of the builder, a shared beginning.
+# Hard to send to a worker: elements of a class in the module, a method of the builder, a shared PCollection.
 HEAD, BODY = BUILDER.split("    def _split_generators(self, dl_manager):")
 BEAM_BUILDER = (
     HEAD.replace("import json", "import dataclasses\nimport json").replace(
@@ -52,7 +52,7 @@ BEAM_BUILDER = (
 """
 )
 
-# The shortest one, for what fails.
+# A short builder, for errors in `make`.
 FAILING_BUILDER = (
     HEAD
     + """
@@ -80,18 +80,18 @@ def leftovers(clone):
 
 
 @pytest.fixture(scope="module")
-def beamed(tmp_path_factory):
+def beam_clone(tmp_path_factory):
     """A clone whose `tiny` uses Beam, and the md5 of the same data built by a generator."""
     plain = make_clone(tmp_path_factory.mktemp("plain") / "clone")
     add_buildable(plain.root)
     plain.scripts("build", "tiny")
-    clone = make_clone(tmp_path_factory.mktemp("beamed") / "clone")
+    clone = make_clone(tmp_path_factory.mktemp("beam_clone") / "clone")
     add_buildable(clone.root, builder=BEAM_BUILDER)
     return clone, md5(plain)
 
 
-def check_same_bytes(beamed, options, **environment):
-    clone, expected = beamed
+def check_same_bytes(beam_clone, options, **environment):
+    clone, expected = beam_clone
     output = clone.scripts("build", "tiny", env={"DATASETS_BEAM": options, **environment})
     assert md5(clone) == expected
     assert re.sub(r"\d", "", output).splitlines() == [
@@ -112,13 +112,13 @@ def check_same_bytes(beamed, options, **environment):
         pytest.param("--runner=DaskRunner --dask_npartitions=3", marks=pytest.mark.slow),
     ],
 )
-def test_beam_gives_the_bytes_of_a_generator_whatever_the_workers(beamed, options):
-    check_same_bytes(beamed, options)
+def test_beam_gives_the_same_bytes_as_a_generator_with_any_workers(beam_clone, options):
+    check_same_bytes(beam_clone, options)
 
 
 @pytest.fixture
 def service(tmp_path):
-    """Return a function that starts a server of a cluster, in a folder that is not the repository."""
+    """A function that starts a server of a cluster outside the repository."""
     started = []
 
     def start(*command, port):
@@ -147,26 +147,26 @@ def free_port():
 
 @needs_beam
 @pytest.mark.slow
-def test_beam_gives_the_same_bytes_on_a_dask_cluster_that_stays(beamed, service):
+def test_beam_gives_the_same_bytes_on_a_running_dask_cluster(beam_clone, service):
     port = free_port()
     address = f"tcp://127.0.0.1:{port}"
     dask = (sys.executable, "-m", "dask")
     service(*dask, "scheduler", "--host", "127.0.0.1", "--port", str(port), "--no-dashboard", port=port)
     service(*dask, "worker", address, "--nworkers", "2", "--nthreads", "1", "--no-dashboard", port=None)
-    # what the workers learned of a builder must not outlive its next version
-    path = beamed[0].root / "datasets/standard/tiny/tiny.py"
+    # the workers must not keep an earlier version of the builder
+    path = beam_clone[0].root / "datasets/standard/tiny/tiny.py"
     path.write_text(BEAM_BUILDER.replace("number / 3", "1 / 0"))
-    failed = beamed[0].scripts(
+    failed = beam_clone[0].scripts(
         "build", "tiny", check=False, env={"DATASETS_BEAM": f"--runner=dask --dask_client_address={address}"}
     )
     path.write_text(BEAM_BUILDER)
     assert "ZeroDivisionError: division by zero" in failed
-    check_same_bytes(beamed, f"--runner=DaskRunner --dask_client_address={address}")
+    check_same_bytes(beam_clone, f"--runner=DaskRunner --dask_client_address={address}")
 
 
-@needs_beam
-@pytest.mark.slow
-def test_beam_gives_the_same_bytes_through_a_job_server_as_flink_and_spark_have(beamed, service):
+@pytest.fixture
+def job_server(service):
+    """The options for a job server whose workers do not inherit the build's environment variables."""
     jobs, pool = free_port(), free_port()
     service(
         *(sys.executable, "-m", "apache_beam.runners.portability.local_job_service_main", "--port", str(jobs)),
@@ -175,11 +175,16 @@ def test_beam_gives_the_same_bytes_through_a_job_server_as_flink_and_spark_have(
     service(
         *(sys.executable, "-m", "apache_beam.runners.worker.worker_pool_main", "--service_port", str(pool)), port=pool
     )
-    check_same_bytes(
-        beamed,
+    return (
         f"--runner=PortableRunner --job_endpoint=localhost:{jobs} "
-        f"--environment_type=EXTERNAL --environment_config=localhost:{pool}",
+        f"--environment_type=EXTERNAL --environment_config=localhost:{pool}"
     )
+
+
+@needs_beam
+@pytest.mark.slow
+def test_beam_gives_the_same_bytes_through_a_job_server_like_those_of_flink_and_spark(beam_clone, job_server):
+    check_same_bytes(beam_clone, job_server)
 
 
 @needs_beam
@@ -200,11 +205,11 @@ def test_beam_gives_the_same_bytes_through_a_job_server_as_flink_and_spark_have(
         (
             "import os; os.kill(os.getpid(), 9)",
             "--direct_num_workers=1",
-            r"on Beam's FnApiRunner: a worker process was killed by signal 9; has the machine enough memory\?$",
+            r"on Beam's FnApiRunner: a worker process was killed by signal 9; is there enough memory\?$",
         ),
     ],
 )
-def test_what_fails_in_a_worker_is_one_sentence(clone, failure, options, message):
+def test_an_error_in_a_worker_is_one_sentence(clone, failure, options, message):
     add_buildable(clone.root, builder=FAILING_BUILDER.replace("FAIL", failure))
     output = clone.scripts("build", "tiny", check=False, env={"DATASETS_BEAM": options})
     first, *others = output.splitlines()
@@ -215,10 +220,35 @@ def test_what_fails_in_a_worker_is_one_sentence(clone, failure, options, message
     assert leftovers(clone) == []
 
 
+def check_undeclared_is_refused(clone, options):
+    builder = FAILING_BUILDER.replace("FAIL", 'import loader; loader.load("mnist")')
+    add_buildable(clone.root, builder=builder)
+    output = clone.scripts("build", "tiny", check=False, env={"DATASETS_BEAM": options})
+    assert re.search(
+        r"^error: tiny: its builder failed: datasets/standard/tiny/tiny\.py:\d+: loader\.\S*AccessError: tiny: "
+        r"its builder reads the dataset mnist, on which its stage does not depend; .*$",
+        output,
+        re.MULTILINE,
+    ), output
+    assert not (clone.root / "artifacts/tiny.tar").exists()
+
+
+@needs_beam
+@pytest.mark.slow
+def test_a_worker_reads_only_declared_parents(clone):
+    check_undeclared_is_refused(clone, "--direct_num_workers=1")
+
+
+@needs_beam
+@pytest.mark.slow
+def test_a_worker_on_a_cluster_reads_only_declared_parents(clone, job_server):
+    check_undeclared_is_refused(clone, job_server)
+
+
 @needs_beam
 @pytest.mark.slow
 def test_no_example_is_lost_between_threads(clone):
-    # of examples as large as these, Beam's runner loses some in most builds if it is left to itself
+    # with Beam's own settings, its runner loses some examples of this size in most builds
     builder = FAILING_BUILDER.replace("range(3)", "range(1500)")
     image = "np.random.default_rng(number).integers(0, 256, (200, 200, 3), np.uint8)"
     builder = builder.replace("(8, 8, 3)", "(200, 200, 3)").replace(
@@ -237,13 +267,13 @@ def test_a_split_that_lacks_examples_is_refused(tmp_path):
         (tmp_path / f"digit-train.tfrecord-0000{shard}-of-00002").write_bytes(bytes(16 * 30))
     (tmp_path / "digit-test.tfrecord-00000-of-00001").write_bytes(bytes(16))
     _check_complete(definition, "train", 60, tmp_path)
-    with pytest.raises(ScriptError, match="its builder gave 61 examples for train, and 60 were written"):
+    with pytest.raises(ScriptError, match="its builder yielded 61 examples for train, but 60 were written"):
         _check_complete(definition, "train", 61, tmp_path)
 
 
 @needs_beam
 @pytest.mark.slow
-def test_a_killed_build_takes_its_workers_with_it(clone):
+def test_the_workers_of_a_killed_build_end(clone):
     add_buildable(clone.root, builder=FAILING_BUILDER.replace("FAIL", "import time; time.sleep(600)"))
     command = [sys.executable, "-m", "scripts", "build", "tiny"]
     build = subprocess.Popen(command, cwd=clone.root, env=clean_environment())
@@ -258,7 +288,7 @@ def test_a_killed_build_takes_its_workers_with_it(clone):
     assert psutil.wait_procs(workers, timeout=30)[1] == []
 
 
-def test_a_builder_that_uses_beam_says_how_to_add_it(clone):
+def test_a_builder_that_uses_beam_without_beam_says_how_to_add_it(clone):
     add_buildable(clone.root, builder=FAILING_BUILDER.replace("FAIL", "pass"))
     code = (
         "import sys; sys.modules['apache_beam'] = None; sys.argv[1:] = ['build', 'tiny']; "
@@ -268,13 +298,13 @@ def test_a_builder_that_uses_beam_says_how_to_add_it(clone):
     assert re.search(r"error: tiny: .*tiny\.py:\d+: ModuleNotFoundError: .*; add it with: make beam$", output.strip())
 
 
-def test_beams_options_without_beam_say_how_to_add_it(monkeypatch):
+def test_beam_options_without_beam_say_how_to_add_it(monkeypatch):
     from scripts._build.beam import options as beam_options
 
     monkeypatch.setenv(beam_options.VARIABLE, "--runner=DirectRunner")
     for name in ("apache_beam", "apache_beam.options.pipeline_options"):
         monkeypatch.setitem(sys.modules, name, None)
-    with pytest.raises(ScriptError, match="BEAM asks for Apache Beam, which is not installed; add it with: make beam"):
+    with pytest.raises(ScriptError, match="BEAM needs Apache Beam, which is not installed; add it with: make beam"):
         beam_options.read()
 
 
@@ -282,8 +312,8 @@ def test_beams_options_without_beam_say_how_to_add_it(monkeypatch):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ("--runner=FlinkRuner", r"BEAM: the runner FlinkRuner is none of Beam's; did you mean FlinkRunner\?"),
-        ("--runner=x.Y", "BEAM: the runner x.Y is none of Beam's"),
+        ("--runner=FlinkRuner", r"BEAM: Beam has no runner FlinkRuner; did you mean FlinkRunner\?"),
+        ("--runner=x.Y", "BEAM: Beam has no runner x.Y; it has "),
         ("--direct_num_workrs=2", "BEAM: Beam has no option --direct_num_workrs; did you mean --direct_num_workers?"),
         ("DirectRunner", "BEAM: Beam has no option DirectRunner"),
         ("--direct_num_workers=two", "BEAM: argument --direct_num_workers: invalid int value: 'two'"),
@@ -291,7 +321,7 @@ def test_beams_options_without_beam_say_how_to_add_it(monkeypatch):
         ("--runner='", 'BEAM="--runner=\'" cannot be read: No closing quotation'),
     ],
 )
-def test_what_beam_does_not_know_is_refused(monkeypatch, options, message):
+def test_unknown_beam_options_are_refused(monkeypatch, options, message):
     from scripts._build.beam import options as beam_options
 
     monkeypatch.setenv(beam_options.VARIABLE, options)
@@ -299,19 +329,19 @@ def test_what_beam_does_not_know_is_refused(monkeypatch, options, message):
         beam_options.read()
 
 
-def test_a_worker_with_another_toolchain_takes_no_part(tmp_path):
+def test_a_worker_with_another_toolchain_fails(tmp_path):
     writer = pickle.dumps(ShardWriter(tmp_path, {"protobuf": "1.0", "numpy": "1"}))
     with pytest.raises(RuntimeError, match=r"params.yaml asks for protobuf 1\.0, on this worker it is \d"):
         pickle.loads(writer)
 
 
-def test_make_hands_beam_to_the_stage(clone):
+def test_make_passes_beam_options_to_the_stage(clone):
     done = clone.run("make", "--dry-run", "build", "DATASET=tiny", "BEAM=--runner=FlinkRunner --parallelism=8")
     assert "DATASETS_BEAM='--runner=FlinkRunner --parallelism=8' .venv/bin/python -m scripts repro tiny" in done.stdout
 
 
 @needs_beam
-def test_dask_refuses_what_it_would_get_wrong(monkeypatch):
+def test_the_dask_runner_refuses_unsupported_transforms(monkeypatch):
     import apache_beam as beam
     from apache_beam.runners.dask import overrides
 
@@ -322,11 +352,11 @@ def test_dask_refuses_what_it_would_get_wrong(monkeypatch):
         values = pipeline
         for transform in transforms:
             values = values | transform
-        pipeline.replace_all([beam_dask._Lift(), *overrides.dask_overrides()])
+        pipeline.replace_all([beam_dask._CombineInPartitions(), *overrides.dask_overrides()])
         pipeline.visit(beam_dask._Translation({"npartitions": 1}))
 
     translate(beam.Create([1]), beam.Map(str), beam.combiners.Count.Globally())
-    with pytest.raises(ScriptError, match="Dask runs no transform of several outputs"):
+    with pytest.raises(ScriptError, match="the Dask runner supports no transform with several outputs"):
         translate(beam.Create([1]), beam.Map(str).with_outputs("a", main="b"))
-    with pytest.raises(ScriptError, match="Dask runs no transform like"):
+    with pytest.raises(ScriptError, match="the Dask runner does not support ReadFromText"):
         translate(beam.io.ReadFromText(os.devnull))

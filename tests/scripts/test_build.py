@@ -1,4 +1,4 @@
-"""Building with a real TFDS builder: deterministic, clean after whatever happens, clear about what is wrong."""
+"""Building with a real TFDS builder: the same bytes every time, no leftovers after a failure, clear errors."""
 
 import hashlib
 import io
@@ -48,7 +48,7 @@ VARIED = {
 }
 
 
-def test_another_place_umask_locale_zone_home_seed_and_location_give_the_same_bytes(tiny, tmp_path):
+def test_the_bytes_do_not_depend_on_path_umask_locale_time_zone_home_hash_seed_and_location(tiny, tmp_path):
     tiny.scripts("build", "tiny", env={"PYTHONHASHSEED": "0"})
 
     other = make_clone(tmp_path / "a longer name, with spaces" / "and ünusual letters")
@@ -68,8 +68,8 @@ def test_another_place_umask_locale_zone_home_seed_and_location_give_the_same_by
     assert md5(other.root / "artifacts/tiny.json") == md5(tiny.root / "artifacts/tiny.json")
 
 
-def test_an_installed_package_called_datasets_is_not_taken_for_the_folder(clone, tmp_path):
-    # with a class of the module's in the examples, which reach the workers
+def test_an_installed_package_named_datasets_is_not_confused_with_the_folder(clone, tmp_path):
+    # the examples, which are sent to worker processes, contain a class of the builder's module
     word = BUILDER.replace("class Tiny(", "class Word(str):\n    pass\n\n\nclass Tiny(").replace(
         '"text": text', '"text": Word(text)'
     )
@@ -89,7 +89,7 @@ def test_the_order_of_generation_does_not_matter(tiny, tmp_path):
     assert md5(other.root / "artifacts/tiny.tar") == md5(tiny.root / "artifacts/tiny.tar")
 
 
-def test_dvc_builds_it_once_and_tfds_reads_what_the_tar_holds(tiny, tmp_path):
+def test_dvc_builds_it_once_and_tfds_reads_the_extracted_tar(tiny, tmp_path):
     tiny.run("dvc", "repro", "tiny")
     before = (tiny.root / "dvc.lock").read_bytes()
     again = tiny.run("dvc", "repro", "tiny")
@@ -100,18 +100,18 @@ def test_dvc_builds_it_once_and_tfds_reads_what_the_tar_holds(tiny, tmp_path):
     read = (
         "import tensorflow_datasets as tfds\n"
         f"builder = tfds.builder_from_directory({os.fspath(tmp_path / 'tiny/1.0.0')!r})\n"
-        "theirs = [e['number'] for e in tfds.as_numpy(builder.as_dataset(split='train'))]\n"
+        "expected = [e['number'] for e in tfds.as_numpy(builder.as_dataset(split='train'))]\n"
         "import loader\n"
-        "ours = [e['number'] for e in loader.load('tiny', split='train')[1]]\n"
-        "print(len(ours), sorted(ours) == sorted(theirs))"
+        "found = [e['number'] for e in loader.load('tiny', split='train')[1]]\n"
+        "print(len(found), sorted(found) == sorted(expected))"
     )
     assert tiny.python(read).split() == ["200", "True"]
 
 
 @pytest.mark.slow
-def test_a_killed_build_leaves_nothing_that_looks_finished_and_the_next_one_works(tiny):
+def test_a_killed_build_leaves_nothing_that_looks_finished_and_the_next_build_works(tiny):
     for point in ("sources", "shards", "packing", "rows", "tar", "rename", "manifest"):
-        # which gets as far as this one over what the one before it left
+        # each build runs on the leftovers of the one before it
         killed = tiny.run(sys.executable, "-m", "tests.helpers.faulty_build", point, "tiny", check=False)
         assert killed.returncode == -9, killed.stderr
         assert "tiny.json" not in artifacts(tiny)
@@ -150,7 +150,7 @@ def test_a_failed_rebuild_loses_nothing(tiny):
     assert md5(Path(tiny.python("import loader; print(loader.ensure('tiny'))").strip())) == before  # in DVC's cache
 
 
-def test_two_builds_at_once_do_not_meet(tiny):
+def test_two_builds_at_once_do_not_disturb_each_other(tiny):
     command = [sys.executable, "-m", "scripts", "build", "tiny"]
     pair = [
         subprocess.Popen(command, cwd=tiny.root, env=clean_environment(), stderr=subprocess.PIPE, text=True)
@@ -165,7 +165,7 @@ def test_two_builds_at_once_do_not_meet(tiny):
     tiny.python("import loader; loader.load('tiny')")
 
 
-def test_no_network_is_used_when_the_sources_are_at_hand(tiny):
+def test_no_network_is_used_if_the_source_files_are_on_this_machine(tiny):
     code = (
         "import socket, sys\n"
         "def refuse(*arguments, **options):\n"
@@ -197,7 +197,7 @@ def test_no_network_is_used_when_the_sources_are_at_hand(tiny):
         ),
     ],
 )
-def test_a_wrong_builder_is_one_sentence_with_its_place(clone, change, message):
+def test_an_error_in_the_builder_is_one_sentence_with_its_line(clone, change, message):
     add_buildable(clone.root, builder=change(BUILDER))
     with pytest.raises(ScriptError, match=message) as raised:
         build("tiny", root=clone.root)
@@ -207,13 +207,13 @@ def test_a_wrong_builder_is_one_sentence_with_its_place(clone, change, message):
     assert leftovers(clone) == []
 
 
-def test_a_base_class_before_the_builder_is_no_obstacle(clone):
+def test_a_builder_may_have_a_base_class_in_its_module(clone):
     base = "class Base(tfds.core.GeneratorBasedBuilder):\n    pass\n\n\nclass Tiny(Base)"
     add_buildable(clone.root, builder=BUILDER.replace("class Tiny(tfds.core.GeneratorBasedBuilder)", base))
     build("tiny", root=clone.root)
 
 
-def test_the_machine_leaves_no_trace_in_the_artifact(tiny, tmp_path):
+def test_the_artifact_contains_nothing_of_this_machine(tiny, tmp_path):
     # TFDS would record the path and the time of each file that a builder reads through it
     builder = tiny.root / "datasets/standard/tiny/tiny.py"
     builder.write_text(BUILDER.replace("json.loads(path.read_text())", "json.loads(self.read_text_file(path))"))
@@ -228,7 +228,7 @@ def test_a_feature_of_several_values_is_packed_and_read(tiny):
     text = BUILDER.replace('"number": np.float32', '"number": tfds.features.Sequence(np.float32)')
     builder.write_text(text.replace('"number": number / 3', '"number": [number / 3]'))
     tiny.run("dvc", "repro", "tiny")
-    assert "in the numbers recorded" in tiny.scripts("verify", "tiny")
+    assert "and none is missing" in tiny.scripts("verify", "tiny")
     assert tiny.python("import loader; print(loader.load('tiny')[1]['train'][0]['number'].shape)") == "(1,)\n"
 
 
@@ -247,7 +247,7 @@ def test_a_missing_source_lists_every_location(clone):
     assert "Traceback" not in output
 
 
-def test_an_unknown_dataset_and_another_toolchain_are_refused_before_anything_is_done(tiny):
+def test_an_unknown_dataset_and_another_toolchain_are_refused_at_once(tiny):
     output = tiny.scripts("build", "tinny", check=False)
     assert output.strip() == "error: there is no dataset 'tinny' in params.yaml; did you mean tiny?"
     params = tiny.root / "params.yaml"
@@ -259,7 +259,7 @@ def test_an_unknown_dataset_and_another_toolchain_are_refused_before_anything_is
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["mnist", "digit", "mnist_fgsm", "digit_speakers"])
-def test_the_recorded_md5_is_that_of_a_fresh_build(built, name):
+def test_a_fresh_build_has_the_recorded_md5(built, name):
     clone = built(name)
     assert clone.run("git", "status", "--porcelain").stdout == ""
     assert clone.run("dvc", "status", name).stdout.strip() == "Data and pipelines are up to date."
@@ -307,8 +307,8 @@ def test_the_digit_samples_are_those_of_the_wav_files(built):
         assert len(seen) == len(ds[split])
 
 
-def test_a_builder_that_wants_files_downloaded_by_hand_is_refused(clone):
+def test_a_builder_that_needs_files_downloaded_by_hand_is_refused(clone):
     add_buildable(clone.root, builder=BUILDER.replace("dl_manager.download(URL)", "dl_manager.manual_dir / 'x'"))
     for command in (build, fetch_sources):
-        with pytest.raises(ScriptError, match="tiny: its builder wants files that are downloaded by hand"):
+        with pytest.raises(ScriptError, match="tiny: its builder needs files that are downloaded by hand"):
             command("tiny", root=clone.root)

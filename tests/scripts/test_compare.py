@@ -1,4 +1,4 @@
-"""What is said of two artifacts that should be the same and are not."""
+"""The reported differences between two artifacts that should be the same."""
 
 import hashlib
 import json
@@ -13,15 +13,15 @@ from loader._format.manifest import Manifest
 from scripts._build.package import pack
 from scripts._build.prepare import Prepared
 from scripts._tfds.shards import KEY_BYTES
-from scripts._verify.compare import MOST_RECORDS, compare
+from scripts._verify.compare import MAX_RECORDS, compare
 from tests.helpers.recorded_dataset import FEATURES, NAME, VERSION, example, write_tfrecord
 
 
 def encode(values, *, deterministic=True):
-    """An example as a record; its fields stand in the order given where the bytes need not be deterministic."""
+    """An example as a record; its fields have the given order unless the bytes are to be deterministic."""
     if not deterministic:
         parts = [encode({name: value}) for name, value in values.items()]
-        # two messages behind one another are one message that holds both
+        # concatenated messages are one message with the fields of all
         return b"".join(parts)
     message = Example()
     for name, value in values.items():
@@ -38,14 +38,14 @@ def encode(values, *, deterministic=True):
 
 
 class Maker:
-    """Makes artifacts of few records."""
+    """Creates artifacts of few records."""
 
     def __init__(self, folder):
         self._folder = folder
         self._made = 0
 
     def __call__(self, splits=None, *, features=FEATURES, files=None, keys=None):
-        """Write an artifact of the records (by split), the features and more metadata files (by name)."""
+        """Write an artifact with records (by split), features, and further metadata files (by name)."""
         self._made += 1
         scratch = self._folder / str(self._made)
         folder = scratch / "data" / NAME / VERSION
@@ -74,7 +74,7 @@ def records_of(**counts):
 
 
 def changed(number, split="train", **values):
-    """The records, one of them with other values."""
+    """The records of both splits, one of them with other values."""
     records = records_of(train=20, test=5)
     records[split][number] = encode(example(split, number) | values)
     return records
@@ -85,11 +85,11 @@ def make(tmp_path):
     return Maker(tmp_path)
 
 
-def test_the_same_bytes_are_no_difference(make):
+def test_artifacts_of_the_same_bytes_have_no_difference(make):
     assert compare(make(), make()) == []
 
 
-def test_a_changed_value_is_named_by_split_record_and_feature_with_both_values(make):
+def test_a_changed_value_is_reported_with_split_record_feature_and_both_values(make):
     lines = compare(make(), make(changed(7, label=2)))
     assert lines == [
         "member small/1.0.0/small-train.tfrecord-00000-of-00001 differs: 1,574 and 1,574 bytes",
@@ -106,24 +106,24 @@ def test_a_change_in_the_second_split_is_counted_from_its_own_first_record(make)
     ]
 
 
-def test_every_feature_that_changed_is_named(make):
+def test_every_changed_feature_is_reported(make):
     lines = compare(make(), make(changed(3, label=1, text=b"new")))
     assert lines[-1] == "  record 3: label 0 and 1; text b'train 3' and b'new'"
 
 
-def test_an_array_of_another_shape_is_said(make):
+def test_another_shape_of_an_array_is_reported(make):
     lines = compare(make(), make(changed(3, samples=np.arange(100, dtype=np.int16))))
     assert lines[-1] == "  record 3: samples has the shape (3,) and (100,)"
 
 
-def test_of_a_changed_array_it_is_said_how_many_elements_where_and_by_how_much(make):
+def test_a_changed_array_is_reported_with_the_number_position_and_size_of_the_changes(make):
     before = example("train", 7)["samples"]
     after = before + np.array([0, 0, 5, 0, 0, -9, 0], np.int16)
     lines = compare(make(), make(changed(7, samples=after)))
     assert lines[-1] == "  record 7: samples 2 of 7 elements, first [2]: 9 and 14, at most by 9"
 
 
-def test_of_a_long_text_the_place_is_shown_where_it_changes(make):
+def test_of_a_long_text_only_the_changed_part_is_shown(make):
     long = bytes(range(65, 91)) * 10
     left = make(changed(3, text=long))
     right = make(changed(3, text=long[:150] + b"*" + long[151:200]))
@@ -133,17 +133,17 @@ def test_of_a_long_text_the_place_is_shown_where_it_changes(make):
     )
 
 
-def test_of_many_records_only_the_first_are_named(make):
+def test_of_many_records_only_the_first_are_listed(make):
     records = records_of(train=20, test=5)
     for number in range(4, 20):
         records["train"][number] = encode(example("train", number) | {"text": b"x"})
     lines = compare(make(), make(records))
     assert lines[1] == "split train: 16 of 20 records differ, in text (16)"
     assert [line.split()[1] for line in lines[2:]] == ["4:", "5:", "6:"]
-    assert len(lines) == 2 + MOST_RECORDS
+    assert len(lines) == 2 + MAX_RECORDS
 
 
-def test_differences_in_both_splits_are_both_said(make):
+def test_differences_in_both_splits_are_reported(make):
     records = changed(2, label=0)
     records["test"][4] = encode(example("test", 4) | {"text": b"x"})
     lines = compare(make(), make(records))
@@ -154,18 +154,18 @@ def test_differences_in_both_splits_are_both_said(make):
 @pytest.mark.parametrize(
     ("count", "where"), [(19, "20 records are only in the recorded artifact"), (21, "21 records are only in the fresh")]
 )
-def test_another_number_of_records_is_said_and_which_they_are(make, count, where):
+def test_another_number_of_records_is_reported_with_the_records(make, count, where):
     lines = compare(make(), make(records_of(train=count, test=5)))
-    said = lines.index(f"split train has 20 records, the fresh build {count}")
-    assert lines[said + 1].startswith(f"split train: 1 of {where}")
+    first = lines.index(f"split train has 20 records, the fresh build {count}")
+    assert lines[first + 1].startswith(f"split train: 1 of {where}")
     number = max(20, count) - 1
-    assert lines[said + 2].startswith(f"  record {number}: label {number % 3}, samples array([")
-    assert lines[said + 2].endswith(f"text b'train {number}'")
-    assert len(lines) == said + 3
+    assert lines[first + 2].startswith(f"  record {number}: label {number % 3}, samples array([")
+    assert lines[first + 2].endswith(f"text b'train {number}'")
+    assert len(lines) == first + 3
 
 
-def test_records_are_matched_by_their_keys_and_not_by_their_places(make):
-    """One lost, one changed: not all that stand behind the lost one are called different."""
+def test_records_are_matched_by_their_keys_and_not_by_their_positions(make):
+    """One record is lost and one has changed; those after the lost one do not count as different."""
     records = changed(15, text=b"new")
     del records["train"][4]
     lines = compare(make(), make(records, keys={"train": [n for n in range(20) if n != 4]}))
@@ -176,44 +176,44 @@ def test_records_are_matched_by_their_keys_and_not_by_their_places(make):
     ]
 
 
-def test_another_order_of_the_same_records_is_said(make):
+def test_another_order_of_the_same_records_is_reported(make):
     order = [*range(8), *reversed(range(8, 20))]
     records = records_of(train=20, test=5)
     records["train"] = [records["train"][n] for n in order]
     lines = compare(make(), make(records, keys={"train": order}))
-    assert lines[1:] == ["split train: the records stand in another order from record 9 on"]
+    assert lines[1:] == ["split train: the records are in another order from record 9 on"]
 
 
-def test_a_split_that_only_one_has_is_said(make):
+def test_a_split_that_only_one_artifact_has_is_reported(make):
     both, one = make(), make(records_of(train=20))
     assert "split test has 5 records, the fresh build 0" in compare(both, one)
     assert "split test has 0 records, the fresh build 5" in compare(one, both)
 
 
-def test_a_member_that_only_one_has_is_said(make):
+def test_a_member_that_only_one_artifact_has_is_reported(make):
     without, with_it = make(), make(files={"label.labels.txt": "zero\none\ntwo\n"})
     assert compare(without, with_it) == ["member small/1.0.0/label.labels.txt is only in the fresh build"]
     assert compare(with_it, without) == ["member small/1.0.0/label.labels.txt is only in the recorded artifact"]
 
 
-def test_a_changed_metadata_file_is_said(make):
+def test_a_changed_metadata_file_is_reported(make):
     lines = compare(make(files={"notes.txt": "one"}), make(files={"notes.txt": "three"}))
     assert lines == ["member small/1.0.0/notes.txt differs: 3 and 5 bytes", "  @@ -1 +1 @@", "  -one", "  +three"]
 
 
-def test_of_a_json_file_the_difference_is_shown_whatever_its_layout(make):
+def test_the_difference_of_json_files_does_not_depend_on_their_formatting(make):
     left = json.dumps({"a": 1, "b": {"deep": [1, 2, 3]}})
     right = json.dumps({"b": {"deep": [1, 2, 4]}, "a": 1}, indent=4)
     lines = compare(make(files={"metadata.json": left}), make(files={"metadata.json": right}))
     assert [line for line in lines if line.startswith(("  -", "  +"))] == ["  -   3", "  +   4"]
 
 
-def test_the_same_json_laid_out_otherwise_is_said_to_be_that(make):
+def test_the_same_json_in_another_formatting_is_reported_as_such(make):
     lines = compare(make(files={"x.json": '{"a":1}'}), make(files={"x.json": '{"a": 1}'}))
     assert lines == ["member small/1.0.0/x.json differs: 7 and 8 bytes", "  the same JSON in other bytes"]
 
 
-def test_however_much_differs_the_lines_are_few(make):
+def test_there_are_few_lines_however_much_differs(make):
     files = [json.dumps({str(n): n + side for n in range(5000)}) for side in (0, 1)]
     many = {"train": [encode(example("train", n)) for n in range(3000)]}
     other = {"train": [encode(example("train", n) | {"text": b"x" * 9999}) for n in range(3000)]}
@@ -223,29 +223,27 @@ def test_however_much_differs_the_lines_are_few(make):
     assert "split train: 3,000 of 3,000 records differ, in text (200) of the first 200" in lines
 
 
-def test_the_same_values_in_other_bytes_are_said_to_be_that(make):
+def test_the_same_values_in_other_bytes_are_reported_as_such(make):
     records = records_of(train=20, test=5)
     values = example("train", 9)
     records["train"][9] = encode(dict(reversed(values.items())), deterministic=False)
     lines = compare(make(), make(records))
     assert lines[1:] == [
         "split train: 1 of 20 records differ, in serialization (1)",
-        "  record 9: serialization is another one of the same fields (another protobuf?)",
+        "  record 9: serialization differs, with the same fields (another version of protobuf?)",
     ]
 
 
-def test_another_key_is_said(make):
+def test_another_key_is_reported(make):
     keys = {"train": [*range(19), 500]}
     lines = compare(make(), make(keys=keys))
-    assert lines == [
-        "split train: 1 of 20 records have another key, the same bytes: what the builder yields as a key changes"
-    ]
+    assert lines == ["split train: 1 of 20 records have the same bytes and another key: the builder yields other keys"]
 
 
-def test_tars_that_differ_in_their_own_headers_are_said_to(make):
+def test_tars_that_differ_only_outside_their_members_are_reported(make):
     one, other = make(), make()
     data = bytearray(other.path.read_bytes())
-    data[-1] ^= 1  # behind the last member
+    data[-1] ^= 1  # after the last member
     other.path.write_bytes(data)
     sha256 = hashlib.sha256(data).hexdigest()
     entry = type(other.entry)(**{**vars(other.entry), "sha256": sha256})
@@ -265,14 +263,14 @@ FLOAT = {
 }
 
 
-def test_a_feature_that_only_the_recorded_artifact_has_is_said(make):
+def test_a_feature_that_only_the_recorded_artifact_has_is_reported(make):
     more = [encode(example("train", 0) | {"score": 0.5})]
     recorded = make({"train": more}, features=with_feature("score", FLOAT))
     lines = compare(recorded, make(records_of(train=1)))
     assert lines[-1] == "  record 0: score is only in the recorded artifact"
 
 
-def test_a_feature_that_only_the_fresh_build_has_is_said(make):
+def test_a_feature_that_only_the_fresh_build_has_is_reported(make):
     more = [encode(example("train", 0) | {"score": 0.5})]
     fresh = make({"train": more}, features=with_feature("score", FLOAT))
     lines = compare(make(records_of(train=1)), fresh)
@@ -287,7 +285,7 @@ def test_a_nan_in_both_is_no_difference(make):
     assert lines[-1] == "  record 0: text b'train 0' and b'new'"
 
 
-def test_an_image_of_the_same_pixels_from_another_encoder_is_said_to_be_that(make):
+def test_the_same_pixels_from_another_encoder_are_reported_as_such(make):
     image = {
         "pythonClassName": "tensorflow_datasets.core.features.image_feature.Image",
         "image": {"dtype": "uint8", "encodingFormat": "png", "shape": {"dimensions": ["16", "16", "3"]}},
@@ -301,11 +299,11 @@ def test_an_image_of_the_same_pixels_from_another_encoder_is_said_to_be_that(mak
     lines = compare(*made)
     assert lines[1] == "split train: 1 of 1 records differ, in image (1)"
     assert lines[2].startswith(
-        "  record 0: image holds the same value, or one that only TFDS reads, encoded otherwise: "
+        "  record 0: image has the same value, or one that only TFDS decodes, in another encoding: "
     )
 
 
-def test_a_changed_value_inside_a_nested_feature_is_named(make):
+def test_a_changed_value_in_a_nested_feature_is_reported(make):
     nested = {
         "pythonClassName": "tensorflow_datasets.core.features.features_dict.FeaturesDict",
         "featuresDict": {

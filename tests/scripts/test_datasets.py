@@ -1,4 +1,4 @@
-"""Entries come and go; every other byte of the files stays."""
+"""Adding and removing entries without changing any other byte of the files."""
 
 from functools import partial
 from pathlib import Path
@@ -12,8 +12,8 @@ from scripts._define.yaml_edits import add_entry, remove_entry
 from scripts._dvc.stages import read_stage
 from scripts._process.errors import ScriptError
 from scripts._process.files import read_yaml
-from tests.helpers.commented_repository import DVC_LOCK, DVC_YAML, PARAMS_YAML, make_commented
-from tests.helpers.killing import files_of, run_killed
+from tests.helpers.commented_repository import DVC_LOCK, DVC_YAML, PARAMS_YAML, make_commented_repository
+from tests.helpers.killing import kill_at_step, read_files
 
 ROOT = Path(__file__).resolve().parents[2]
 PATH = Path("some.yaml")
@@ -23,22 +23,22 @@ THIRD = NewDataset("third", PARAMS, "The third: one, # two", ("artifacts/first.t
 
 @pytest.fixture
 def root(tmp_path):
-    return make_commented(tmp_path / "house")
+    return make_commented_repository(tmp_path / "repository")
 
 
-def test_an_entry_comes_last_and_goes_without_a_trace(root):
-    before = files_of(root)
+def test_adding_appends_an_entry_and_removing_it_restores_the_files(root):
+    before = read_files(root)
     add_dataset(THIRD, root=root)
-    after = files_of(root)
+    after = read_files(root)
     assert {file for file in after if after[file] != before.get(file)} == {"dvc.yaml", "params.yaml"}
     for file in ("dvc.yaml", "params.yaml"):
         kept = iter(after[file].splitlines())
-        assert all(line in kept for line in before[file].splitlines())  # every line of before, in its order
+        assert all(line in kept for line in before[file].splitlines())  # all lines, in the same order
     remove_dataset("third", root=root)
-    assert files_of(root) == before
+    assert read_files(root) == before
 
 
-def test_what_was_entered_reads_as_a_definition(root):
+def test_an_added_dataset_can_be_read_as_a_definition(root):
     add_dataset(THIRD, root=root)
     found = read_definition("third", root=root)
     assert (found.builder, found.version, found.visibility, found.license) == tuple(PARAMS.values())
@@ -61,7 +61,7 @@ def test_configs_have_a_tar_each(root):
 
 
 @pytest.mark.parametrize("file", ["dvc.yaml", "params.yaml"])
-def test_a_stage_of_this_repository_is_laid_out_as_it_would_be_written(file):
+def test_an_added_entry_has_the_layout_of_this_repository(file):
     text = (ROOT / file).read_text()
     under = "stages" if file == "dvc.yaml" else None
     entries = read_yaml(ROOT / file)
@@ -73,7 +73,7 @@ def test_a_stage_of_this_repository_is_laid_out_as_it_would_be_written(file):
     assert grown == f"{text}\n{block.replace('mnist:', 'another:', 1)}"
 
 
-def test_an_entry_goes_with_its_comments_and_no_other(root):
+def test_removing_an_entry_removes_its_comments_and_no_others(root):
     remove_dataset("first", root=root)
     start, stop = DVC_YAML.index("  # the first, and"), DVC_YAML.index("\n  second:")
     assert (root / "dvc.yaml").read_text() == DVC_YAML[:start] + DVC_YAML[stop:]
@@ -82,7 +82,7 @@ def test_an_entry_goes_with_its_comments_and_no_other(root):
     assert (root / "dvc.lock").read_text() == "schema: '2.0'\nstages: {}\n"
 
 
-def test_the_last_entry_goes_too_and_another_comes(root):
+def test_all_entries_can_be_removed_and_another_one_added(root):
     remove_dataset("second", root=root)
     assert "# a comment of nobody's" in (root / "dvc.yaml").read_text()
     assert "# a comment of second's" not in (root / "dvc.yaml").read_text()
@@ -96,7 +96,7 @@ def test_the_last_entry_goes_too_and_another_comes(root):
 
 
 @pytest.mark.parametrize("text", ["", "a: 1", "a: 1\n", "# only a comment\n", "a:\n  - |\n    block\n    # text\n\n"])
-def test_any_file_takes_an_entry(text):
+def test_an_entry_can_be_added_to_any_file(text):
     grown = add_entry(text, "new", {"b": "x: y"}, path=PATH)
     assert grown.startswith(text)
     assert grown.endswith("new:\n  b: 'x: y'\n")
@@ -108,8 +108,8 @@ def test_any_file_takes_an_entry(text):
     ["stages: {a: {cmd: x}}\n", "{stages: {a: {cmd: x}}}\n", "---\nstages:\n  a: &a {cmd: x}\n  b: *a\n...\n"],
     ids=["flow", "flow at the top", "document end"],
 )
-def test_what_cannot_be_edited_line_by_line_is_refused(text):
-    with pytest.raises(ScriptError, match=r"some\.yaml: 'a' cannot be removed of it line by line; do it by hand"):
+def test_a_layout_that_does_not_allow_editing_lines_is_refused(text):
+    with pytest.raises(ScriptError, match=r"some\.yaml: 'a' cannot be removed by editing lines; edit it by hand"):
         remove_entry(text, "a", under="stages", path=PATH)
 
 
@@ -131,7 +131,7 @@ PIECES = strategies.tuples(strategies.sampled_from(BETWEEN), strategies.sampled_
 
 @settings(deadline=None, database=None, max_examples=60)
 @given(strategies.lists(PIECES, min_size=1, max_size=4))
-def test_whatever_the_file_looks_like_the_other_entries_keep_their_lines(pieces):
+def test_other_entries_keep_their_lines_in_any_layout(pieces):
     names = [f"k{number}" for number in range(len(pieces))]
     blocks = [entry.format(name) for name, (_, entry) in zip(names, pieces, strict=True)]
     text = "".join(between + block for (between, _), block in zip(pieces, blocks, strict=True))
@@ -145,7 +145,7 @@ def test_whatever_the_file_looks_like_the_other_entries_keep_their_lines(pieces)
                 assert (block in rest) == (other != name)
 
 
-def test_an_anchor_that_another_entry_needs_is_refused():
+def test_removing_an_anchor_that_another_entry_uses_is_refused():
     text = "stages:\n  a:\n    outs: &outs [x]\n  b:\n    outs: *outs\n"
     with pytest.raises(ScriptError, match="'a' cannot be removed"):
         remove_entry(text, "a", under="stages", path=PATH)
@@ -153,41 +153,41 @@ def test_an_anchor_that_another_entry_needs_is_refused():
     assert remove_entry(text, "b", under="stages", path=PATH) == text[: text.index("  b:")]
 
 
-def test_a_taken_name_changes_nothing(root):
-    before = files_of(root)
-    with pytest.raises(ScriptError, match="there is a dataset first already"):
+def test_a_name_in_use_is_refused_without_changing_files(root):
+    before = read_files(root)
+    with pytest.raises(ScriptError, match="there is already a dataset first"):
         add_dataset(NewDataset("first", PARAMS, ""), root=root)
     stage = "  third:\n    cmd: mine\n"
     (root / "dvc.yaml").write_text(DVC_YAML.replace("stages:\n", f"stages:\n{stage}"))
     before["dvc.yaml"] = (root / "dvc.yaml").read_bytes()
-    with pytest.raises(ScriptError, match=r"dvc\.yaml has a stage third that params\.yaml does not know"):
+    with pytest.raises(ScriptError, match=r"dvc\.yaml has another stage third, for which params\.yaml has no block"):
         add_dataset(THIRD, root=root)
-    assert files_of(root) == before
+    assert read_files(root) == before
     remove_dataset("third", root=root)  # as the message says
     add_dataset(THIRD, root=root)
 
 
-def test_a_file_that_is_broken_changes_none(root):
+def test_with_a_broken_file_no_file_is_changed(root):
     (root / "dvc.yaml").write_bytes(b"\xff")
-    before = files_of(root)
+    before = read_files(root)
     with pytest.raises(ScriptError, match=r"dvc\.yaml is not valid YAML: ."):
         add_dataset(THIRD, root=root)
-    assert files_of(root) == before
+    assert read_files(root) == before
 
 
-def test_killed_anywhere_it_is_done_by_doing_it_again(tmp_path):
-    expected = make_commented(tmp_path / "expected")
-    before = files_of(expected)
+def test_a_killed_edit_is_completed_by_running_it_again(tmp_path):
+    expected = make_commented_repository(tmp_path / "expected")
+    before = read_files(expected)
     add_dataset(THIRD, root=expected)
-    after = files_of(expected)
+    after = read_files(expected)
     for step in range(100):
-        root = make_commented(tmp_path / f"{step}")
-        entered = run_killed(partial(add_dataset, THIRD, root=root), step, root=root)
+        root = make_commented_repository(tmp_path / f"{step}")
+        added = kill_at_step(partial(add_dataset, THIRD, root=root), step, root=root)
         add_dataset(THIRD, root=root)
-        assert files_of(root) == after, f"killed before step {step}"
-        taken = run_killed(partial(remove_dataset, "third", root=root), step, root=root)
+        assert read_files(root) == after, f"killed before step {step}"
+        removed = kill_at_step(partial(remove_dataset, "third", root=root), step, root=root)
         remove_dataset("third", root=root)
-        assert files_of(root) == before, f"killed before step {step}"
-        if entered and taken:
+        assert read_files(root) == before, f"killed before step {step}"
+        if added and removed:
             break
     assert 4 <= step < 100  # two files, each opened and renamed

@@ -1,4 +1,4 @@
-"""What params.yaml and dvc.yaml may say, and what those of this repository say."""
+"""Definitions in params.yaml and dvc.yaml: the rules, and those of this repository."""
 
 import re
 from importlib import metadata
@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 def change(path, old, new):
-    """Replace a piece of a file, which must be there."""
+    """Replace a text that occurs once in a file."""
     text = path.read_text()
     assert text.count(old) == 1
     path.write_text(text.replace(old, new))
@@ -23,18 +23,18 @@ def change(path, old, new):
 
 @pytest.fixture
 def root(tmp_path):
-    """A repository that only defines its dataset."""
+    """A repository that has only the definition of its dataset."""
     (tmp_path / "dvc.yaml").write_text(DVC_YAML)
     (tmp_path / "params.yaml").write_text(PARAMS_YAML)
     return tmp_path
 
 
-def refused(root, match, name="small"):
+def assert_refused(root, match, name="small"):
     with pytest.raises(ScriptError, match=match):
         read_definition(name, root=root)
 
 
-def test_a_definition_is_what_its_block_says(root):
+def test_a_definition_has_the_values_of_its_block(root):
     found = read_definition("small", root=root)
     assert (found.name, found.builder, found.version) == ("small", "datasets/standard/small", "1.0.0")
     assert (found.visibility, found.license, found.toolchain) == ("public", "CC0", {})
@@ -45,7 +45,7 @@ def test_a_definition_is_what_its_block_says(root):
     assert (found.configs, found.arguments, found.parents) == ((), {}, {})
 
 
-def test_a_builder_of_tfds_has_a_folder_where_there_is_one(root):
+def test_a_dataset_of_tfds_may_have_a_folder(root):
     change(root / "params.yaml", "datasets/standard/small", "small")
     found = read_definition("small", root=root)
     assert not found.is_ours
@@ -55,41 +55,41 @@ def test_a_builder_of_tfds_has_a_folder_where_there_is_one(root):
 
 
 @pytest.mark.parametrize("name", ["smal", "smalll", "Small"])
-def test_an_unknown_name_gets_the_nearest_ones(root, name):
-    refused(root, rf"there is no dataset '{name}' in params\.yaml; did you mean small\?", name)
+def test_an_unknown_name_gets_similar_names_as_a_hint(root, name):
+    assert_refused(root, rf"there is no dataset '{name}' in params\.yaml; did you mean small\?", name)
 
 
 @pytest.mark.parametrize("name", ["zzz", "", "toolchain", "../../etc"])
-def test_a_name_like_no_other_gets_the_list(root, name):
+def test_an_unknown_name_without_similar_names_gets_the_list(root, name):
     with (root / "params.yaml").open("a") as file:
         file.write("another: {}\n")
-    refused(root, rf"there is no dataset '{re.escape(name)}' in params\.yaml; it has: another, small", name)
+    assert_refused(root, rf"there is no dataset '{re.escape(name)}' in params\.yaml; it has: another, small", name)
 
 
 @pytest.mark.parametrize("field", ["builder", "version", "visibility", "license"])
 @pytest.mark.parametrize("value", [None, "", "1.0", "[a]"])
-def test_a_field_that_is_missing_or_no_text_is_named(root, field, value):
+def test_a_field_that_is_missing_or_not_a_string_is_named(root, field, value):
     replacement = "" if value is None else f"  {field}: {value}\n"
     line = re.search(rf"  {field}: .*\n", PARAMS_YAML).group()
     change(root / "params.yaml", line, replacement)
-    refused(root, f"the block 'small' needs '{field}', a text")
+    assert_refused(root, f"the block 'small' needs '{field}', a string")
 
 
 @pytest.mark.parametrize("value", ["secret", "Public", "'public '"])
-def test_another_visibility_is_refused(root, value):
+def test_an_invalid_visibility_is_refused(root, value):
     change(root / "params.yaml", "visibility: public", f"visibility: {value}")
-    refused(root, f"the visibility of 'small' is '{value.strip(chr(39))}', it must be public or private")
+    assert_refused(root, f"the visibility of 'small' is '{value.strip(chr(39))}', it must be public or private")
 
 
 @pytest.mark.parametrize("block", ["", " 1", " []", " text"])
-def test_a_block_that_is_no_mapping_is_not_called_missing(root, block):
+def test_a_block_that_is_not_a_mapping_is_not_reported_as_missing(root, block):
     (root / "params.yaml").write_text(f"toolchain: {{}}\nsmall:{block}\n")
     with pytest.raises(ScriptError, match="small") as raised:
         read_definition("small", root=root)
     assert "there is no dataset" not in str(raised.value)
 
 
-def test_a_name_that_is_a_number_is_no_obstacle(root):
+def test_a_key_that_is_a_number_is_ignored(root):
     with (root / "params.yaml").open("a") as file:
         file.write("2024: {}\n")
     assert read_definition("small", root=root).name == "small"
@@ -99,33 +99,33 @@ def test_a_name_that_is_a_number_is_no_obstacle(root):
 @pytest.mark.parametrize("toolchain", ["", "toolchain:", "toolchain: []", "toolchain: 1"])
 def test_a_missing_toolchain_is_an_error(root, toolchain):
     change(root / "params.yaml", "toolchain: {}", toolchain)
-    refused(root, r"params\.yaml: the block 'toolchain' is missing")
+    assert_refused(root, r"params\.yaml: the block 'toolchain' is missing")
 
 
 @pytest.mark.parametrize("file", ["params.yaml", "dvc.yaml"])
 @pytest.mark.parametrize("content", ["a: [", "a: b: c", "\tx", "a: 1\na: 2\n", "a: !!python/name:os.system x", "\x00"])
 def test_broken_yaml_names_the_file(root, file, content):
     (root / file).write_text(content)
-    refused(root, rf"{re.escape(file)} is not valid YAML: .")
+    assert_refused(root, rf"{re.escape(file)} is not valid YAML: .")
 
 
 @pytest.mark.parametrize("file", ["params.yaml", "dvc.yaml"])
-def test_a_file_that_is_no_text_names_the_file(root, file):
+def test_invalid_utf_8_names_the_file(root, file):
     (root / file).write_bytes(b"a: \xff\xfe\n")
-    refused(root, rf"{re.escape(file)} is not valid YAML: .")
+    assert_refused(root, rf"{re.escape(file)} is not valid YAML: .")
 
 
 @pytest.mark.parametrize("file", ["params.yaml", "dvc.yaml"])
 @pytest.mark.parametrize("content", ["", "[]", "text", "1"])
-def test_yaml_that_is_no_mapping_names_the_file(root, file, content):
+def test_yaml_that_is_not_a_mapping_names_the_file(root, file, content):
     (root / file).write_text(content)
-    refused(root, rf"{re.escape(file)} is not a mapping")
+    assert_refused(root, rf"{re.escape(file)} is not a mapping")
 
 
 @pytest.mark.parametrize("file", ["params.yaml", "dvc.yaml"])
 def test_a_missing_file_is_named(root, file):
     (root / file).unlink()
-    refused(root, rf"{re.escape(file)} is missing")
+    assert_refused(root, rf"{re.escape(file)} is missing")
 
 
 @pytest.mark.parametrize(
@@ -133,14 +133,16 @@ def test_a_missing_file_is_named(root, file):
 )
 def test_a_dataset_without_a_stage_is_an_error(root, content):
     (root / "dvc.yaml").write_text(content)
-    refused(root, r"dvc\.yaml has no stage 'small', params\.yaml has")
+    assert_refused(root, r"dvc\.yaml has no stage 'small', but params\.yaml has a block 'small'")
 
 
 @pytest.mark.parametrize(("visibility", "remote"), [("private", "public"), ("public", "private"), ("public", "other")])
 def test_a_remote_that_contradicts_the_visibility_is_an_error(root, visibility, remote):
     change(root / "params.yaml", "visibility: public", f"visibility: {visibility}")
     change(root / "dvc.yaml", "{remote: public}", f"{{remote: {remote}}}")
-    refused(root, rf"sends artifacts/small\.tar to remote '{remote}', but params\.yaml calls small {visibility}")
+    assert_refused(
+        root, rf"names remote '{remote}' for artifacts/small\.tar, but in params\.yaml small is {visibility}"
+    )
 
 
 def test_a_private_dataset_goes_to_the_private_remote(root):
@@ -159,9 +161,9 @@ def test_a_private_dataset_goes_to_the_private_remote(root):
     ],
 )
 def test_an_output_without_a_remote_of_its_own_is_an_error(root, out):
-    # DVC would send it to the default remote, which is the public one
+    # DVC would push it to the default remote, which is the public one
     change(root / "dvc.yaml", "artifacts/small.tar: {remote: public}", out)
-    refused(root, r"artifacts/small\.tar")
+    assert_refused(root, r"artifacts/small\.tar")
 
 
 @pytest.mark.parametrize(
@@ -173,23 +175,23 @@ def test_every_output_must_go_to_the_remote_of_the_visibility(root, out):
         "artifacts/small.tar: {remote: public}",
         f"artifacts/small.tar: {{remote: public}}\n      - {out}",
     )
-    refused(root, r"dvc\.yaml sends artifacts/more\.bin to remote .*, but params\.yaml calls small public")
+    assert_refused(root, r"dvc\.yaml names remote .* for artifacts/more\.bin, but in params\.yaml small is public")
 
 
 @pytest.mark.parametrize("stages", ["[a]", "{small: [1]}", "{small: {outs: 3}}", "3"])
-def test_a_dvc_yaml_of_another_form_is_an_error(root, stages):
+def test_a_dvc_yaml_in_another_format_is_an_error(root, stages):
     (root / "dvc.yaml").write_text(f"stages: {stages}\n")
-    refused(root, r"dvc\.yaml is not of the form that DVC writes")
+    assert_refused(root, r"dvc\.yaml does not have DVC's format: ")
 
 
-def test_an_output_with_an_empty_remote_is_an_error(root):
+def test_an_output_whose_options_name_no_remote_is_an_error(root):
     change(root / "dvc.yaml", "{remote: public}", "{persist: true}")
-    refused(root, r"to remote None, but params\.yaml calls small public")
+    assert_refused(root, r"names remote None for .*, but in params\.yaml small is public")
 
 
 def test_a_stage_without_outputs_is_an_error(root):
     (root / "dvc.yaml").write_text("stages: {small: {cmd: x}}")
-    refused(root, r"the stage 'small' needs the output artifacts/small\.tar")
+    assert_refused(root, r"the stage 'small' needs the output artifacts/small\.tar")
 
 
 def with_toolchain(root, **packages):
@@ -198,27 +200,27 @@ def with_toolchain(root, **packages):
     return read_definition("small", root=root)
 
 
-def test_the_toolchain_that_is_asked_for_passes(root):
+def test_the_installed_toolchain_is_accepted(root):
     with_toolchain(root, pytest=metadata.version("pytest"), numpy=metadata.version("numpy")).check_toolchain()
 
 
 def test_another_version_in_the_toolchain_is_refused(root):
     definition = with_toolchain(root, pytest=metadata.version("pytest"), numpy="0.0.1")
     with pytest.raises(
-        ScriptError, match=rf"asks for numpy 0\.0\.1, here it is {metadata.version('numpy')}; .*make setup"
+        ScriptError, match=rf"asks for numpy 0\.0\.1, this environment has {metadata.version('numpy')}; .*make setup"
     ):
         definition.check_toolchain()
 
 
 def test_a_missing_package_of_the_toolchain_is_refused(root):
     definition = with_toolchain(root, **{"no-such-package-here": "1.0"})
-    with pytest.raises(ScriptError, match=r"asks for no-such-package-here 1\.0, here it is not installed"):
+    with pytest.raises(ScriptError, match=r"asks for no-such-package-here 1\.0, this environment has none"):
         definition.check_toolchain()
 
 
 @pytest.fixture(scope="module")
 def locked():
-    """The packages of requirements.lock with the versions pinned, and the number of hashes of each line."""
+    """The pinned versions of each package of requirements.lock, and the number of hashes of each line."""
     packages, lines = {}, []
     for line in (ROOT / "requirements.lock").read_text().splitlines():
         if pinned := re.fullmatch(r"([A-Za-z0-9._-]+)(?:\[[^]]+\])?==([^ ]+)( ; [^\\]+)? ?\\?", line):
@@ -231,7 +233,7 @@ def locked():
     return packages, lines
 
 
-def test_the_toolchain_is_what_the_lock_file_pins(locked):
+def test_the_toolchain_has_the_versions_of_the_lock_file(locked):
     toolchain = read_yaml(ROOT / "params.yaml")["toolchain"]
     assert toolchain.keys() >= {"tensorflow", "tensorflow-datasets", "protobuf"}
     assert {package: locked[0].get(package) for package in toolchain} == {
@@ -244,7 +246,7 @@ def test_every_package_of_the_lock_file_has_a_hash(locked):
     assert [line for line, hashes in locked[1] if not hashes] == []
 
 
-def test_the_lock_file_names_no_index_and_no_url():
+def test_the_lock_file_contains_no_index_and_no_url():
     text = (ROOT / "requirements.lock").read_text()
     found = re.findall(r"://|\bwww\.|pypi|index-url|find-links|trusted-host| @ |git\+|file:", text, re.IGNORECASE)
     assert found == []
@@ -257,7 +259,7 @@ def test_every_stage_has_a_block_and_every_block_a_stage():
 
 
 @pytest.mark.parametrize("name", read_names(root=ROOT))
-def test_a_stage_is_made_as_its_block_says(name):
+def test_a_stage_agrees_with_its_block(name):
     stage = read_yaml(ROOT / "dvc.yaml")["stages"][name]
     block = read_yaml(ROOT / "params.yaml")[name]
     definition = read_definition(name)
@@ -278,17 +280,17 @@ def test_a_stage_is_made_as_its_block_says(name):
 @pytest.mark.parametrize(
     ("configs", "match"),
     [
-        ("a", "the configs of 'small' are 'a', they must be a list of names"),
+        ("a", "the configs of 'small' must be a list of names, not 'a'"),
         ("[]", "must be a list of names"),
         ("[1]", "'small' has the config 1; a config becomes part of a file name"),
         ("[a/b]", "'small' has the config 'a/b'"),
-        ("[a, a]", "'small' names a config twice"),
+        ("[a, a]", "'small' lists a config twice"),
         ("[a]", r"the stage 'small' needs the output artifacts/small-a\.tar with remote: public"),
     ],
 )
-def test_configs_are_a_list_of_names_with_an_output_each(root, configs, match):
+def test_configs_must_be_a_list_of_names_with_an_output_each(root, configs, match):
     change(root / "params.yaml", "license: CC0\n", f"license: CC0\n  configs: {configs}\n")
-    refused(root, match)
+    assert_refused(root, match)
 
 
 def test_configs_have_a_tar_each(root):
@@ -307,19 +309,19 @@ def test_configs_have_a_tar_each(root):
     [
         ("3", "must be a mapping of names"),
         ("{1: 2}", "must be a mapping"),
-        ("{data_dir: x}", "cannot give its builder"),
-        ("{since: 2020-01-01}", r"has the argument since: datetime\.date\(2020, 1, 1\); .* write a date as text"),
+        ("{data_dir: x}", "must not include data_dir"),
+        ("{since: 2020-01-01}", r"has the argument since: datetime\.date\(2020, 1, 1\); .* quote a date"),
         ("{much: .inf}", "has the argument much: inf"),
         ("{names: {1: one}}", "has the argument names: "),
     ],
 )
-def test_arguments_are_a_mapping(root, arguments, match):
+def test_arguments_must_be_a_mapping_of_json_values(root, arguments, match):
     change(root / "params.yaml", "license: CC0\n", f"license: CC0\n  arguments: {arguments}\n")
-    refused(root, match)
+    assert_refused(root, match)
 
 
 def derive(root, visibility):
-    """Add a dataset that is made from `small`."""
+    """Add a dataset `made` that is derived from `small`."""
     with (root / "params.yaml").open("a") as file:
         file.write(
             f"made: {{builder: datasets/standard/made, version: 1.0.0, visibility: {visibility}, license: CC0}}\n"
@@ -331,19 +333,19 @@ def derive(root, visibility):
         )
 
 
-def test_the_artifacts_among_a_stages_dependencies_are_its_parents(root):
+def test_a_stage_that_depends_on_an_artifact_has_its_dataset_as_parent(root):
     derive(root, "public")
     assert read_definition("made", root=root).parents == {"small": ("small.tar",)}
 
 
 @pytest.mark.parametrize("dep", ["./artifacts/small.tar", "datasets/../artifacts/small.tar", "{artifacts/small.tar: }"])
-def test_a_parent_is_one_however_its_path_is_written(root, dep):
+def test_a_parent_is_recognized_in_any_notation_of_its_path(root, dep):
     derive(root, "public")
     change(root / "dvc.yaml", ", artifacts/small.tar]", f", {dep}]")
     assert read_definition("made", root=root).parents == {"small": ("small.tar",)}
 
 
-def test_what_is_made_from_private_data_in_two_steps_is_private(root):
+def test_a_dataset_derived_from_private_data_in_two_steps_cannot_be_public(root):
     derive(root, "public")
     with (root / "params.yaml").open("a") as file:
         file.write("again: {builder: datasets/standard/again, version: 1.0.0, visibility: public, license: CC0}\n")
@@ -355,12 +357,14 @@ def test_what_is_made_from_private_data_in_two_steps_is_private(root):
     for name in ("params.yaml", "dvc.yaml"):
         path = root / name
         path.write_text(path.read_text().replace("public", "private", 1))
-    refused(root, "again is public and made from small, which is not", "again")
+    assert_refused(root, "again is public, but derived from small, which is not", "again")
 
 
-def test_what_is_made_from_private_data_is_private(root):
+def test_a_dataset_derived_from_private_data_cannot_be_public(root):
     derive(root, "public")
     for name in ("params.yaml", "dvc.yaml"):
         path = root / name
         path.write_text(path.read_text().replace("public", "private", 1))
-    refused(root, "made is public and made from small, which is not; make made private in params.yaml", "made")
+    assert_refused(
+        root, "made is public, but derived from small, which is not; make made private in params.yaml", "made"
+    )

@@ -1,4 +1,4 @@
-"""Encoding in workers: whatever a generator yields, and however, the bytes are those of a build in one process."""
+"""Encoding in worker processes: whatever a generator yields, the bytes are those of a build in one process."""
 
 import hashlib
 import io
@@ -20,7 +20,7 @@ from scripts._process.errors import ScriptError
 from scripts._tfds.builder import find_builder
 from tests.helpers.buildable_dataset import add_buildable
 
-# yields what may only be encoded before the generator goes on, beside what may travel
+# some values must be encoded before the generator continues, others can be sent to a worker
 HARD = """
 import io
 import threading
@@ -88,7 +88,7 @@ def md5(path):
 
 
 def build(clone, *, workers, check=True):
-    """Build with so many workers."""
+    """Build with a number of workers."""
     code = (
         "import functools, sys; from scripts._build import prepare; from scripts._build.encode import Encoder\n"
         f"prepare.Encoder = functools.partial(Encoder, workers={workers})\n"
@@ -97,13 +97,13 @@ def build(clone, *, workers, check=True):
     return clone.python(code, check=check)
 
 
-def test_the_bytes_are_those_of_one_process(clone):
+def test_workers_give_the_same_bytes_as_one_process(clone):
     add_buildable(clone.root, builder=HARD)
     found = set()
     for workers in (1, 5):
         build(clone, workers=workers)
         found.add(md5(clone.root / "artifacts/tiny.tar"))
-    # one that has begun to use TensorFlow may not fork
+    # a builder that has used TensorFlow, after which the process may not fork
     path = clone.root / "datasets/standard/tiny/tiny.py"
     used = "        import tensorflow as tf\n        tf.constant(1) + 1\n        self.info.features"
     path.write_text(path.read_text().replace("        self.info.features", used, 1))
@@ -114,7 +114,7 @@ def test_the_bytes_are_those_of_one_process(clone):
     assert sorted(int(example["again"][0]) for example in train) == list(range(900))
 
 
-def test_what_cannot_be_encoded_is_named_by_its_key(clone):
+def test_an_example_that_cannot_be_encoded_is_named_by_its_key(clone):
     add_buildable(clone.root, builder=HARD.replace('"abc"[number % 3]', '"abd"[number % 3]'))
     text = build(clone, workers=2, check=False)
     assert "error: tiny: its builder failed: " in text
@@ -152,10 +152,10 @@ class Tiny(tfds.core.GeneratorBasedBuilder):
 """
 
 
-def test_a_feature_that_remembers_sees_every_example_in_order(clone):
+def test_a_feature_with_state_encodes_every_example_in_order(clone):
     add_buildable(clone.root, builder=VOCABULARY)
     build(clone, workers=3)
-    find_builder(read_definition("tiny", root=clone.root))  # TFDS, which decodes it, must know its class
+    find_builder(read_definition("tiny", root=clone.root))  # registers the class of the feature, which TFDS decodes
     seen = {}
     expected = [seen.setdefault(number * number % 997, len(seen)) for number in range(3000)]
     _, train = loader.load("tiny", split="train", repo=clone.root)
@@ -163,7 +163,7 @@ def test_a_feature_that_remembers_sees_every_example_in_order(clone):
 
 
 class Features(dict):
-    """Stands for a FeaturesDict that takes whatever it is given."""
+    """A FeaturesDict that leaves examples as they are."""
 
     def encode_example(self, example):
         return example
@@ -177,23 +177,23 @@ def features():
 
 @pytest.fixture
 def forks(monkeypatch):
-    """Workers although another test of this process may have used TensorFlow: what they encode here does without it."""
-    monkeypatch.setattr(module, "_can_fork", lambda: True)
+    """Allow forks though another test may have used TensorFlow in this process: encoding does not use it here."""
+    monkeypatch.setattr(module, "can_fork", lambda: True)
 
 
 def serialize(example):
-    """Says where it was encoded."""
+    """The process that encodes an example, and its text."""
     return f"{os.getpid()} {example['text']}".encode()
 
 
-def places(examples):
-    """Where each example was encoded."""
+def processes(examples):
+    """The process in which each example was encoded."""
     with Encoder(workers=2) as encoder:
-        return [data.split()[0].decode() for _, data in encoder.encoded(examples, features(), serialize)]
+        return [data.split()[0].decode() for _, data in encoder.encode(examples, features(), serialize)]
 
 
 @pytest.mark.parametrize(
-    ("image", "travels"),
+    ("image", "is_sent"),
     [
         (np.zeros((2, 2, 1), np.uint8), True),
         (b"png", True),
@@ -205,19 +205,19 @@ def places(examples):
         ([b"png", "path.png"], False),
     ],
 )
-def test_only_data_leaves_the_process(forks, image, travels):
-    (place,) = places([("key", {"image": image, "text": "t"})])
-    assert (place != str(os.getpid())) == travels
+def test_only_data_is_sent_to_a_worker(forks, image, is_sent):
+    (process,) = processes([("key", {"image": image, "text": "t"})])
+    assert (process != str(os.getpid())) == is_sent
 
 
-def test_the_order_is_the_generators(forks):
+def test_the_order_is_that_of_the_generator(forks):
     examples = [(number, {"image": b"", "text": f"{number}"}) for number in range(5 * CHUNK_EXAMPLES + 1)]
     with Encoder(workers=3) as encoder:
-        done = list(encoder.encoded(examples, features(), serialize))
+        done = list(encoder.encode(examples, features(), serialize))
     assert [(key, data.split()[1].decode()) for key, data in done] == [(n, f"{n}") for n, _ in examples]
 
 
-def test_no_more_is_under_way_than_what_bounds_the_memory(forks):
+def test_the_number_of_examples_in_progress_is_limited(forks):
     ahead = 0
     most = 0
 
@@ -229,13 +229,13 @@ def test_no_more_is_under_way_than_what_bounds_the_memory(forks):
             yield number, {"image": b"", "text": "t"}
 
     with Encoder(workers=2) as encoder:
-        for _ in encoder.encoded(examples(), features(), serialize):
+        for _ in encoder.encode(examples(), features(), serialize):
             ahead -= 1
     assert most <= 7 * CHUNK_EXAMPLES
 
 
-def test_large_examples_under_way_are_fewer(forks, monkeypatch):
-    monkeypatch.setattr(module, "BYTES_UNDER_WAY", 5_000_000)
+def test_fewer_large_examples_are_in_progress(forks, monkeypatch):
+    monkeypatch.setattr(module, "BYTES_IN_PROGRESS", 5_000_000)
     ahead = 0
     most = 0
 
@@ -247,14 +247,14 @@ def test_large_examples_under_way_are_fewer(forks, monkeypatch):
             yield number, {"image": bytes(1_200_000), "text": "t"}
 
     with Encoder(workers=4) as encoder:
-        for _ in encoder.encoded(examples(), features(), serialize):
+        for _ in encoder.encode(examples(), features(), serialize):
             ahead -= 1
     assert most <= 6
 
 
-def test_a_split_is_not_written_to_its_end_when_the_build_has_ended():
+def test_a_failed_build_stops_writing_a_split():
     with pytest.raises(KeyError), Encoder(workers=1) as encoder:
-        encoder.finish(lambda: sum(encoder.until_stopped(itertools.count())))
+        encoder.start_writing(lambda: sum(encoder.until_stopped(itertools.count())))
         raise KeyError
 
 
@@ -263,7 +263,7 @@ def test_large_examples_make_small_chunks():
     assert [len(chunk) for chunk in _chunks(large, features(), serialize)] == [2] * 5
 
 
-def test_a_worker_that_is_killed_is_said(forks):
+def test_a_killed_worker_is_reported(forks):
     def kill(example):
         os.kill(os.getpid(), signal.SIGKILL)
 
@@ -271,10 +271,10 @@ def test_a_worker_that_is_killed_is_said(forks):
         Encoder(workers=2) as encoder,
         pytest.raises(ScriptError, match="a worker process that encodes examples was killed"),
     ):
-        list(encoder.encoded([(0, {"image": b"", "text": "t"})], features(), kill))
+        list(encoder.encode([(0, {"image": b"", "text": "t"})], features(), kill))
 
 
-def test_workers_end_when_their_build_is_killed(clone):
+def test_the_workers_of_a_killed_build_end(clone):
     endless = HARD.replace("range(count)", "__import__('itertools').count()")
     add_buildable(clone.root, builder=endless)
     process = psutil.Popen([sys.executable, "-m", "scripts", "build", "tiny"], cwd=clone.root)

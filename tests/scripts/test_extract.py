@@ -1,4 +1,4 @@
-"""Extracting: the right folder, all at once or not at all, and nothing that a hostile artifact would like."""
+"""Extracting: into the right folder, completely or not at all, and safe against a malicious artifact."""
 
 import ctypes
 import os
@@ -24,7 +24,7 @@ VERSION = "small/1.0.0"
 
 
 def tree(folder):
-    """Everything below a folder: what it is, its mode, and its bytes or where it points."""
+    """Everything below a folder: its type and mode, and its content or the target of the link."""
     found = {}
     for path in sorted(folder.rglob("*")):
         status = path.lstat()
@@ -39,7 +39,7 @@ def files(folder):
 
 
 def damage(root, name):
-    """Turn a bit in the middle of a member, so that it is not the recorded one."""
+    """Flip a bit in the middle of a member."""
     tar = root / "artifacts/small.tar"
     with tarfile.open(tar) as opened:
         info = next(info for info in opened.getmembers() if info.name.endswith(name))
@@ -67,7 +67,7 @@ def test_the_files_are_those_that_tar_extracts(small, tmp_path):
     assert files(target) == files(tmp_path / "tar" / VERSION)
 
 
-def test_others_may_read_it(small, tmp_path):
+def test_other_users_may_read_it(small, tmp_path):
     before = os.umask(0o022)
     try:
         to = extract("small", root=small, to=tmp_path / "to").parent.parent
@@ -86,11 +86,11 @@ def test_the_loader_reads_it(small, tmp_path):
             assert found["text"] == example(split, number)["text"]
 
 
-def test_it_goes_to_a_folder_of_the_repository_unless_told_otherwise(small):
+def test_the_default_folder_is_in_the_repository(small):
     assert extract("small", root=small) == small / "extracted" / VERSION
 
 
-def test_nothing_is_left_beside_it(small, tmp_path):
+def test_nothing_else_is_left_in_the_folder(small, tmp_path):
     to = tmp_path / "to"
     extract("small", root=small, to=to)
     assert [path.name for path in to.iterdir()] == ["small"]
@@ -99,7 +99,7 @@ def test_nothing_is_left_beside_it(small, tmp_path):
     assert [path.name for path in (to / "small").iterdir()] == ["1.0.0"]
 
 
-def test_other_datasets_and_versions_beside_it_stay(small, tmp_path):
+def test_other_datasets_and_versions_stay(small, tmp_path):
     to = tmp_path / "to"
     for other in ("other/1.0.0", "small/0.9.0"):
         (to / other).mkdir(parents=True)
@@ -135,7 +135,7 @@ def make_broken_link(target):
 
 
 @pytest.mark.parametrize("make", [make_folder, make_file, make_link, make_broken_link])
-def test_what_is_there_is_not_overwritten_unasked(small, tmp_path, make):
+def test_an_existing_target_is_refused_by_default(small, tmp_path, make):
     to = tmp_path / "to"
     make(to / VERSION)
     before = tree(to)
@@ -145,7 +145,7 @@ def test_what_is_there_is_not_overwritten_unasked(small, tmp_path, make):
 
 
 @pytest.mark.parametrize("make", [make_folder, make_file, make_link, make_broken_link])
-def test_what_is_there_is_replaced_when_asked(small, prepared, tmp_path, make):
+def test_an_existing_target_is_replaced_with_overwrite(small, prepared, tmp_path, make):
     to = tmp_path / "to"
     make(to / VERSION)
     target = extract("small", root=small, to=to, overwrite=True)
@@ -157,7 +157,7 @@ def test_what_is_there_is_replaced_when_asked(small, prepared, tmp_path, make):
         assert (to / "small/elsewhere/mine").read_text() == "mine"
 
 
-def test_a_system_without_the_exchange_replaces_too(small, prepared, tmp_path, monkeypatch):
+def test_a_target_is_replaced_on_a_system_that_cannot_exchange_two_folders(small, prepared, tmp_path, monkeypatch):
     to = tmp_path / "to"
     make_folder(to / VERSION)
     monkeypatch.setattr(module.ctypes, "CDLL", lambda *_, **__: object())
@@ -166,7 +166,7 @@ def test_a_system_without_the_exchange_replaces_too(small, prepared, tmp_path, m
     assert [path.name for path in to.rglob("*") if path.name == "mine" or path.name.startswith(".")] == []
 
 
-def test_a_replacement_that_fails_midway_on_such_a_system_leaves_the_old_folder(small, tmp_path, monkeypatch):
+def test_a_replacement_that_fails_on_such_a_system_keeps_the_old_folder(small, tmp_path, monkeypatch):
     to = tmp_path / "to"
     make_folder(to / VERSION)
     monkeypatch.setattr(module.ctypes, "CDLL", lambda *_, **__: object())
@@ -184,7 +184,7 @@ def test_a_replacement_that_fails_midway_on_such_a_system_leaves_the_old_folder(
 
 
 def exchange_works(folder):
-    """Whether this file system swaps two folders in one step; elsewhere a moment without the folder is documented."""
+    """Whether this file system can exchange two folders in one step; on others the folder is missing for a moment."""
     (folder / "a").mkdir()
     (folder / "b").mkdir()
     renameat2 = getattr(ctypes.CDLL(None), "renameat2", None)
@@ -238,7 +238,7 @@ def test_a_folder_that_is_replaced_is_never_missing(small, tmp_path):
         "small-train.tfrecord-00001-of-00002",
     ],
 )
-def test_a_damaged_artifact_is_refused_and_the_target_stays(small, tmp_path, name, overwrite):
+def test_a_damaged_artifact_is_refused_and_the_target_kept(small, tmp_path, name, overwrite):
     to = tmp_path / "to"
     if overwrite:
         make_folder(to / VERSION)
@@ -269,7 +269,7 @@ def test_a_missing_artifact_says_how_to_get_it(small, tmp_path):
 
 
 @pytest.mark.parametrize("overwrite", [False, True])
-def test_a_disk_that_is_too_small_is_noticed_before_anything_is_written(small, tmp_path, monkeypatch, overwrite):
+def test_a_disk_that_is_too_small_is_reported_before_anything_is_written(small, tmp_path, monkeypatch, overwrite):
     to = tmp_path / "to"
     if overwrite:
         make_folder(to / VERSION)
@@ -299,7 +299,7 @@ def test_a_write_that_fails_leaves_nothing(small, tmp_path, monkeypatch):
 
 
 def forged(root, path):
-    """An artifact whose tar and header both hold a member `path`, every hash right."""
+    """Add a member `path` to the tar and to the index header, with correct hashes."""
     forgery = take_apart(root)
     forgery.file("label.labels.txt").path = path
     forgery.sign()
@@ -307,7 +307,7 @@ def forged(root, path):
         assert path in tar.getnames()
 
 
-HOSTILE = [
+OUTSIDE = [
     "../evil.txt",
     "small/../../evil.txt",
     "small/1.0.0/../../../../evil.txt",
@@ -324,7 +324,7 @@ HOSTILE = [
 ]
 
 
-@pytest.mark.parametrize("path", HOSTILE)
+@pytest.mark.parametrize("path", OUTSIDE)
 def test_a_member_outside_its_folder_is_refused_by_name(small, tmp_path, path):
     forged(small, path)
     before = tree(tmp_path)
@@ -354,7 +354,7 @@ def test_a_member_without_a_name_is_refused(small, tmp_path, path):
 
 
 @pytest.mark.parametrize("path", ["small", "small/1.0.0", "small/1.0.0/features.json/x"])
-def test_a_member_in_the_place_of_another_ones_folder_is_refused(small, tmp_path, path):
+def test_a_member_whose_path_conflicts_with_that_of_another_is_refused(small, tmp_path, path):
     forged(small, path)
     with pytest.raises(loader.LoaderError):
         extract("small", root=small, to=tmp_path / "to")
@@ -364,7 +364,7 @@ def test_a_member_in_the_place_of_another_ones_folder_is_refused(small, tmp_path
 @pytest.mark.parametrize(
     "path", ["small/1.0.0/features.json", "small/1.0.0//features.json", "small/./1.0.0/features.json"]
 )
-def test_a_path_that_is_listed_twice_is_refused(small, tmp_path, path):
+def test_a_path_that_occurs_twice_is_refused(small, tmp_path, path):
     forged(small, path)
     with pytest.raises(loader.LoaderError):
         extract("small", root=small, to=tmp_path / "to")
@@ -439,7 +439,7 @@ def test_a_tar_that_lacks_a_listed_member_is_refused(small, tmp_path):
     assert not (tmp_path / "to").exists()
 
 
-def test_a_relative_folder_is_one_of_the_working_folder(small, tmp_path, monkeypatch):
+def test_a_relative_folder_is_relative_to_the_working_directory(small, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert extract("small", root=small, to=Path("to")) == tmp_path / "to" / VERSION
     assert (tmp_path / "to" / VERSION / "features.json").is_file()

@@ -1,4 +1,4 @@
-"""Fetching: what a builder asks for is learnt without building, and brought at once."""
+"""Fetching source files in parallel, without building the dataset."""
 
 import io
 import os
@@ -17,7 +17,7 @@ from scripts._tfds.downloads import PendingPath
 from scripts._tfds.fetch import fetch_sources
 from scripts.build import build
 from tests.conftest import ROOT
-from tests.helpers.source_files_dataset import checksums, line, make_asking
+from tests.helpers.source_files_dataset import make_source_files_dataset, tsv_line, tsv_path
 from tests.helpers.web_server import WebFile
 
 FILES = {f"{letter}.bin": letter.encode() * 200_000 for letter in "abcdef"}
@@ -29,15 +29,16 @@ pytestmark = [
 
 
 @pytest.fixture
-def asker(tmp_path, server):
-    """Return a function that makes the repository of a builder, whose files the server has."""
+def make_root(tmp_path, server):
+    """A function that creates a repository with a builder whose source files are on the web server."""
 
     def make(body, files=FILES, **options):
-        root = make_asking(tmp_path / "repository", server.url, body, **options)
+        root = make_source_files_dataset(tmp_path / "repository", server.url, body, **options)
         text = "".join(
-            line(server.serve(f"/{name}", WebFile(data, {"ETag": f'"{name}"'})), data) for name, data in files.items()
+            tsv_line(server.serve(f"/{name}", WebFile(data, {"ETag": f'"{name}"'})), data)
+            for name, data in files.items()
         )
-        checksums(root).write_text(text)
+        tsv_path(root).write_text(text)
         return root
 
     return make
@@ -47,36 +48,36 @@ def names(found):
     return [path.name for _, path, _ in found]
 
 
-def test_the_files_of_a_nest_are_brought_at_once_and_nothing_is_built(asker, server):
-    root = asker(
+def test_files_in_a_nested_structure_are_fetched_in_parallel_and_nothing_is_built(make_root, server):
+    root = make_root(
         """
         paths = dl_manager.download({"train": [f"{BASE}/{x}.bin" for x in "abcd"], "test": {"one": f"{BASE}/e.bin"}})
         return {split: self._generate_examples(found) for split, found in paths.items()}
         """
     )
     for file in server.files.values():
-        file.pause = 0.05
-    found = fetch_sources("asker", root=root)
+        file.pause_seconds = 0.05
+    found = fetch_sources("downloader", root=root)
     assert names(found) == ["a.bin", "b.bin", "c.bin", "d.bin", "e.bin"]
     assert all(path.read_bytes() == FILES[path.name] for _, path, _ in found)
     assert all(location.startswith("upstream http://") for _, _, location in found)
-    assert server.most_at_once > 1
+    assert server.max_open_requests > 1
     assert list((root / "artifacts").iterdir()) == []
-    assert sorted(path.name for path in (root / "sources/asker").iterdir()) == names(found)
-    assert not (root / ".scratch/fetch-asker").exists()
+    assert sorted(path.name for path in (root / "sources/downloader").iterdir()) == names(found)
+    assert not (root / ".scratch/fetch-downloader").exists()
 
 
-def test_files_of_calls_after_one_another_are_brought_at_once_too(asker, server):
-    root = asker(
+def test_files_of_several_download_calls_are_fetched_in_parallel(make_root, server):
+    root = make_root(
         """
         paths = [dl_manager.download(f"{BASE}/{x}.bin") for x in "abc"]
         return {"train": self._generate_examples(paths)}
         """
     )
     for file in server.files.values():
-        file.pause = 0.05
-    assert names(fetch_sources("asker", root=root)) == ["a.bin", "b.bin", "c.bin"]
-    assert server.most_at_once > 1
+        file.pause_seconds = 0.05
+    assert names(fetch_sources("downloader", root=root)) == ["a.bin", "b.bin", "c.bin"]
+    assert server.max_open_requests > 1
 
 
 def archive(*members):
@@ -108,83 +109,89 @@ READING = {
 
 
 @pytest.mark.parametrize("how", READING)
-def test_a_file_that_names_the_others_is_looked_into(asker, how):
+def test_a_builder_may_read_a_file_to_find_other_urls(make_root, how):
     lines = READING[how]
     body = lines if lines.startswith("\n") else f"\n        {lines}"
     body += '\n        return {"train": self._generate_examples(dl_manager.download([f"{BASE}/{n}" for n in names]))}'
-    found = fetch_sources("asker", root=asker(body, FILES | LISTS))
+    found = fetch_sources("downloader", root=make_root(body, FILES | LISTS))
     assert [name for name in names(found) if name.endswith(".bin")] == ["b.bin", "c.bin"]
     assert len(found) == 3
 
 
-def test_one_that_asks_for_another_file_in_every_run_is_told(asker, monkeypatch):
+def test_a_builder_that_downloads_another_file_in_every_run_is_an_error(make_root, monkeypatch):
     monkeypatch.setattr(gather, "MAX_RUNS", 3)
-    root = asker(
+    root = make_root(
         """
         letter = "abcdef"[next(runs)]
         raise ValueError(dl_manager.download(f"{BASE}/{letter}.bin").read_text())
         """
     )
-    builder = root / "datasets/standard/asker/asker.py"
+    builder = root / "datasets/standard/downloader/downloader.py"
     builder.write_text(f"import itertools\nruns = itertools.count()\n{builder.read_text()}")
     with pytest.raises(ScriptError, match=r"other source files each of the 3 times it ran, the last one .*/c\.bin"):
-        fetch_sources("asker", root=root)
+        fetch_sources("downloader", root=root)
 
 
-def test_every_config_is_asked(asker):
+def test_the_files_of_every_config_are_fetched(make_root):
     body = 'return {"train": self._generate_examples([dl_manager.download(f"{BASE}/{self.builder_config.name}.bin")])}'
-    assert names(fetch_sources("asker", root=asker(body, configs=("a", "b")))) == ["a.bin", "b.bin"]
+    assert names(fetch_sources("downloader", root=make_root(body, configs=("a", "b")))) == ["a.bin", "b.bin"]
 
 
-def test_a_builder_that_asks_for_nothing_is_said_to(asker):
-    assert fetch_sources("asker", root=asker('return {"train": iter(())}')) == []
+def test_a_builder_may_have_no_source_files(make_root):
+    assert fetch_sources("downloader", root=make_root('return {"train": iter(())}')) == []
 
 
-@pytest.mark.parametrize(("failure", "told"), [("1 / 0", "ZeroDivisionError"), ("raise SystemExit(0)", "SystemExit")])
-def test_a_builder_that_fails_is_one_sentence_with_the_place(asker, failure, told):
-    root = asker(f'dl_manager.download(f"{{BASE}}/a.bin")\n{failure}')
-    with pytest.raises(ScriptError, match=rf"datasets/standard/asker/asker\.py:\d+: {told}"):
-        fetch_sources("asker", root=root)
+@pytest.mark.parametrize(("failure", "name"), [("1 / 0", "ZeroDivisionError"), ("raise SystemExit(0)", "SystemExit")])
+def test_the_error_of_a_builder_names_the_line(make_root, failure, name):
+    root = make_root(f'dl_manager.download(f"{{BASE}}/a.bin")\n{failure}')
+    with pytest.raises(ScriptError, match=rf"datasets/standard/downloader/downloader\.py:\d+: {name}"):
+        fetch_sources("downloader", root=root)
 
 
-def test_a_url_without_a_line_names_the_command(asker):
-    root = asker('return {"train": self._generate_examples(dl_manager.download([f"{BASE}/new.bin"]))}')
-    with pytest.raises(ScriptError, match=r"no line for .*/new\.bin.*make build DATASET=asker REGISTER=1"):
-        fetch_sources("asker", root=root)
+def test_the_error_for_an_unregistered_file_names_the_command(make_root):
+    root = make_root('return {"train": self._generate_examples(dl_manager.download([f"{BASE}/new.bin"]))}')
+    with pytest.raises(ScriptError, match=r"no line for .*/new\.bin.*make build DATASET=downloader REGISTER=1"):
+        fetch_sources("downloader", root=root)
 
 
-def test_a_file_that_is_to_be_had_nowhere_names_every_location(asker, server):
-    root = asker('return {"train": self._generate_examples(dl_manager.download([f"{BASE}/a.bin", f"{BASE}/b.bin"]))}')
+def test_a_file_that_no_location_has_is_an_error(make_root, server):
+    root = make_root(
+        'return {"train": self._generate_examples(dl_manager.download([f"{BASE}/a.bin", f"{BASE}/b.bin"]))}'
+    )
     del server.files["/b.bin"]
     with pytest.raises(ScriptError, match=r"source file not found: b\.bin"):
-        fetch_sources("asker", root=root)
+        fetch_sources("downloader", root=root)
 
 
-def test_a_fetch_that_is_killed_is_continued_by_a_build(asker, server):
-    root = asker('return {"train": self._generate_examples(dl_manager.download([f"{BASE}/a.bin"]))}')
+def test_a_killed_fetch_is_resumed_by_a_build(make_root, server):
+    root = make_root('return {"train": self._generate_examples(dl_manager.download([f"{BASE}/a.bin"]))}')
     data = os.urandom(1 << 20)
-    url = server.serve("/a.bin", WebFile(data, {"ETag": '"1"'}, pause=0.1))
-    checksums(root).write_text(line(url, data))
-    code = f"import pathlib, scripts.fetch as s; s.fetch('asker', root=pathlib.Path({os.fspath(root)!r}))"
+    url = server.serve("/a.bin", WebFile(data, {"ETag": '"1"'}, pause_seconds=0.1))
+    tsv_path(root).write_text(tsv_line(url, data))
+    code = (
+        f"import pathlib, scripts._tfds.fetch as f\n"
+        f"f.fetch_sources('downloader', root=pathlib.Path({os.fspath(root)!r}))"
+    )
     process = subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 60
     while (
-        not any(part.stat().st_size for part in root.glob("sources/asker/.[!.]*.part")) and time.monotonic() < deadline
+        not any(part.stat().st_size for part in root.glob("sources/downloader/.[!.]*.part"))
+        and time.monotonic() < deadline
     ):
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
     process.communicate()
-    server.files["/a.bin"].pause = 0
-    server.asked.clear()
-    build("asker", root=root)
-    (asked,) = server.ranges()
-    assert int(asked.removeprefix("bytes=").rstrip("-")) > 0
-    assert (root / "sources/asker/a.bin").read_bytes() == data
-    assert [path.name for path in (root / "sources/asker").iterdir()] == ["a.bin"]
-    assert (root / "artifacts/asker.tar").exists()
+    server.files["/a.bin"].pause_seconds = 0
+    server.request_headers.clear()
+    build("downloader", root=root)
+    (requested,) = server.requested_ranges()
+    assert int(requested.removeprefix("bytes=").rstrip("-")) > 0
+    assert (root / "sources/downloader/a.bin").read_bytes() == data
+    assert [path.name for path in (root / "sources/downloader").iterdir()] == ["a.bin"]
+    assert (root / "artifacts/downloader.tar").exists()
 
 
-def test_a_path_is_there_whenever_it_is_done():
+def test_a_pending_path_returns_the_result_of_its_steps():
     with ThreadPoolExecutor(4) as threads:
         for _ in range(500):
             steps = [

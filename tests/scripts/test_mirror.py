@@ -1,4 +1,4 @@
-"""Source files in DVC: on the right remote, recorded when they are there, and found there when upstream is gone."""
+"""Mirroring source files: storing them on the right remote, recording them, and fetching them from there."""
 
 import hashlib
 import os
@@ -15,7 +15,7 @@ from scripts._process.errors import ScriptError
 from scripts._tfds.fetch import fetch_sources
 from scripts.mirror import mirror
 from tests.conftest import ROOT
-from tests.helpers.source_files_dataset import checksums, line, make_asking
+from tests.helpers.source_files_dataset import make_source_files_dataset, tsv_line, tsv_path
 from tests.helpers.web_server import WebFile
 
 FILES = {"a.bin": b"a" * 100_000, "b.bin": b"b" * 70_000}
@@ -29,12 +29,12 @@ pytestmark = [
 
 @pytest.fixture
 def make(tmp_path, server, remote):
-    """Return a function that makes a repository of git and DVC, with the remotes of a real S3 server."""
+    """A function that creates a git and DVC repository with remotes on a real S3 server."""
 
     def make(visibility="public", folder="repository"):
-        root = make_asking(tmp_path / folder, server.url, BOTH, visibility=visibility)
-        checksums(root).write_text(
-            "".join(line(server.serve(f"/{name}", WebFile(data)), data) for name, data in FILES.items())
+        root = make_source_files_dataset(tmp_path / folder, server.url, BOTH, visibility=visibility)
+        tsv_path(root).write_text(
+            "".join(tsv_line(server.serve(f"/{name}", WebFile(data)), data) for name, data in FILES.items())
         )
         for name in (".gitignore", ".dvcignore", ".dvc/config", ".dvc/.gitignore"):
             (root / name).parent.mkdir(exist_ok=True)
@@ -55,12 +55,12 @@ def dvc(root, *command):
 
 
 def clear(root):
-    """Leave nothing of the source files on this machine."""
-    for folder in ("sources/asker", ".dvc/cache"):
+    """Remove the source files and DVC's cache."""
+    for folder in ("sources/downloader", ".dvc/cache"):
         shutil.rmtree(root / folder, ignore_errors=True)
 
 
-def go_away(server):
+def remove_upstream(server):
     server.files.clear()
 
 
@@ -75,27 +75,29 @@ def md5(data):
 MD5S = sorted(md5(data) for data in FILES.values())
 
 
-def test_the_files_are_on_the_remote_and_recorded_and_only_the_record_is_for_git(make, remote):
+def test_the_files_are_on_the_remote_and_only_their_record_is_in_git(make, remote):
     root = make()
-    urls = mirror("asker", public=True, root=root)
+    urls = mirror("downloader", public=True, root=root)
     assert keys(remote, "public") == MD5S
     assert [url.startswith("s3://public/") for url in urls] == [True, True]
     assert remote.keys("private") == []
-    text = (root / "sources/asker.dvc").read_text()
+    text = (root / "sources/downloader.dvc").read_text()
     assert text.count("remote: public") == 2
     git(root, "add", "--all")
-    assert [path for path in git(root, "ls-files").splitlines() if path.startswith("sources")] == ["sources/asker.dvc"]
-    assert dvc(root, "status", "sources/asker.dvc").stdout.strip() == "Data and pipelines are up to date."
+    assert [path for path in git(root, "ls-files").splitlines() if path.startswith("sources")] == [
+        "sources/downloader.dvc"
+    ]
+    assert dvc(root, "status", "sources/downloader.dvc").stdout.strip() == "Data and pipelines are up to date."
     before = text
-    mirror("asker", public=True, root=root)
-    assert (root / "sources/asker.dvc").read_text() == before
+    mirror("downloader", public=True, root=root)
+    assert (root / "sources/downloader.dvc").read_text() == before
 
 
 def test_private_files_go_to_the_private_remote_only(make, remote):
     root = make("private")
-    mirror("asker", public=False, root=root)
+    mirror("downloader", public=False, root=root)
     assert keys(remote, "private") == MD5S
-    assert (root / "sources/asker.dvc").read_text().count("remote: private") == 2
+    assert (root / "sources/downloader.dvc").read_text().count("remote: private") == 2
     assert remote.keys("public") == []
     dvc(root, "push")
     dvc(root, "push", "-r", "public")
@@ -108,140 +110,141 @@ def test_private_files_go_to_the_private_remote_only(make, remote):
         (
             "public",
             False,
-            r"the license \(CC BY 4\.0\) allows it, and say so with: make mirror DATASET=asker PUBLIC=1",
+            r"the license \(CC BY 4\.0\) allows it, and consent with: make mirror DATASET=downloader PUBLIC=1",
         ),
-        ("private", True, r"asker is private and is never pushed to the public remote, nor are its source files"),
+        ("private", True, r"downloader is private and is never pushed to the public remote, nor are its source files"),
     ],
 )
-def test_consent_is_asked_for_before_anything_is_fetched(make, remote, server, visibility, public, message):
+def test_consent_is_checked_before_anything_is_fetched(make, remote, server, visibility, public, message):
     root = make(visibility)
     with pytest.raises(ScriptError, match=message):
-        mirror("asker", public=public, root=root)
-    assert server.asked == []
+        mirror("downloader", public=public, root=root)
+    assert server.request_headers == []
     assert remote.keys("public") == remote.keys("private") == []
 
 
-def test_files_whose_license_nobody_has_looked_up_are_not_published(make, remote, server):
+def test_files_with_an_unknown_license_are_not_published(make, remote, server):
     root = make()
     params = root / "params.yaml"
     params.write_text(params.read_text().replace("CC BY 4.0", "unknown, see its homepage"))
-    with pytest.raises(ScriptError, match=r"write in params\.yaml under which its source files may be published"):
-        mirror("asker", public=True, root=root)
-    assert server.asked == []
+    with pytest.raises(ScriptError, match=r"set the license in params\.yaml under which its source files may be"):
+        mirror("downloader", public=True, root=root)
+    assert server.request_headers == []
     assert remote.keys("public") == []
 
 
-def test_where_upstream_is_gone_a_file_comes_from_dvc(make, server, tmp_path):
+def test_without_upstream_a_file_comes_from_dvc(make, server, tmp_path):
     root = make()
-    mirror("asker", public=True, root=root)
+    mirror("downloader", public=True, root=root)
     clear(root)
-    go_away(server)
-    server.asked.clear()
-    found = fetch_sources("asker", root=root)
+    remove_upstream(server)
+    server.request_headers.clear()
+    found = fetch_sources("downloader", root=root)
     assert [path.read_bytes() for _, path, _ in found] == list(FILES.values())
-    assert {location for _, _, location in found} == {"DVC (sources/asker.dvc)"}
-    assert server.asked == []
-    assert sorted(path.name for path in (root / "sources/asker").iterdir()) == ["a.bin", "b.bin"]
+    assert {location for _, _, location in found} == {"DVC (sources/downloader.dvc)"}
+    assert server.request_headers == []
+    assert sorted(path.name for path in (root / "sources/downloader").iterdir()) == ["a.bin", "b.bin"]
 
 
-def test_what_dvcs_cache_has_is_not_transferred(make, server, remote):
+def test_a_file_in_dvcs_cache_is_not_fetched_from_the_remote(make, server, remote):
     root = make()
-    mirror("asker", public=True, root=root)
-    shutil.rmtree(root / "sources/asker")
+    mirror("downloader", public=True, root=root)
+    shutil.rmtree(root / "sources/downloader")
     for key in remote.keys("public"):
         remote.remove(key)
-    go_away(server)
-    assert {location for _, _, location in fetch_sources("asker", root=root)} == {"DVC (sources/asker.dvc)"}
+    remove_upstream(server)
+    assert {location for _, _, location in fetch_sources("downloader", root=root)} == {"DVC (sources/downloader.dvc)"}
 
 
-def test_a_rotten_cache_is_passed_over_for_the_remote(make, server):
+def test_with_a_damaged_cache_the_file_comes_from_the_remote(make, server):
     root = make()
-    mirror("asker", public=True, root=root)
-    shutil.rmtree(root / "sources/asker")
+    mirror("downloader", public=True, root=root)
+    shutil.rmtree(root / "sources/downloader")
     cached = root / ".dvc/cache" / object_path(md5(FILES["a.bin"]))
     cached.chmod(0o644)
     cached.write_bytes(b"x" * len(FILES["a.bin"]))
-    go_away(server)
-    assert [path.read_bytes() for _, path, _ in fetch_sources("asker", root=root)] == list(FILES.values())
+    remove_upstream(server)
+    assert [path.read_bytes() for _, path, _ in fetch_sources("downloader", root=root)] == list(FILES.values())
 
 
-def test_dvc_itself_pulls_one_of_the_files(make):
+def test_dvc_can_pull_a_single_file(make):
     root = make()
-    mirror("asker", public=True, root=root)
+    mirror("downloader", public=True, root=root)
     clear(root)
-    done = dvc(root, "pull", "sources/asker/a.bin")
+    done = dvc(root, "pull", "sources/downloader/a.bin")
     assert done.returncode == 0, done.stderr
-    assert [path.name for path in (root / "sources/asker").iterdir()] == ["a.bin"]
+    assert [path.name for path in (root / "sources/downloader").iterdir()] == ["a.bin"]
 
 
 @pytest.mark.parametrize("damage", ["missing", "other bytes", "shorter"])
-def test_what_the_remote_has_is_believed_by_its_hash_only(make, server, remote, damage, capsys):
+def test_a_damaged_object_is_not_used_and_a_new_mirror_replaces_it(make, server, remote, damage, capsys):
     root = make()
-    mirror("asker", public=True, root=root)
+    mirror("downloader", public=True, root=root)
     clear(root)
     (key,) = (key for key in remote.keys("public") if key.replace("/", "").endswith(md5(FILES["a.bin"])))
     if damage == "missing":
         remote.remove(key)
     else:
         remote.write(key, b"x" * (len(FILES["a.bin"]) - (damage == "shorter")))
-    found = fetch_sources("asker", root=root)  # from upstream
+    found = fetch_sources("downloader", root=root)  # from upstream
     assert [path.read_bytes() for _, path, _ in found] == list(FILES.values())
-    told = [text for text in capsys.readouterr().err.splitlines() if "DVC (sources/asker.dvc): " in text]
-    assert len(told) == 1
+    printed = [text for text in capsys.readouterr().err.splitlines() if "DVC (sources/downloader.dvc): " in text]
+    assert len(printed) == 1
     clear(root)
-    go_away(server)
+    remove_upstream(server)
     with pytest.raises(ScriptError, match=r"source file not found: a\.bin") as raised:
-        fetch_sources("asker", root=root)
-    assert sum("  DVC (sources/asker.dvc): " in text for text in str(raised.value).splitlines()) == 1
+        fetch_sources("downloader", root=root)
+    assert sum("  DVC (sources/downloader.dvc): " in text for text in str(raised.value).splitlines()) == 1
     server.serve("/a.bin", WebFile(FILES["a.bin"]))
-    mirror("asker", public=True, root=root)  # mends it
+    mirror("downloader", public=True, root=root)
     assert remote.read(key) == FILES["a.bin"]
 
 
-def test_a_record_of_another_version_of_the_file_is_no_location(make, server):
+def test_a_record_of_another_version_of_the_file_is_not_used(make, server):
     root = make()
-    mirror("asker", public=True, root=root)
+    mirror("downloader", public=True, root=root)
     clear(root)
     new = b"new" * 1000
-    checksums(root).write_text(
-        line(server.serve("/a.bin", WebFile(new)), new) + line(f"{server.url}/b.bin", FILES["b.bin"])
+    tsv_path(root).write_text(
+        tsv_line(server.serve("/a.bin", WebFile(new)), new) + tsv_line(f"{server.url}/b.bin", FILES["b.bin"])
     )
-    a, b = fetch_sources("asker", root=root)
+    a, b = fetch_sources("downloader", root=root)
     assert a.path.read_bytes() == new
     assert a.location.startswith("upstream")
     assert b.location.startswith("DVC")
 
 
-def test_a_record_that_sends_private_files_to_the_public_is_refused(make):
+def test_a_record_with_the_public_remote_for_private_files_is_refused(make):
     root = make()
-    mirror("asker", public=True, root=root)
+    mirror("downloader", public=True, root=root)
     for name in ("params.yaml", "dvc.yaml"):
         (root / name).write_text((root / name).read_text().replace("public", "private"))
     with pytest.raises(
-        ScriptError, match=r"asker\.dvc sends a\.bin to remote 'public', but params\.yaml calls asker private"
+        ScriptError,
+        match=r"downloader\.dvc names remote 'public' for a\.bin, but in params\.yaml downloader is private",
     ):
-        mirror("asker", public=False, root=root)
+        mirror("downloader", public=False, root=root)
 
 
 @pytest.mark.parametrize("content", ["", "outs:", "outs:\n- md5: x", "outs: [", "[]"])
-def test_a_record_cut_off_by_a_kill_is_written_anew(make, content, server):
+def test_a_record_truncated_by_a_kill_is_replaced(make, content, server):
     root = make()
     (root / "sources").mkdir()
-    (root / "sources/asker.dvc").write_text(content)
-    assert fetch_sources("asker", root=root)
-    mirror("asker", public=True, root=root)
+    (root / "sources/downloader.dvc").write_text(content)
+    assert fetch_sources("downloader", root=root)
+    mirror("downloader", public=True, root=root)
     clear(root)
-    go_away(server)
-    assert fetch_sources("asker", root=root)
+    remove_upstream(server)
+    assert fetch_sources("downloader", root=root)
 
 
-def test_a_remote_that_does_not_answer_leaves_no_record(make, remote):
+def test_without_a_reachable_remote_no_record_is_written(make, remote):
     root = make()
     config = root / ".dvc/config.local"
     config.write_text(config.read_text().replace(remote.server.endpoint, "http://127.0.0.1:9"))
     with pytest.raises(FetchError, match=r"remote 'public' at http://127\.0\.0\.1:9 cannot be reached"):
-        mirror("asker", public=True, root=root)
-    assert not (root / "sources/asker.dvc").exists()
+        mirror("downloader", public=True, root=root)
+    assert not (root / "sources/downloader.dvc").exists()
 
 
 def test_one_bucket_for_both_remotes_is_refused(make, server):
@@ -249,29 +252,29 @@ def test_one_bucket_for_both_remotes_is_refused(make, server):
     config = root / ".dvc/config.local"
     config.write_text(config.read_text().replace("s3://private", "s3://public"))
     with pytest.raises(ScriptError, match="are in one bucket"):
-        mirror("asker", public=True, root=root)
-    assert server.asked == []
+        mirror("downloader", public=True, root=root)
+    assert server.request_headers == []
 
 
-def test_files_in_a_mirrors_folder_are_copied_and_stay(make, tmp_path, monkeypatch, server):
+def test_files_of_a_mirror_folder_are_copied(make, tmp_path, monkeypatch, server):
     root = make()
-    folder = tmp_path / "mirror/asker"
+    folder = tmp_path / "mirror/downloader"
     folder.mkdir(parents=True)
     for name, data in FILES.items():
         (folder / name).write_bytes(data)
     monkeypatch.setenv("DATASETS_MIRROR", os.fspath(tmp_path / "mirror"))
-    go_away(server)
-    mirror("asker", public=True, root=root)
+    remove_upstream(server)
+    mirror("downloader", public=True, root=root)
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == FILES
-    assert {path.name: path.read_bytes() for path in (root / "sources/asker").iterdir()} == FILES
+    assert {path.name: path.read_bytes() for path in (root / "sources/downloader").iterdir()} == FILES
 
 
-def test_a_dataset_without_sources_has_nothing_to_mirror(make):
+def test_a_dataset_without_source_files_has_nothing_to_mirror(make):
     root = make()
-    builder = root / "datasets/standard/asker/asker.py"
+    builder = root / "datasets/standard/downloader/downloader.py"
     builder.write_text(builder.read_text().replace(BOTH, 'return {"train": iter(())}'))
     with pytest.raises(ScriptError, match="there is nothing to mirror"):
-        mirror("asker", public=True, root=root)
+        mirror("downloader", public=True, root=root)
 
 
 KILL = """
@@ -284,7 +287,7 @@ def die(*_, **__):
     os.kill(os.getpid(), signal.SIGKILL)
 
 with mock.patch.object({where}, {what!r}, die):
-    scripts.mirror.mirror("asker", public=True, root=pathlib.Path({root!r}))
+    scripts.mirror.mirror("downloader", public=True, root=pathlib.Path({root!r}))
 """
 POINTS = (
     ("scripts.mirror", "replacing"),  # copying
@@ -295,20 +298,20 @@ POINTS = (
 
 
 @pytest.mark.slow
-def test_a_mirror_that_is_killed_works_when_it_runs_again(make, remote, server, tmp_path, monkeypatch):
+def test_a_killed_mirror_is_completed_by_running_it_again(make, remote, server, tmp_path, monkeypatch):
     root = make()
-    (tmp_path / "mirror/asker").mkdir(parents=True)
-    (tmp_path / "mirror/asker/a.bin").write_bytes(FILES["a.bin"])
+    (tmp_path / "mirror/downloader").mkdir(parents=True)
+    (tmp_path / "mirror/downloader/a.bin").write_bytes(FILES["a.bin"])
     monkeypatch.setenv("DATASETS_MIRROR", os.fspath(tmp_path / "mirror"))
-    for where, what in POINTS:  # one after the other, each over what the one before it left
+    for where, what in POINTS:  # each kill happens on the files that the one before left
         code = KILL.format(where=where, what=what, root=os.fspath(root))
         done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
         assert done.returncode == -signal.SIGKILL, done.stderr
-        assert not (root / "sources/asker.dvc").exists()
-    mirror("asker", public=True, root=root)
+        assert not (root / "sources/downloader.dvc").exists()
+    mirror("downloader", public=True, root=root)
     assert keys(remote, "public") == MD5S
-    assert dvc(root, "status", "sources/asker.dvc").stdout.strip() == "Data and pipelines are up to date."
+    assert dvc(root, "status", "sources/downloader.dvc").stdout.strip() == "Data and pipelines are up to date."
     clear(root)
-    go_away(server)
+    remove_upstream(server)
     monkeypatch.delenv("DATASETS_MIRROR")
-    assert fetch_sources("asker", root=root)
+    assert fetch_sources("downloader", root=root)

@@ -1,4 +1,4 @@
-"""A dataset in one command, which builds as it stands."""
+"""Creating datasets that can be built without changes."""
 
 import hashlib
 import json
@@ -10,31 +10,31 @@ from pathlib import Path
 import pytest
 
 from scripts._define.definition import read_definition
-from scripts._define.parent import Features, Parent
+from scripts._define.parent import Parent, PerturbedFeatures
 from scripts._define.scaffold import adversarial, standard
 from scripts._process.errors import ScriptError
 from scripts.new import new
 from tests.helpers.buildable_dataset import add_buildable
-from tests.helpers.commented_repository import commit, make_commented, status
-from tests.helpers.killing import files_of, run_killed
+from tests.helpers.commented_repository import git_commit, git_status, make_commented_repository
+from tests.helpers.killing import kill_at_step, read_files
 
 BUILDER = "datasets/standard/third/third.py"
 
 
 @pytest.fixture
 def root(tmp_path):
-    return make_commented(tmp_path / "house")
+    return make_commented_repository(tmp_path / "repository")
 
 
-def refused(root, match, name="third", **options):
-    before = files_of(root)
+def assert_refused(root, match, name="third", **options):
+    before = read_files(root)
     with pytest.raises(ScriptError, match=match):
         new(name, root=root, **options)
-    assert files_of(root) == before
+    assert read_files(root) == before
 
 
 def give_features(root, name, **features):
-    """Write the manifest of a dataset that has these features."""
+    """Write a manifest with these features for a dataset."""
     kinds = {
         "image": {"image": {"dtype": "uint8", "shape": {"dimensions": ["4", "-1", "3"]}}},
         "image16": {"image": {"dtype": "uint16", "shape": {"dimensions": ["4", "4", "1"]}}},
@@ -53,11 +53,11 @@ def give_features(root, name, **features):
     (root / f"artifacts/{name}.json").write_text(json.dumps(manifest))
 
 
-def test_it_builds_as_it_stands(clone):
-    told = clone.run("make", "--silent", "new", "NAME=my_dataset", "KIND=standard").stdout
-    assert len(re.findall(r"^  \d\. .*", told, re.MULTILINE)) == 3
-    assert "it is private: to publish it, say public in params.yaml" in told
-    assert {line[3:] for line in status(clone.root)} == {
+def test_a_new_dataset_builds_without_changes(clone):
+    output = clone.run("make", "--silent", "new", "NAME=my_dataset", "KIND=standard").stdout
+    assert len(re.findall(r"^  \d\. .*", output, re.MULTILINE)) == 3
+    assert "it is private: to publish it, set visibility in params.yaml" in output
+    assert {line[3:] for line in git_status(clone.root)} == {
         "dvc.yaml",
         "params.yaml",
         "datasets/standard/my_dataset/README.md",
@@ -70,32 +70,32 @@ def test_it_builds_as_it_stands(clone):
             for number in range(count)
         ),
     }
-    before = set(status(clone.root))
-    nowhere = {"DATASETS_MIRROR": "", "https_proxy": "http://127.0.0.1:9", "http_proxy": "http://127.0.0.1:9"}
-    clone.run("make", "--silent", "build", "DATASET=my_dataset", env=nowhere)
-    seen = clone.python(
+    before = set(git_status(clone.root))
+    no_network = {"DATASETS_MIRROR": "", "https_proxy": "http://127.0.0.1:9", "http_proxy": "http://127.0.0.1:9"}
+    clone.run("make", "--silent", "build", "DATASET=my_dataset", env=no_network)
+    loaded = clone.python(
         "import loader\n"
         "info, ds = loader.load('my_dataset')\n"
         "print(info.version, len(ds['train']), len(ds['test']), {e['image'].shape for e in ds['train']})\n"
         "print(sorted((e['image'][0] == e['image'][2]).all() and int(e['label']) for e in ds['train']))\n"
     )
-    assert seen == "1.0.0 6 2 {(8, 8, 3)}\n[0, 0, 0, 1, 1, 1]\n"
+    assert loaded == "1.0.0 6 2 {(8, 8, 3)}\n[0, 0, 0, 1, 1, 1]\n"
     assert "didn't change" in clone.run("dvc", "repro", "my_dataset").stdout
-    assert set(status(clone.root)) - before == {"?? artifacts/my_dataset.json", " M dvc.lock"}
-    # the third step, as it is told
-    (step,) = re.findall(r"3\. (git add [^;]*);", told)
+    assert set(git_status(clone.root)) - before == {"?? artifacts/my_dataset.json", " M dvc.lock"}
+    # the third of the printed steps
+    (step,) = re.findall(r"3\. (git add [^;]*);", output)
     clone.run("sh", "-c", step)
-    assert all(line[1] == " " for line in status(clone.root))
+    assert all(line[1] == " " for line in git_status(clone.root))
 
 
-def test_the_name_comes_from_the_command_line(clone):
-    ended = clone.run("make", "new", check=False, env={"NAME": "the_machine"})
-    assert ended.returncode
-    assert "name it: make new NAME=my_dataset KIND=standard" in ended.stderr
-    assert status(clone.root) == []
+def test_an_environment_variable_does_not_set_the_name(clone):
+    done = clone.run("make", "new", check=False, env={"NAME": "the_machine"})
+    assert done.returncode
+    assert "name it: make new NAME=my_dataset KIND=standard" in done.stderr
+    assert git_status(clone.root) == []
 
 
-def test_its_data_may_come_from_elsewhere_as_it_says(clone):
+def test_the_template_explains_how_to_download_data(clone):
     clone.scripts("new", "third")
     builder = clone.root / BUILDER
     text = builder.read_text()
@@ -114,16 +114,16 @@ def test_its_data_may_come_from_elsewhere_as_it_says(clone):
 
 
 @pytest.mark.slow
-def test_an_adversarial_one_is_derived_and_builds_as_it_stands(clone):
+def test_a_new_adversarial_dataset_builds_without_changes(clone):
     add_buildable(clone.root)
     clone.run("dvc", "repro", "tiny")
-    told = clone.run("make", "--silent", "new", "NAME=tiny_grey", "KIND=adversarial", "PARENT=tiny").stdout
-    assert "datasets/adversarial/tiny_grey" in told
+    output = clone.run("make", "--silent", "new", "NAME=tiny_grey", "KIND=adversarial", "PARENT=tiny").stdout
+    assert "datasets/adversarial/tiny_grey" in output
     found = read_definition("tiny_grey", root=clone.root)
     assert found.parents == {"tiny": ("tiny.tar",)}
     assert (found.visibility, found.license, found.arguments) == ("private", "CC0", {"epsilon": 8})
     clone.run("make", "--silent", "build", "DATASET=tiny_grey")
-    seen = clone.python(
+    loaded = clone.python(
         "import loader, numpy as np\n"
         "parent, child = (loader.load(name, split='test')[1] for name in ('tiny', 'tiny_grey'))\n"
         "assert len(parent) == len(child) == 30\n"
@@ -134,14 +134,14 @@ def test_an_adversarial_one_is_derived_and_builds_as_it_stands(clone):
         "    assert (moved == np.where(example['image'] < 128, 8, -8)).all()\n"
         "print('ok')"
     )
-    assert seen == "ok\n"
+    assert loaded == "ok\n"
     assert list(json.loads((clone.root / "artifacts/tiny_grey.json").read_text())["parents"]) == ["tiny"]
-    # what is read without being a dependency would not be recorded, and a private parent not be noticed
+    # a parent that is not a dependency would not be recorded, and could be private without being noticed
     stages = clone.root / "dvc.yaml"
     stages.write_text(stages.read_text().replace("      - artifacts/tiny.tar\n", ""))
     for command in ("build", "fetch"):
-        refused = clone.scripts(command, "tiny_grey", check=False)
-        assert "tiny_grey: its builder reads the dataset tiny, on which its stage does not depend" in refused
+        output = clone.scripts(command, "tiny_grey", check=False)
+        assert "tiny_grey: its builder reads the dataset tiny, on which its stage does not depend" in output
 
 
 def test_a_full_disk_names_the_folder_and_leaves_nothing(clone):
@@ -155,110 +155,114 @@ def test_a_full_disk_names_the_folder_and_leaves_nothing(clone):
         "from scripts.__main__ import main; main()"
     )
     folder = clone.root / "datasets/standard/third"
-    assert f"error: {folder} cannot be made: No space left on device\n" in clone.python(code, check=False)
+    assert f"error: {folder} cannot be created: No space left on device\n" in clone.python(code, check=False)
     assert clone.run("git", "status", "--porcelain").stdout == ""
 
 
-def test_the_scaffold_passes_the_lint(clone):
-    long = "a" * 64
-    clone.scripts("new", long)
+def test_the_scaffold_passes_the_linter(clone):
+    longest = "a" * 64
+    clone.scripts("new", longest)
     clone.scripts("new", "my_attack", "--kind", "adversarial")
     clone.run("ruff", "check", "datasets")
     clone.run("ruff", "format", "--check", "datasets")
     for word in ("TODO", "$", "fake"):
-        assert word not in (clone.root / f"datasets/standard/{long}/{long}.py").read_text()
+        assert word not in (clone.root / f"datasets/standard/{longest}/{longest}.py").read_text()
         assert word not in (clone.root / "datasets/adversarial/my_attack/my_attack.py").read_text()
     assert not list((clone.root / "datasets").rglob("__init__.py"))
-    assert clone.scripts("new", long).startswith(f"made datasets/standard/{long}")  # it is as it was made
+    assert clone.scripts("new", longest).startswith(f"created datasets/standard/{longest}")  # the files are unchanged
 
 
 @pytest.mark.parametrize(
     "name",
     ["", "Third", "3rd", "my-dataset", "_third", "third_", "a__b", "a b", "über", "a/b", "../x", "a" * 65, "x.y"],
 )
-def test_a_bad_name_is_refused(root, name):
-    refused(root, f"{re.escape(repr(name))} is no name for a dataset: it must be in snake_case", name)
+def test_an_invalid_name_is_refused(root, name):
+    assert_refused(root, f"{re.escape(repr(name))} is not a valid dataset name: it must be in snake_case", name)
 
 
-def test_what_tfds_would_call_otherwise_is_refused(root):
-    refused(root, "not end in _dataset_builder", "third_dataset_builder")
+def test_a_name_that_tfds_would_shorten_is_refused(root):
+    assert_refused(root, "not end in _dataset_builder", "third_dataset_builder")
 
 
 @pytest.mark.parametrize(
-    ("name", "whose"),
+    ("name", "message"),
     [
-        ("class", "it is a word of Python"),
-        ("match", "it is a word of Python"),
-        ("toolchain", r"it is a word of params\.yaml"),
+        ("class", "it is a keyword of Python"),
+        ("match", "it is a keyword of Python"),
+        ("toolchain", r"it is a keyword of params\.yaml"),
         ("mnist", "TFDS has a builder of that name; add it with: make add DATASET=mnist"),
         ("ai2_arc", "TFDS has a builder"),
-        ("first", "there is a dataset first already"),
-        ("second", "there is a dataset second already"),
+        ("first", "there is already a dataset first"),
+        ("second", "there is already a dataset second"),
     ],
 )
-def test_a_taken_name_is_refused(root, name, whose):
-    refused(root, whose, name)
+def test_a_name_in_use_is_refused(root, name, message):
+    assert_refused(root, message, name)
 
 
-def test_a_name_of_the_other_kind_is_taken(root):
+def test_a_name_in_use_by_a_dataset_of_the_other_kind_is_refused(root):
     new("third", root=root)
     give_features(root, "second", image="image", label="label")
-    refused(root, "the name third is in use: there is a folder datasets/standard/third", kind="adversarial")
-    refused(root, "the name first is in use", "first", kind="adversarial", parent="second")
+    assert_refused(root, "the name third is in use: there is a folder datasets/standard/third", kind="adversarial")
+    assert_refused(root, "the name first is in use", "first", kind="adversarial", parent="second")
 
 
-def test_a_folder_that_is_no_scaffold_is_left_alone(root):
+def test_a_folder_with_other_files_is_not_changed(root):
     folder = root / "datasets/standard/third"
     folder.mkdir()
     (folder / "third.py").write_text("# mine\n")
-    refused(root, f"{folder} is there already, is not what would be made, .*rm -r {folder}")
+    assert_refused(root, f"{folder} already exists with other files, .*rm -r {folder}")
     shutil.rmtree(folder)  # as the message says
     new("third", root=root)
 
 
-def test_once_edited_the_name_is_taken(root):
+def test_an_edited_dataset_is_not_created_again(root):
     new("third", root=root)
-    after = files_of(root)
+    after = read_files(root)
     new("third", root=root)
-    assert files_of(root) == after
+    assert read_files(root) == after
     (root / BUILDER).write_text("# mine\n")
-    refused(root, "there is a dataset third already; choose another name, build it with: make build DATASET=third")
+    assert_refused(
+        root, "there is already a dataset third; choose another name, build it with: make build DATASET=third"
+    )
 
 
-def test_killed_anywhere_it_is_made_by_making_it_again(tmp_path):
-    expected = make_commented(tmp_path / "expected")
+def test_a_killed_new_is_completed_by_running_it_again(tmp_path):
+    expected = make_commented_repository(tmp_path / "expected")
     new("third", root=expected)
-    after = files_of(expected)
+    after = read_files(expected)
     for step in range(200):
-        root = make_commented(tmp_path / f"{step}")
-        ended = run_killed(partial(new, "third", root=root), step, root=root)
-        # what is there looks finished only if it is
+        root = make_commented_repository(tmp_path / f"{step}")
+        finished = kill_at_step(partial(new, "third", root=root), step, root=root)
+        # the folder is created atomically
         assert not (root / "datasets/standard/third").exists() or (root / BUILDER).read_bytes() == after[BUILDER]
         new("third", root=root)
-        assert files_of(root) == after, f"killed before step {step}"
+        assert read_files(root) == after, f"killed before step {step}"
         assert not list((root / ".scratch").glob("*/"))
-        if ended:
+        if finished:
             break
         shutil.rmtree(root)
-    assert 25 <= step < 200  # eleven files and their folders, then three that are edited
+    assert 25 <= step < 200  # eleven new files and their folders, then two edited files
 
 
-def test_a_parent_must_be_there_and_built(root):
-    refused(
+def test_a_parent_must_exist_and_be_built(root):
+    assert_refused(
         root, r"nothing can be derived from mnist: there is no dataset .* name another with PARENT=", kind="adversarial"
     )
-    refused(root, "the parent second is not built, .*make build DATASET=second", kind="adversarial", parent="second")
+    assert_refused(
+        root, "the parent second is not built, .*make build DATASET=second", kind="adversarial", parent="second"
+    )
 
 
 @pytest.mark.parametrize("features", [{"image": "image"}, {"label": "label"}, {"image": "image16", "label": "label"}])
 def test_a_parent_must_have_an_image_and_a_class(root, features):
     give_features(root, "first", **features)
-    refused(root, "the parent first has no image of uint8 with a ClassLabel", kind="adversarial", parent="first")
+    assert_refused(root, "the parent first has no uint8 image with a ClassLabel", kind="adversarial", parent="first")
 
 
-def test_a_derived_one_takes_what_its_parent_has(root):
+def test_a_derived_dataset_uses_the_features_and_license_of_its_parent(root):
     give_features(root, "second", words="text", picture="image", animal="label")
-    commit(root)
+    git_commit(root)
     builder = (new("third", kind="adversarial", parent="second", root=root) / "third.py").read_text()
     assert builder.count("Image(shape=(4, None, 3))") == 2
     assert "ClassLabel(num_classes=7)" in builder
@@ -270,7 +274,7 @@ def test_a_derived_one_takes_what_its_parent_has(root):
     assert found.license == "CC BY 4.0"
 
 
-def test_the_scaffolds_are_the_same_every_time():
-    parent = Parent("p", "CC0", "x", ("artifacts/p.tar",), Features("test", "image", (2, 2, 1), "label", 3))
+def test_scaffolds_are_deterministic():
+    parent = Parent("p", "CC0", "x", ("artifacts/p.tar",), PerturbedFeatures("test", "image", (2, 2, 1), "label", 3))
     assert standard("third") == standard("third")
     assert adversarial("third", parent) == adversarial("third", parent)

@@ -1,4 +1,4 @@
-"""The artifact: deterministic, laid out as its format says, refused where it would be wrong."""
+"""Packing: deterministic, as the format specifies, and refused if the shards are wrong."""
 
 import hashlib
 import io
@@ -72,7 +72,7 @@ def test_the_manifest_entry_leads_to_every_record(packed):
     assert keys[:3] == [number.to_bytes(16, "big") for number in range(3)]
 
 
-def test_packing_again_elsewhere_gives_the_same_bytes(packed, tmp_path):
+def test_packing_again_in_another_folder_gives_the_same_bytes(packed, tmp_path):
     other = tmp_path / "a much longer name for a folder" / "other.tar"
     other.parent.mkdir()
     umask = os.umask(0o077)
@@ -83,7 +83,7 @@ def test_packing_again_elsewhere_gives_the_same_bytes(packed, tmp_path):
     assert other.read_bytes() == packed[0].read_bytes()
 
 
-def test_names_that_need_pax_records_get_them_and_are_found(tmp_path):
+def test_a_path_that_needs_pax_records_is_packed_and_found(tmp_path):
     (tmp_path / "scratch").mkdir()
     prepared = prepare_recorded(tmp_path / "scratch")
     long_name = "ü" * 90 + ".txt"
@@ -97,7 +97,7 @@ def test_names_that_need_pax_records_get_them_and_are_found(tmp_path):
         assert tar.extractfile(f"small/1.0.0/{long_name}").read() == b"found"
 
 
-def test_a_full_disk_is_noticed_before_writing(tmp_path, monkeypatch):
+def test_a_full_disk_is_reported_before_anything_is_written(tmp_path, monkeypatch):
     (tmp_path / "scratch").mkdir()
     prepared = prepare_recorded(tmp_path / "scratch")
     monkeypatch.setattr(package.shutil, "disk_usage", lambda _: _Usage(free=1000))
@@ -111,7 +111,7 @@ class _Usage:
         self.free = free
 
 
-def test_a_write_that_fails_leaves_what_was_there(tmp_path, monkeypatch):
+def test_a_write_that_fails_keeps_the_earlier_artifact(tmp_path, monkeypatch):
     (tmp_path / "scratch").mkdir()
     prepared = prepare_recorded(tmp_path / "scratch")
     target = tmp_path / "small.tar"
@@ -137,7 +137,7 @@ def test_a_write_that_fails_leaves_what_was_there(tmp_path, monkeypatch):
         (lambda shard, keys: shard.write_bytes(shard.read_bytes() + shard.read_bytes()[:16]), "damaged|cut off"),
     ],
 )
-def test_shards_that_do_not_hold_what_was_announced_are_refused(tmp_path, damage, message):
+def test_shards_that_contradict_dataset_info_are_refused(tmp_path, damage, message):
     (tmp_path / "scratch").mkdir()
     prepared = prepare_recorded(tmp_path / "scratch")
     name = "small-test.tfrecord-00000-of-00001"
@@ -148,13 +148,13 @@ def test_shards_that_do_not_hold_what_was_announced_are_refused(tmp_path, damage
     assert not list(tmp_path.glob("*small.tar*"))
 
 
-def test_a_lost_record_is_noticed(tmp_path):
-    # the whole record is missing, so every checksum in the shard is right
+def test_a_lost_record_is_reported(tmp_path):
+    # the whole record is missing, so every checksum in the shard is correct
     (tmp_path / "scratch").mkdir()
     prepared = prepare_recorded(tmp_path / "scratch")
     shard = prepared.folder / "small-test.tfrecord-00000-of-00001"
     shard.write_bytes(shard.read_bytes()[: -(len(record("test", 69)) + 16)])
-    with pytest.raises(ScriptError, match=r"announces 70 records for .*, which holds 69"):
+    with pytest.raises(ScriptError, match=r"announces 70 records for .*, which has 69"):
         pack(prepared, tmp_path / "small.tar", scratch=tmp_path / "scratch")
 
 
@@ -171,8 +171,8 @@ pack(prepared, folder / "x.tar", scratch=folder)
 """
 
 
-def test_the_memory_it_takes_does_not_depend_on_the_size(tmp_path):
-    """A shard of 400 MB is packed by a process that may not allocate 200."""
+def test_the_memory_needed_does_not_depend_on_the_size(tmp_path):
+    """A process that may allocate 200 MB packs a shard of 400 MB."""
     import json
 
     from tests.helpers.recorded_dataset import FEATURES, write_tfrecord

@@ -1,4 +1,4 @@
-"""What a builder may read beside its sources: the artifacts that its stage depends on, as they are here."""
+"""A builder may read its sources and the artifacts that its stage depends on, as they are in the work tree."""
 
 import json
 import multiprocessing
@@ -16,17 +16,17 @@ from scripts.extract import extract
 
 @pytest.fixture
 def derived(small):
-    """A dataset of the repository that is derived from `small`."""
+    """A dataset of the repository that is derived from the dataset `small`."""
     return replace(read_definition("small", root=small), name="derived", parents={"small": ("small.tar",)})
 
 
 @pytest.fixture
 def prepared(small, tmp_path):
-    """The dataset `small` as a folder that TFDS prepared, outside of what a build may read."""
+    """The dataset `small` in a folder prepared by TFDS that a build may not read."""
     return extract("small", to=tmp_path / "elsewhere", root=small)
 
 
-def test_a_parent_is_read_as_it_is_here(derived, tmp_path):
+def test_a_parent_is_read_from_the_work_tree(derived, tmp_path):
     version = read_definition("small", root=derived.root).version
     with derived.limit_reading(tmp_path / "scratch"):
         assert loader.load("small")[0].version == loader.load("small", version=version)[0].version == version
@@ -36,7 +36,7 @@ def test_a_parent_is_read_as_it_is_here(derived, tmp_path):
 
 @pytest.mark.parametrize("option", [{"version": "9.9.9"}, {"rev": "HEAD"}, {"repo": "elsewhere"}])
 @pytest.mark.parametrize("read", [loader.load, loader.ensure])
-def test_no_parent_is_read_of_another_revision_or_repository(derived, tmp_path, option, read):
+def test_a_parent_of_another_version_revision_or_repository_is_refused(derived, tmp_path, option, read):
     (name, value), *_ = option.items()
     with (
         derived.limit_reading(tmp_path / "scratch"),
@@ -48,7 +48,7 @@ def test_no_parent_is_read_of_another_revision_or_repository(derived, tmp_path, 
 
 
 @pytest.mark.parametrize("read", [loader.load, loader.ensure])
-def test_what_the_stage_does_not_depend_on_is_not_read(derived, tmp_path, read):
+def test_a_dataset_that_the_stage_does_not_depend_on_is_refused(derived, tmp_path, read):
     limited = replace(derived, parents={})
     with (
         limited.limit_reading(tmp_path / "scratch"),
@@ -57,7 +57,7 @@ def test_what_the_stage_does_not_depend_on_is_not_read(derived, tmp_path, read):
         read("small")
 
 
-def test_another_config_than_the_one_the_stage_depends_on_is_not_read(derived, tmp_path):
+def test_a_config_that_the_stage_does_not_depend_on_is_refused(derived, tmp_path):
     manifest = derived.root / "artifacts/small.json"
     raw = json.loads(manifest.read_text())
     entry = raw["artifacts"].pop("small.tar")
@@ -74,7 +74,7 @@ def test_another_config_than_the_one_the_stage_depends_on_is_not_read(derived, t
             loader.open(tar.with_name("small-b.tar"))
 
 
-def test_a_prepared_folder_is_read_only_where_the_sources_are(derived, prepared, tmp_path):
+def test_a_prepared_folder_is_read_only_from_the_extracted_sources(derived, prepared, tmp_path):
     inside = tmp_path / "scratch"
     shutil.copytree(prepared.parents[1], inside / "extracted")
     with derived.limit_reading(inside):
@@ -104,7 +104,7 @@ def test_processes_that_the_build_starts_are_limited_too(derived, tmp_path):
             pool.apply(loader.load, ("small",))
         done = subprocess.run([sys.executable, "-c", READ, "small"], capture_output=True, text=True)
         assert "AccessError: derived: its builder reads the dataset small" in done.stderr
-    # and one that is started elsewhere with these variables, as Beam's workers are
+    # and a process that is started elsewhere with these variables, like Beam's workers
     done = subprocess.run(
         [sys.executable, "-c", READ, "small"], env=environment, capture_output=True, text=True, cwd=derived.root
     )

@@ -1,4 +1,4 @@
-"""Signals: raised once, held back where they would be lost."""
+"""Signals that raise an exception once, and are delayed during forks."""
 
 import os
 import signal
@@ -11,25 +11,25 @@ from scripts._process.processes import raise_on_sigterm, signals_held
 
 
 @pytest.fixture(autouse=True)
-def told(monkeypatch):
-    monkeypatch.setattr(processes, "_told_at", float("-inf"))
+def sigterm_handler(monkeypatch):
+    monkeypatch.setattr(processes, "_last_sigterm", float("-inf"))
     before = signal.getsignal(signal.SIGTERM)
     raise_on_sigterm()
     yield
     signal.signal(signal.SIGTERM, before)
 
 
-def test_said_again_it_does_not_cut_the_clean_up_short(monkeypatch):
+def test_a_repeated_sigterm_does_not_interrupt_the_clean_up(monkeypatch):
     with pytest.raises(TerminatedError):
         signal.raise_signal(signal.SIGTERM)
     signal.raise_signal(signal.SIGTERM)
-    monkeypatch.setattr(processes, "REPEATED_SECONDS", 0)
+    monkeypatch.setattr(processes, "REPEAT_SECONDS", 0)
     with pytest.raises(TerminatedError):
         signal.raise_signal(signal.SIGTERM)
 
 
 @pytest.mark.parametrize(("number", "raised"), [(signal.SIGTERM, TerminatedError), (signal.SIGINT, KeyboardInterrupt)])
-def test_a_signal_in_the_middle_of_a_fork_is_raised_after_it(number, raised):
+def test_a_signal_during_a_fork_raises_after_it(number, raised):
     forked = []
     os.register_at_fork(after_in_parent=lambda: forked or signal.raise_signal(number))
     with pytest.raises(raised), signals_held():

@@ -1,4 +1,4 @@
-"""Pushing and pulling against a real S3 server: consent, the right remote, and proof of arrival."""
+"""Pushing and pulling with a real S3 server: consent, the right remote, and the check of the uploaded object."""
 
 import os
 import subprocess
@@ -37,13 +37,13 @@ def make_private(root):
     lock.write_text(lock.read_text().replace("visibility: public", "visibility: private"))
 
 
-def test_a_public_dataset_wants_consent(repository, remote):
-    with pytest.raises(ScriptError, match="say so with: make push DATASET=small PUBLIC=1"):
+def test_a_public_dataset_needs_consent(repository, remote):
+    with pytest.raises(ScriptError, match="consent with: make push DATASET=small PUBLIC=1"):
         push("small", public=False, root=repository)
     assert remote.keys("public") == []
 
 
-def test_it_arrives_whole(repository, remote):
+def test_the_artifact_is_stored_on_the_remote(repository, remote):
     (url,) = push("small", public=True, root=repository)
     (key,) = remote.keys("public")
     assert url == f"s3://{key}"
@@ -51,15 +51,15 @@ def test_it_arrives_whole(repository, remote):
     assert remote.keys("private") == []
 
 
-def test_what_does_not_arrive_is_told(repository, monkeypatch):
+def test_an_upload_that_does_not_arrive_is_an_error(repository, monkeypatch):
     from s3fs import S3FileSystem
 
     monkeypatch.setattr(S3FileSystem, "put_file", lambda *_, **__: None)
-    with pytest.raises(loader.FetchError, match=r"s3://public/.* is not what was sent there just now, .*small\.tar"):
+    with pytest.raises(loader.FetchError, match=r"s3://public/.* does not have the content of .*small\.tar"):
         push("small", public=True, root=repository)
 
 
-def test_what_has_no_known_license_is_not_published(repository, remote):
+def test_a_dataset_with_an_unknown_license_is_not_published(repository, remote):
     params = repository / "params.yaml"
     params.write_text(params.read_text().replace("license: CC0", "license: unknown, see https://example.org"))
     with pytest.raises(ScriptError, match="under which it may be published"):
@@ -90,7 +90,7 @@ def test_no_dvc_push_sends_a_private_dataset_to_the_public_remote(repository, re
 def test_params_and_dvc_yaml_must_agree(repository, remote):
     path = repository / "params.yaml"
     path.write_text(path.read_text().replace("visibility: public", "visibility: private"))
-    with pytest.raises(ScriptError, match=r"but params\.yaml calls small private"):
+    with pytest.raises(ScriptError, match=r"but in params\.yaml small is private"):
         push("small", public=False, root=repository)
     assert remote.keys("public") == remote.keys("private") == []
 
@@ -113,13 +113,13 @@ def test_an_artifact_that_is_not_the_recorded_one_is_not_pushed(repository, remo
     assert remote.keys("public") == []
 
 
-def test_a_missing_artifact_says_how_to_get_it(repository):
+def test_the_error_for_a_missing_artifact_names_the_command(repository):
     (repository / "artifacts/small.tar").unlink()
     with pytest.raises(ScriptError, match="make build DATASET=small"):
         push("small", public=True, root=repository)
 
 
-def test_a_broken_object_on_the_remote_is_replaced(repository, remote):
+def test_a_truncated_object_on_the_remote_is_replaced(repository, remote):
     push("small", public=True, root=repository)
     (key,) = remote.keys("public")
     whole = remote.read(key)
@@ -128,21 +128,21 @@ def test_a_broken_object_on_the_remote_is_replaced(repository, remote):
     assert remote.read(key) == whole
 
 
-def test_an_artifact_that_dvc_did_not_cache_arrives_all_the_same(repository, remote):
+def test_an_artifact_that_is_not_in_dvcs_cache_is_pushed_too(repository, remote):
     subprocess.run(["rm", "-rf", repository / ".dvc/cache"], check=True)
     push("small", public=True, root=repository)
     (key,) = remote.keys("public")
     assert remote.read(key) == (repository / "artifacts/small.tar").read_bytes()
 
 
-def test_without_the_server_it_is_one_error(repository, s3_server):
+def test_an_unreachable_server_is_one_error(repository, s3_server):
     path = repository / ".dvc/config.local"
     path.write_text(path.read_text().replace(s3_server.endpoint, "http://127.0.0.1:9"))
     with pytest.raises(loader.FetchError, match=r"at http://127\.0\.0\.1:9 cannot be reached"):
         push("small", public=True, root=repository)
 
 
-def test_with_wrong_keys_it_is_one_error(repository, tmp_path):
+def test_wrong_keys_are_one_error(repository, tmp_path):
     wrong = tmp_path / "wrong"
     wrong.write_text("[datasets-s3]\naws_access_key_id = WRONG\naws_secret_access_key = wrong\n")
     path = repository / ".dvc/config.local"
@@ -154,7 +154,7 @@ def test_with_wrong_keys_it_is_one_error(repository, tmp_path):
     assert "refuses access" in done.stderr
 
 
-def test_reading_rights_are_not_enough_to_push(repository, tmp_path):
+def test_pushing_without_write_access_is_refused(repository, tmp_path):
     path = repository / ".dvc/config.local"
     lines = path.read_text().splitlines()
     kept = [line for line in lines if "credentialpath" not in line and "profile" not in line]
@@ -167,7 +167,7 @@ def test_reading_rights_are_not_enough_to_push(repository, tmp_path):
     assert "refuses access" in done.stderr.strip().rpartition("\n")[2]
 
 
-def test_what_was_pushed_is_pulled_and_proved(repository, remote):
+def test_a_pushed_artifact_can_be_pulled(repository, remote):
     push("small", public=True, root=repository)
     tar = repository / "artifacts/small.tar"
     before = tar.read_bytes()
@@ -196,8 +196,7 @@ def test_a_private_artifact_cannot_be_read_anonymously(repository, remote, tmp_p
     assert "refuses access" in done.stderr
 
 
-def test_tiny_is_built_pushed_pulled_elsewhere_and_unchanged(clone, remote, tmp_path):
-    """The whole path in two clones, with DVC's own commands."""
+def test_with_dvcs_own_commands_another_clone_can_pull_a_dataset(clone, remote, tmp_path):
     add_buildable(clone.root)
     remote.point(clone.root)
     clone.run("dvc", "repro", "tiny")
@@ -213,7 +212,7 @@ def test_tiny_is_built_pushed_pulled_elsewhere_and_unchanged(clone, remote, tmp_
     assert second.python("import loader; print(loader.load('tiny')[1]['train'][0]['text'])").strip()
 
 
-def test_what_is_rotten_in_the_cache_is_not_what_is_pushed(repository, remote):
+def test_a_damaged_file_in_dvcs_cache_is_not_pushed(repository, remote):
     tar = repository / "artifacts/small.tar"
     whole = tar.read_bytes()
     (cached,) = (path for path in (repository / ".dvc/cache/files").rglob("*") if path.stat().st_size == len(whole))
@@ -227,7 +226,7 @@ def test_what_is_rotten_in_the_cache_is_not_what_is_pushed(repository, remote):
     assert remote.read(key) == whole
 
 
-def test_an_object_of_the_same_size_that_is_another_is_replaced(repository, remote):
+def test_another_object_of_the_same_size_is_replaced(repository, remote):
     push("small", public=True, root=repository)
     (key,) = remote.keys("public")
     whole = remote.read(key)
@@ -244,7 +243,7 @@ def test_a_remote_that_is_not_configured_is_one_error(repository):
         push("small", public=True, root=repository)
 
 
-def test_a_pull_over_a_changed_artifact_says_that_it_is_in_the_way(repository):
+def test_a_pull_does_not_overwrite_a_changed_artifact(repository):
     push("small", public=True, root=repository)
     tar = repository / "artifacts/small.tar"
     data = tar.read_bytes()

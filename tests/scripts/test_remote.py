@@ -1,4 +1,4 @@
-"""Where the remotes' configuration is written, and what keeps private data from a public bucket."""
+"""Writing the configuration of the remotes, and refusing one bucket for public and private data."""
 
 import shutil
 import subprocess
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from dvc.config import Config
 
-from scripts._dvc.remotes import check_apart, clear_local, point, point_local
+from scripts._dvc.remotes import check_apart, clear_local, point_committed, point_local
 from scripts._process.errors import ScriptError
 from tests.helpers.recorded_dataset import make_dvc, make_recorded
 
@@ -30,19 +30,19 @@ def root(template, tmp_path):
 
 
 def remotes(root):
-    """The remotes as DVC obeys them."""
+    """The remotes as DVC sees them."""
     return Config(str(root / ".dvc"))["remote"]
 
 
 def committed(root):
-    """What the committed file says of the remotes, in the values that DVC obeys."""
+    """The options in the committed file, with the values that DVC sees."""
     written = Config(str(root / ".dvc")).load_one("repo")["remote"]
-    meant = remotes(root)
-    return {name: {option: meant[name][option] for option in options} for name, options in written.items()}
+    effective = remotes(root)
+    return {name: {option: effective[name][option] for option in options} for name, options in written.items()}
 
 
 def local(root):
-    """The remotes of the local file alone, their options as written."""
+    """The remotes in the local file only, with their options as written."""
     return Config(str(root / ".dvc")).load_one("local")["remote"]
 
 
@@ -54,8 +54,8 @@ def local_file(root):
     return root / ".dvc/config.local"
 
 
-def test_point_writes_the_committed_file(root):
-    point(root, URLS, None)
+def test_point_committed_writes_the_committed_file(root):
+    point_committed(root, URLS, None)
     assert committed(root) == {name: {"url": url, "verify": True} for name, url in URLS.items()}
     assert local(root) == {}
     assert dvc(root, "config", "core.remote").strip() == "public"
@@ -64,9 +64,9 @@ def test_point_writes_the_committed_file(root):
     ]  # fmt: skip
 
 
-def test_point_keeps_the_rest_of_the_committed_file(root):
+def test_point_committed_keeps_the_rest_of_the_committed_file(root):
     before = Config(str(root / ".dvc")).load_one("repo")
-    point(root, URLS, "https://s3.example.org")
+    point_committed(root, URLS, "https://s3.example.org")
     after = Config(str(root / ".dvc")).load_one("repo")
     assert before["core"]
     assert before["cache"]
@@ -76,49 +76,49 @@ def test_point_keeps_the_rest_of_the_committed_file(root):
 
 @pytest.mark.parametrize("endpoint", [None, "https://s3.example.org"])
 def test_verify_stays_true(root, endpoint):
-    # without it DVC believes what a remote holds by its name
+    # without it DVC does not check the content of objects
     text = (root / ".dvc/config").read_text()
     assert text.count("verify = true") == 2
-    point(root, URLS, endpoint)
+    point_committed(root, URLS, endpoint)
     assert [remote["verify"] for remote in remotes(root).values()] == [True, True]
     (root / ".dvc/config").write_text(text.replace("    verify = true\n", ""))
-    point(root, URLS, endpoint)
+    point_committed(root, URLS, endpoint)
     assert [remote["verify"] for remote in committed(root).values()] == [True, True]
 
 
-def test_an_endpoint_is_written_for_both_and_leaves_with_the_next_pointing(root):
-    point(root, URLS, "https://s3.example.org")
+def test_an_endpoint_is_written_for_both_remotes_and_removed_if_the_next_call_has_none(root):
+    point_committed(root, URLS, "https://s3.example.org")
     assert {remote["endpointurl"] for remote in committed(root).values()} == {"https://s3.example.org"}
-    point(root, URLS, None)
+    point_committed(root, URLS, None)
     assert [remote.get("endpointurl") for remote in committed(root).values()] == [None, None]
 
 
-def test_point_keeps_other_options_of_a_remote(root):
+def test_point_committed_keeps_other_options_of_a_remote(root):
     dvc(root, "remote", "modify", "private", "profile", "ours")
-    point(root, URLS, None)
+    point_committed(root, URLS, None)
     assert committed(root)["private"] == {"url": URLS["private"], "verify": True, "profile": "ours"}
 
 
 def test_pointing_twice_changes_nothing(root):
-    point(root, URLS, "https://s3.example.org")
+    point_committed(root, URLS, "https://s3.example.org")
     before = (root / ".dvc/config").read_bytes()
-    point(root, URLS, "https://s3.example.org")
+    point_committed(root, URLS, "https://s3.example.org")
     assert (root / ".dvc/config").read_bytes() == before
 
 
-def test_point_makes_a_remote_that_is_not_there(root):
+def test_point_committed_adds_a_missing_remote(root):
     dvc(root, "remote", "remove", "private")
-    point(root, URLS, None)
+    point_committed(root, URLS, None)
     assert committed(root)["private"] == {"url": URLS["private"], "verify": True}
 
 
-def point_here(root):
+def point_at_local_server(root):
     point_local(root, LOCAL, "http://127.0.0.1:9000", root / "credentials")
 
 
-def test_point_local_writes_the_file_that_git_ignores_and_no_other(root):
+def test_point_local_writes_only_the_file_that_git_ignores(root):
     before = (root / ".dvc/config").read_bytes()
-    point_here(root)
+    point_at_local_server(root)
     assert (root / ".dvc/config").read_bytes() == before
     expected = {"endpointurl": "http://127.0.0.1:9000", "region": "us-east-1", "profile": "datasets-s3"}
     for name, remote in local(root).items():
@@ -128,22 +128,22 @@ def test_point_local_writes_the_file_that_git_ignores_and_no_other(root):
     assert ignored.stdout.strip() == ".dvc/config.local"
 
 
-def test_what_point_local_wrote_wins_and_verify_stays_true(root):
-    point_here(root)
+def test_local_settings_take_precedence_and_verify_stays_true(root):
+    point_at_local_server(root)
     assert {name: remote["url"] for name, remote in remotes(root).items()} == LOCAL
     assert [remote["verify"] for remote in remotes(root).values()] == [True, True]
 
 
-def test_point_ends_the_reign_of_point_local(root):
-    point_here(root)
-    point(root, URLS, None)
+def test_point_committed_removes_the_settings_of_point_local(root):
+    point_at_local_server(root)
+    point_committed(root, URLS, None)
     assert {name: remote["url"] for name, remote in remotes(root).items()} == URLS
     assert [remote.get("endpointurl") for remote in remotes(root).values()] == [None, None]
 
 
-def test_clear_local_takes_out_all_that_point_local_wrote(root):
+def test_clear_local_removes_the_settings_of_point_local(root):
     before = dict(remotes(root))
-    point_here(root)
+    point_at_local_server(root)
     clear_local(root)
     assert local(root) == {}
     assert "127.0.0.1" not in local_file(root).read_text()
@@ -151,7 +151,7 @@ def test_clear_local_takes_out_all_that_point_local_wrote(root):
 
 
 def test_clear_local_keeps_other_local_settings(root):
-    point_here(root)
+    point_at_local_server(root)
     dvc(root, "remote", "modify", "--local", "public", "allow_anonymous_login", "true")
     dvc(root, "remote", "add", "--local", "mine", "s3://mine")
     dvc(root, "config", "--local", "core.autostage", "true")
@@ -160,7 +160,7 @@ def test_clear_local_keeps_other_local_settings(root):
     assert dvc(root, "config", "--local", "core.autostage").strip() == "true"
 
 
-def test_clear_local_is_at_ease_where_there_is_nothing_to_clear(root):
+def test_clear_local_without_a_local_file_is_no_error(root):
     assert not local_file(root).exists()
     clear_local(root)
     clear_local(root)
@@ -187,7 +187,7 @@ def test_two_remotes_in_one_bucket_are_refused(root, urls):
     with pytest.raises(ScriptError, match="public and private are in one bucket, 'one'; give each its own"):
         check_apart(urls)
     with pytest.raises(ScriptError, match="in one bucket"):
-        point(root, urls, None)
+        point_committed(root, urls, None)
     assert (root / ".dvc/config").read_bytes() == before
     assert not local_file(root).exists()
 
@@ -196,16 +196,16 @@ def test_two_remotes_in_one_bucket_are_refused(root, urls):
 @pytest.mark.parametrize(
     "url", ["", "bucket", "s3:bucket", "s3:///folder", "s3://", "gs://bucket", "/tmp/x", "https://s3.x/b"]
 )
-def test_a_remote_that_is_none_of_s3_is_refused(root, name, url):
+def test_a_url_that_is_not_an_s3_url_is_refused(root, name, url):
     before = (root / ".dvc/config").read_bytes()
     urls = {**URLS, name: url}
     with pytest.raises(ScriptError, match=f"the {name} remote needs a URL like s3://bucket"):
         check_apart(urls)
     with pytest.raises(ScriptError, match=f"the {name} remote needs"):
-        point(root, urls, None)
+        point_committed(root, urls, None)
     assert (root / ".dvc/config").read_bytes() == before
 
 
-def test_two_buckets_are_apart():
+def test_two_buckets_are_accepted():
     check_apart(URLS)
     check_apart({"public": "s3://data-public", "private": "s3://data-private/data-public"})

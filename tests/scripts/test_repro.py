@@ -1,4 +1,4 @@
-"""Building several datasets: side by side, in order where one needs the other, whatever DVC holds locked."""
+"""Building several datasets: in parallel, in order if one needs the other, and with DVC's lock in use."""
 
 import re
 import signal
@@ -12,7 +12,7 @@ import pytest
 from dvc.lock import Lock
 
 from scripts._define.definition import read_definition
-from scripts._define.lineage import related
+from scripts._define.lineage import group_related
 from scripts._process.errors import ScriptError
 from scripts.repro import repro
 from tests.conftest import clean_environment
@@ -26,43 +26,43 @@ def two(clone):
     return clone
 
 
-def test_two_are_built_at_once_and_both_are_recorded(two):
+def test_independent_datasets_are_built_in_parallel_and_recorded(two):
     text = two.run("make", "build", "DATASET=tiny twin").stderr
     for name in ("tiny", "twin"):
         assert f"Running stage '{name}':" in text
         assert (two.root / f"artifacts/{name}.tar").is_file()
         assert f"artifacts/{name}.tar" in (two.root / "dvc.lock").read_text()
-    # both had begun before either was done
+    # both started before one finished
     assert max(text.index(f"{name}: building") for name in ("tiny", "twin")) < text.index(": packed")
     assert two.run("dvc", "status", "tiny", "twin").stdout.strip() == "Data and pipelines are up to date."
 
 
-def test_a_build_waits_for_another_command_of_dvc(two):
-    two.run("dvc", "status")  # makes the folder that the lock is in
+def test_a_build_waits_for_another_dvc_command(two):
+    two.run("dvc", "status")  # creates the folder of the lock
     lock = Lock(str(two.root / ".dvc/tmp/lock"))
     lock.lock()
     release = threading.Timer(5, lock.unlock)
     release.start()
-    begun = time.monotonic()
+    started = time.monotonic()
     two.run("make", "build", "DATASET=tiny")
-    assert time.monotonic() - begun > 5
+    assert time.monotonic() - started > 5
     release.join()
     assert (two.root / "artifacts/tiny.json").is_file()
 
 
-def test_one_that_fails_does_not_keep_the_other_from_being_built(two):
+def test_a_failed_build_does_not_prevent_the_other_one(two):
     (two.root / "sources/twin/twin.json").unlink()
     done = two.run("make", "build", "DATASET=tiny twin", check=False)
     assert done.returncode
     assert "source file not found: twin.json" in done.stderr
-    assert "error: not built: twin; the reason is above" in done.stderr
+    assert "error: not built: twin; see the output above for the reason" in done.stderr
     assert (two.root / "artifacts/tiny.json").is_file()
     assert not (two.root / "artifacts/twin.json").exists()
 
 
 @pytest.fixture
 def start():
-    """Return a function that starts a build of endless datasets, and returns all processes of it once it is at work."""
+    """A function that starts a build of datasets without end, waits until it writes, and returns all its processes."""
     started = []
 
     def start(clone, *command):
@@ -86,10 +86,10 @@ def start():
             process.kill()
 
 
-# DVC runs stages in a shell: Debian's sh stays between the two, bash becomes the command
+# DVC runs stages in a shell: Debian's sh stays their parent process, bash replaces itself with the command
 @pytest.mark.slow
 @pytest.mark.parametrize(("shell", "names"), [("/bin/bash", "tiny"), ("/bin/sh", "tiny twin")])
-def test_told_to_end_it_ends_what_it_started(two, start, shell, names, monkeypatch):
+def test_on_sigterm_all_processes_of_a_build_end(two, start, shell, names, monkeypatch):
     monkeypatch.setenv("SHELL", shell)
     process, *others = start(two, "scripts", "repro", names)
     process.terminate()
@@ -108,15 +108,15 @@ def test_a_build_ends_when_its_dvc_is_killed(two, start, shell, monkeypatch):
     assert not (two.root / ".scratch/build-tiny").exists()
 
 
-def test_those_that_need_one_another_are_one_group(clone):
+def test_related_datasets_are_one_group(clone):
     def parents(name):
         return read_definition(name, root=clone.root).parents
 
-    assert related(["mnist", "digit", "mnist_fgsm", "mnist"], parents) == [["digit"], ["mnist", "mnist_fgsm"]]
-    assert related(["digit_speakers", "mnist"], parents) == [["digit_speakers"], ["mnist"]]
+    assert group_related(["mnist", "digit", "mnist_fgsm", "mnist"], parents) == [["digit"], ["mnist", "mnist_fgsm"]]
+    assert group_related(["digit_speakers", "mnist"], parents) == [["digit_speakers"], ["mnist"]]
 
 
-def test_a_circle_is_told_by_dvc(two):
+def test_dvc_reports_a_cycle(two):
     path = two.root / "dvc.yaml"
     text = path.read_text()
     for name, other in (("tiny", "twin"), ("twin", "tiny")):
@@ -126,10 +126,10 @@ def test_a_circle_is_told_by_dvc(two):
     path.write_text(text)
     done = two.run("make", "build", "DATASET=tiny", check=False)
     assert re.search("both a dependency and an output in stages: (tiny, twin|twin, tiny)", done.stderr)
-    assert "error: not built: tiny; the reason is above" in done.stderr
+    assert "error: not built: tiny; see the output above for the reason" in done.stderr
 
 
-def test_a_wrong_name_stops_before_anything_is_built(clone):
+def test_with_an_unknown_name_nothing_is_built(clone):
     with pytest.raises(ScriptError, match="there is no dataset 'mnst'"):
         repro(["mnist", "mnst"], root=clone.root)
     assert not (clone.root / "artifacts/mnist.tar").exists()

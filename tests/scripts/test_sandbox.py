@@ -1,4 +1,4 @@
-"""A build in the sandbox: what leaks from the machine into the bytes shows, and nothing of it stays behind."""
+"""Building in the sandbox: it reveals bytes that depend on the machine, and leaves no files."""
 
 import hashlib
 import json
@@ -36,7 +36,7 @@ LEAKS = {
     "umask": "mode()",
     "host name": "socket.gethostname()",
     "files": "os.listdir(REPOSITORY)",
-    "steady": "1 + 1",
+    "constant": "1 + 1",
 }
 LEAKY = (
     BUILDER.replace('"number": np.float32', '"leaks": {name: tfds.features.Text() for name in LEAKS}')
@@ -88,24 +88,24 @@ def tiny(clone):
     return clone
 
 
-def test_each_thing_of_the_machine_that_reaches_the_bytes_is_named_by_its_feature(clone):
+def test_everything_of_the_machine_that_changes_the_bytes_is_found(clone):
     add_buildable(clone.root, builder=LEAKY.replace("PLACE", os.fspath(clone.root)))
     clone.scripts("build", "tiny", env={"USER": "somebody", "TZ": "UTC", "LC_ALL": "C.UTF-8"})
     recorded = artifact(clone.root / "artifacts")
     with rebuilt(definition(clone), recorded.manifest) as fresh:
         lines = compare(recorded, artifact(fresh.folder))
-    said = "\n".join(lines)
-    named = {name for name in LEAKS if f"leaks/{name} (" in said}
-    assert named == set(fresh.varied) & set(LEAKS), said
-    assert named | set(fresh.same) >= set(LEAKS) - {"steady"}
-    assert "split train: 200 of 200 records differ" in said
-    assert "leaks/steady" not in said
-    assert "image" not in said
+    text = "\n".join(lines)
+    named = {name for name in LEAKS if f"leaks/{name} (" in text}
+    assert named == set(fresh.varied) & set(LEAKS), text
+    assert named | set(fresh.same) >= set(LEAKS) - {"constant"}
+    assert "split train: 200 of 200 records differ" in text
+    assert "leaks/constant" not in text
+    assert "image" not in text
     assert scratch(clone) == ["build-tiny.lock", "rebuild-tiny.lock"]
 
 
 @isolates
-def test_a_builder_that_reaches_for_the_network_fails_with_a_sentence_that_says_so(clone):
+def test_a_builder_that_uses_the_network_fails_with_a_message_that_says_so(clone):
     with socket.create_server(("127.0.0.1", 0)) as server:
         call = f"socket.create_connection(('127.0.0.1', {server.getsockname()[1]}))"
         builder = BUILDER.replace("import json", "import json, socket", 1)
@@ -116,13 +116,13 @@ def test_a_builder_that_reaches_for_the_network_fails_with_a_sentence_that_says_
     assert message.startswith(
         "tiny: the build in the sandbox failed: its builder failed: datasets/standard/tiny/tiny.py:"
     )
-    assert "the sandbox has no network: a builder gets its files from dl_manager.download" in message
+    assert "the sandbox has no network: a builder must get its files from dl_manager.download" in message
 
 
 @isolates
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
-def test_a_verify_that_is_killed_takes_its_build_along_and_disturbs_no_other(clone, number, capfd, tmp_path):
+def test_the_build_of_a_killed_verify_ends_and_does_not_disturb_the_next_one(clone, number, capfd, tmp_path):
     started = tmp_path / "started"
     wait = f"open({os.fspath(started)!r}, 'w').close(); time.sleep(600)\n        words = json"
     builder = BUILDER.replace("import json", "import json, time", 1)
@@ -142,7 +142,7 @@ def test_a_verify_that_is_killed_takes_its_build_along_and_disturbs_no_other(clo
         time.sleep(0.1)
     assert started.exists()
     children = psutil.Process(verify.pid).children(recursive=True)
-    assert len(children) >= 3  # what isolates, what reaps, what builds
+    assert len(children) >= 3  # the isolating process, the first one of the namespace, the build
     verify.send_signal(number)
     assert verify.wait(10)
     assert psutil.wait_procs(children, timeout=10)[1] == []
@@ -152,15 +152,15 @@ def test_a_verify_that_is_killed_takes_its_build_along_and_disturbs_no_other(clo
     (clone.root / "datasets/standard/tiny/tiny.py").write_text(BUILDER)
     with rebuilt(definition(clone), MANIFEST) as fresh:
         assert artifact(fresh.folder).header.splits == {"train": 200, "test": 30}
-        # a machine that allows all of it
-        assert fresh.same == ({} if find_spec("libfaketime") else {"clock": "no libfaketime here that works"})
+        # a machine that allows everything
+        assert fresh.same == ({} if find_spec("libfaketime") else {"clock": "no working libfaketime"})
         assert fresh.conditions().startswith("in a sandbox without network, without the other files of")
     assert "tiny: building 1.0.0" in capfd.readouterr().err
     assert scratch(clone) == ["rebuild-tiny.lock"]
 
 
 @isolates
-def test_where_namespaces_are_refused_the_build_runs_all_the_same_and_says_so(tiny):
+def test_if_namespaces_are_refused_the_build_runs_without_them_and_says_so(tiny):
     code = (
         "from tests.scripts.test_sandbox import MANIFEST, rebuilt, read_definition\n"
         "from pathlib import Path\nwith rebuilt(read_definition('tiny', root=Path.cwd()), MANIFEST) as fresh:\n"
@@ -176,12 +176,12 @@ def test_where_namespaces_are_refused_the_build_runs_all_the_same_and_says_so(ti
 
 
 class PreparedError(Exception):
-    """Raised where the build would begin."""
+    """Raised when the build would begin."""
 
 
 @pytest.fixture
 def unbuilt(tiny, monkeypatch):
-    """A clone, and a function that prepares a sandbox and returns the files that are in it."""
+    """A function that prepares a sandbox in a clone, without a build, and returns the files in it."""
 
     def stop(definition, scratch, root):
         files = (path for path in root.rglob("*") if path.is_file())
@@ -198,9 +198,9 @@ def unbuilt(tiny, monkeypatch):
     return prepare
 
 
-def test_the_sandbox_holds_the_definition_and_the_proved_sources_and_nothing_else(unbuilt):
+def test_the_sandbox_contains_only_the_definition_and_the_checked_sources(unbuilt):
     folder = unbuilt.root / "datasets/standard/tiny"
-    (folder / "README.md").write_text("What does not change the dataset must not change it here.")
+    (folder / "README.md").write_text("A README is not part of the definition.")
     (unbuilt.root / "secret.txt").write_text("")
     (unbuilt.root / "sources/tiny/other.json").write_text("")
     found = unbuilt()
@@ -217,7 +217,7 @@ def test_the_sandbox_holds_the_definition_and_the_proved_sources_and_nothing_els
     assert found["sources/tiny/tiny.json"] == SOURCE
 
 
-def test_a_source_that_is_nowhere_is_an_error_before_anything_is_built(unbuilt, monkeypatch):
+def test_a_missing_source_file_is_an_error_before_anything_is_built(unbuilt, monkeypatch):
     monkeypatch.setenv("DATASETS_MIRROR", "")
     (unbuilt.root / "sources/tiny/tiny.json").write_bytes(SOURCE[:-1])
     with (
@@ -237,12 +237,12 @@ def test_a_disk_that_is_too_small_is_an_error_before_anything_is_copied(unbuilt,
         pass
 
 
-def test_a_derived_dataset_takes_its_parents_along(unbuilt):
+def test_the_sandbox_of_a_derived_dataset_contains_its_parents(unbuilt):
     dvc_yaml = unbuilt.root / "dvc.yaml"
     dep = "      - datasets/standard/tiny\n"
     dvc_yaml.write_text(dvc_yaml.read_text().replace(dep, f"{dep}      - artifacts/mnist.tar\n"))
     with (
-        pytest.raises(ScriptError, match=r"tiny: .*/artifacts/mnist\.tar is missing; bring it with: dvc repro tiny"),
+        pytest.raises(ScriptError, match=r"tiny: .*/artifacts/mnist\.tar is missing; get it with: dvc repro tiny"),
         rebuilt(read_definition("tiny", root=unbuilt.root), MANIFEST),
     ):
         pass
@@ -255,7 +255,7 @@ def test_a_derived_dataset_takes_its_parents_along(unbuilt):
 @pytest.mark.parametrize(
     ("output", "message"),
     [
-        ("", "tiny: the build in the sandbox failed: it said nothing"),
+        ("", "tiny: the build in the sandbox failed: it printed nothing"),
         ("tiny: building\r\nerror: tiny: its builder failed: x\r\n", "failed: its builder failed: x"),
         (
             "error: first\nerror: tiny: source file not found:\n  location: closed\n",
@@ -264,11 +264,11 @@ def test_a_derived_dataset_takes_its_parents_along(unbuilt):
         ("Killed\n", "failed: Killed"),
     ],
 )
-def test_of_what_a_build_says_the_last_error_is_what_failed(output, message):
+def test_the_last_error_in_the_output_of_a_build_is_its_failure(output, message):
     assert sandbox._failure("tiny", output, network=False).endswith(message)
 
 
 @pytest.mark.parametrize("network", [True, False])
-def test_no_network_is_blamed_where_there_was_one(network):
+def test_the_missing_network_is_mentioned_only_if_it_was_missing(network):
     message = sandbox._failure("tiny", "error: OSError: [Errno 101] Network is unreachable", network=network)
     assert ("the sandbox has no network" in message) is not network

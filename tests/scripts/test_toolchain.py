@@ -1,4 +1,4 @@
-"""Another version of a package that would give datasets other bytes is found here, in seconds, and not at their end."""
+"""Checks in seconds whether another version of a package would change the bytes of datasets."""
 
 import copy
 import json
@@ -13,13 +13,13 @@ def recorded():
     return json.loads(RECORD.read_text())
 
 
-def test_this_environment_gives_the_recorded_bytes(clone, recorded):
+def test_this_environment_produces_the_recorded_bytes(clone, recorded):
     found = build(clone)
     assert not changes(recorded, found), explain(recorded, found)
 
 
 def test_another_encoder_is_found_and_named(clone, recorded, tmp_path, monkeypatch):
-    """Python linked with another zlib, or one that compresses less."""
+    """As if Python were linked with another zlib: this one compresses less."""
     code = "import functools, zlib\nzlib.compress = functools.partial(zlib.compress, level=1)\n"
     (tmp_path / "sitecustomize.py").write_text(code)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
@@ -34,11 +34,11 @@ def test_another_encoder_is_found_and_named(clone, recorded, tmp_path, monkeypat
     assert "no version changed, so it is this machine or our own code" in text
 
 
-def test_every_encoder_that_is_named_is_measured(recorded):
+def test_every_named_encoder_is_measured(recorded):
     assert all(any(name.startswith(start) for name in recorded["features"]) for start in ENCODERS)
 
 
-def test_an_encoder_that_changed_is_named_with_what_it_means(recorded):
+def test_a_changed_encoder_is_named_with_the_consequence(recorded):
     found = copy.deepcopy(recorded)
     found["features"]["png_3"]["bytes"] = "0" * 64
     found["features"]["jpeg_1"] = {"bytes": "0" * 64, "values": "0" * 64}

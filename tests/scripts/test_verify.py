@@ -1,4 +1,4 @@
-"""What `verify` finds: one thing wrong at a time, everything above it signed anew."""
+"""Errors that `verify` finds: one error at a time, with all hashes above it computed again."""
 
 import hashlib
 import json
@@ -40,17 +40,17 @@ def refused(root, error, match):
     return message
 
 
-def test_a_sound_artifact_passes_every_check_and_the_list_says_which(small):
+def test_a_valid_artifact_passes_every_check_and_each_is_listed(small):
     size = tar_of(small).stat().st_size
     lock, tar, members, records = verify("small", root=small)
     assert lock.startswith(f"dvc.lock and manifest record these {size:,} bytes, md5 ")
     assert tar == "the tar holds the 8 members that its record index lists"
-    assert members == "every member and the 2 blocks of the record index have their SHA-256"
-    assert records == "all 5,370 records have their digest and their TFRecord checksums, in the numbers recorded"
+    assert members == "every member and the 2 blocks of the record index match their SHA-256"
+    assert records == "all 5,370 records match their digests and TFRecord checksums, and none is missing"
 
 
 def test_an_artifact_taken_apart_and_signed_is_the_same_artifact(small):
-    # or the other tests would find what the forger broke
+    # otherwise the other tests would find errors of the helper
     before = tar_of(small).read_bytes()
     manifest = json.loads((small / "artifacts/small.json").read_text())
     take_apart(small).sign()
@@ -104,7 +104,7 @@ def test_a_manifest_with_another_size_is_found(small):
     refused(small, loader.IntegrityError, "record two different artifacts")
 
 
-def test_a_header_that_is_not_the_manifests_is_found(small):
+def test_an_index_header_that_the_manifest_does_not_record_is_found(small):
     path = small / "artifacts/small.json"
     manifest = json.loads(path.read_text())
     manifest["artifacts"]["small.tar"]["index"]["sha256"] = "0" * 64
@@ -133,14 +133,14 @@ def test_a_link_is_found(small):
 
 @pytest.mark.parametrize("name", [HEADER_NAME, "dataset_info.json", "record_index.bin", TEST_SHARD])
 @pytest.mark.parametrize("place", [0, 124, 150, 156])  # the name, the size, the checksum, the type
-def test_a_flipped_bit_in_a_tar_header_is_found_though_everything_above_it_is_signed(small, name, place):
+def test_a_flipped_bit_in_a_tar_header_is_found_though_all_hashes_match(small, name, place):
     flip_in_tar(small, infos(small)[name].offset + place)
     sign(small)
-    refused(small, loader.IntegrityError, r"is not a sound tar|does not hold the members")
+    refused(small, loader.IntegrityError, r"is not a valid tar|does not hold the members")
 
 
 @pytest.mark.parametrize(("attribute", "value"), [("mode", 0o4755), ("mtime", 1), ("uid", 1000), ("gid", 1000)])
-def test_another_attribute_in_a_tar_header_is_found_though_its_checksum_fits(small, attribute, value):
+def test_another_attribute_in_a_tar_header_is_found_though_its_checksum_matches(small, attribute, value):
     info = infos(small)["features.json"]
     setattr(info, attribute, value)
     data = bytearray(tar_of(small).read_bytes())
@@ -150,7 +150,7 @@ def test_another_attribute_in_a_tar_header_is_found_though_its_checksum_fits(sma
     refused(small, loader.IntegrityError, r"not plain files of format 1: small/1\.0\.0/features\.json")
 
 
-def test_a_broken_end_of_the_tar_is_found_though_everything_above_it_is_signed(small):
+def test_a_damaged_end_of_the_tar_is_found_though_all_hashes_match(small):
     last = infos(small)[FIRST_SHARD.replace("00000-of", "00001-of")]
     end = last.offset_data + -(-last.size // 512) * 512
     assert not any(tar_of(small).read_bytes()[end:])
@@ -161,8 +161,8 @@ def test_a_broken_end_of_the_tar_is_found_though_everything_above_it_is_signed(s
 
 
 @pytest.mark.parametrize("name", ["label.labels.txt", "notes.txt", "record_index.bin", TEST_SHARD])
-def test_a_member_that_differs_from_the_header_is_found(small, name):
-    # the tar and its header agree on places, not on the bytes; nothing but this check reads notes.txt
+def test_a_member_that_differs_from_the_index_header_is_found(small, name):
+    # the tar and the index header agree on the offsets but not on the bytes; only this check reads notes.txt
     forgery = take_apart(small)
     forgery.files.insert(3, File("small/1.0.0/notes.txt", b"notes"))
     forgery.sign()
@@ -172,7 +172,7 @@ def test_a_member_that_differs_from_the_header_is_found(small, name):
     refused(small, loader.IntegrityError, rf"is damaged in its member small/1\.0\.0/{name}")
 
 
-def test_a_block_that_differs_from_the_header_is_found(small):
+def test_a_block_that_differs_from_the_index_header_is_found(small):
     forgery = take_apart(small)
     forgery.sign()
     path = small / "artifacts/small.json"
@@ -204,7 +204,7 @@ def test_a_wrong_digest_in_the_record_index_is_found(small, number, shard, in_sp
 
 
 @pytest.mark.parametrize("change", ["offset", "length"])
-def test_a_wrong_place_in_the_record_index_is_found(small, change):
+def test_a_wrong_offset_or_length_in_the_record_index_is_found(small, change):
     forgery = take_apart(small)
     row = forgery.rows[7]
     setattr(row, change, getattr(row, change) - 1)
@@ -212,7 +212,7 @@ def test_a_wrong_place_in_the_record_index_is_found(small, change):
     refused(small, loader.IntegrityError, "does not match the record index in record 7;")
 
 
-def test_two_rows_in_each_others_place_are_found(small):
+def test_two_swapped_rows_are_found(small):
     forgery = take_apart(small)
     forgery.rows[3], forgery.rows[4] = forgery.rows[4], forgery.rows[3]
     forgery.sign()
@@ -237,7 +237,7 @@ def test_a_flipped_tfrecord_checksum_of_a_length_is_found(small):
     )
 
 
-def test_a_flipped_bit_in_a_record_is_found_though_every_member_is_signed(small):
+def test_a_flipped_bit_in_a_record_is_found_though_the_hash_of_its_member_matches(small):
     forgery = take_apart(small)
     row = forgery.rows[5301]
     row.shard.data = flip(row.shard.data, row.offset + 2)
@@ -253,25 +253,25 @@ def test_a_shard_that_is_cut_off_is_found(small):
     refused(small, loader.IntegrityError, rf"holds the shard {TEST_SHARD}, which is cut off inside its last record")
 
 
-def announce(forgery, split, lengths):
-    """Let dataset_info.json announce other numbers of records."""
+def state_lengths(forgery, split, lengths):
+    """Change the numbers of records in dataset_info.json."""
     file = forgery.file("dataset_info.json")
     info = json.loads(file.data)
     next(entry for entry in info["splits"] if entry["name"] == split)["shardLengths"] = lengths
     file.data = json.dumps(info).encode()
 
 
-@pytest.mark.parametrize("announced", ["69", "71"])
-def test_a_number_of_records_that_contradicts_dataset_info_is_found(small, announced):
+@pytest.mark.parametrize("stated", ["69", "71"])
+def test_a_number_of_records_that_contradicts_dataset_info_is_found(small, stated):
     forgery = take_apart(small)
-    announce(forgery, "test", [announced])
+    state_lengths(forgery, "test", [stated])
     forgery.sign()
-    refused(small, loader.IntegrityError, f"holds 70 records in {TEST_SHARD}, dataset_info.json says {announced};")
+    refused(small, loader.IntegrityError, f"holds 70 records in {TEST_SHARD}, but dataset_info.json says {stated};")
 
 
-def test_a_shard_that_dataset_info_announces_and_the_tar_lacks_is_found(small):
+def test_a_missing_shard_that_dataset_info_lists_is_found(small):
     forgery = take_apart(small)
-    announce(forgery, "test", ["60", "10"])
+    state_lengths(forgery, "test", ["60", "10"])
     forgery.sign()
     refused(small, loader.IntegrityError, "lacks the shard small-test.tfrecord-00000-of-00002")
 
@@ -280,10 +280,10 @@ def test_a_number_of_records_that_contradicts_the_record_index_is_found(small):
     forgery = take_apart(small)
     forgery.splits = {"train": 5301, "test": 69}
     forgery.sign()
-    refused(small, loader.IntegrityError, "holds 5,300 records of split train, its record index says otherwise")
+    refused(small, loader.IntegrityError, "holds 5,300 records of split train, but its record index says otherwise")
 
 
-def test_a_split_that_only_the_record_index_knows_is_found(small):
+def test_a_split_that_is_only_in_the_record_index_is_found(small):
     forgery = take_apart(small)
     forgery.splits["ghost"] = 3
     forgery.rows += forgery.rows[:3]
@@ -293,20 +293,20 @@ def test_a_split_that_only_the_record_index_knows_is_found(small):
     refused(small, loader.IntegrityError, "record index")
 
 
-def in_another_order(root):
-    """The header names the splits in another order than its rows have, which is the order of dataset_info.json."""
+def reverse_splits(root):
+    """Change the order of the splits in the index header, but not in the rows and dataset_info.json."""
     forgery = take_apart(root)
     forgery.splits = dict(reversed(forgery.splits.items()))
     forgery.sign()
 
 
 def test_splits_in_another_order_in_the_record_index_are_found(small):
-    in_another_order(small)
+    reverse_splits(small)
     refused(small, loader.IntegrityError, "record index")
 
 
-def test_splits_in_another_order_never_make_the_loader_give_one_split_for_another(small):
-    in_another_order(small)
+def test_the_loader_refuses_splits_in_another_order(small):
+    reverse_splits(small)
     with pytest.raises(loader.IntegrityError, match="contradicts itself"):
         loader.load("small", repo=small)[1]["test"][0]
 
@@ -321,7 +321,7 @@ def test_a_missing_manifest_says_how_to_restore_it(small):
     refused(small, loader.ManifestError, r"is missing; restore it with: git checkout -- artifacts/small\.json")
 
 
-def test_a_lock_without_the_artifact_is_found(small):
+def test_a_dvc_lock_without_the_artifact_is_found(small):
     path = small / "dvc.lock"
     lock = json.loads(path.read_text())
     lock["stages"]["small"]["outs"] = [out for out in lock["stages"]["small"]["outs"] if "tar" not in out["path"]]
@@ -330,12 +330,12 @@ def test_a_lock_without_the_artifact_is_found(small):
 
 
 @pytest.mark.parametrize("stages", [{}, None, {"other": {}}, {"small": {"cmd": "x"}}])
-def test_a_lock_without_the_stage_is_found(small, stages):
+def test_a_dvc_lock_without_the_stage_is_found(small, stages):
     (small / "dvc.lock").write_text(json.dumps({"schema": "2.0", "stages": stages}))
     refused(small, ScriptError, r"dvc\.lock does not record artifacts/small\.tar")
 
 
-def test_a_missing_lock_is_found(small):
+def test_a_missing_dvc_lock_is_found(small):
     (small / "dvc.lock").unlink()
     with pytest.raises(ScriptError, match=r"dvc\.lock is missing"):
         verify("small", root=small)
@@ -355,7 +355,7 @@ def test_an_unknown_dataset_is_an_error(small):
         {"description": "Something else."},
     ],
 )
-def test_a_manifest_that_says_something_else_is_found(small, change):
+def test_a_changed_manifest_is_found(small, change):
     path = small / "artifacts/small.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | change))
     refused(small, loader.IntegrityError, r"small\.json is not what dvc\.lock records; restore both with: git checkout")
@@ -364,10 +364,10 @@ def test_a_manifest_that_says_something_else_is_found(small, change):
 def test_a_definition_of_another_version_is_found(small):
     path = small / "params.yaml"
     path.write_text(path.read_text().replace("version: 1.0.0", "version: 1.0.1"))
-    refused(small, ScriptError, r"params\.yaml says version 1\.0\.1, .*small\.json 1\.0\.0; build it")
+    refused(small, ScriptError, r"params\.yaml says version 1\.0\.1, but .*small\.json has 1\.0\.0; build it")
 
 
-def test_members_that_lead_back_end_in_an_error_and_not_never(small):
+def test_a_member_of_negative_size_is_an_error_and_not_an_endless_loop(small):
     forgery = take_apart(small)
     forgery.sign()
     tar = small / "artifacts/small.tar"
@@ -383,16 +383,17 @@ def test_members_that_lead_back_end_in_an_error_and_not_never(small):
     manifest["artifacts"]["small.tar"]["sha256"] = hashlib.sha256(data).hexdigest()
     manifest_path.write_text(json.dumps(manifest))
     record_artifacts(small)
-    refused(small, loader.IntegrityError, "not a sound tar|does not hold the members")
+    refused(small, loader.IntegrityError, "not a valid tar|does not hold the members")
 
 
 @pytest.mark.parametrize("content", ["stages: [1]", "stages: {small: [1]}", "stages: {small: {outs: 3}}", "stages: 3"])
-def test_a_lock_of_another_form_is_an_error(small, content):
+def test_a_malformed_dvc_lock_is_an_error(small, content):
     (small / "dvc.lock").write_text(content)
-    refused(small, ScriptError, r"dvc\.lock")
+    with pytest.raises(ScriptError, match=r"dvc\.lock"):
+        verify("small", root=small)
 
 
-def test_all_datasets_are_checked_though_the_first_one_fails_and_told_of_together(small, capsys):
+def test_all_datasets_are_checked_and_reported_though_the_first_one_fails(small, capsys):
     params, stages = small / "params.yaml", small / "dvc.yaml"
     block = params.read_text().partition("small:")[2]
     params.write_text(params.read_text() + f"another:{block}")
@@ -400,18 +401,18 @@ def test_all_datasets_are_checked_though_the_first_one_fails_and_told_of_togethe
     stages.write_text(stages.read_text() + f"  another:{stage}")
     with pytest.raises(ScriptError) as raised:
         verify_each(["another", "small"], root=small)
-    said = capsys.readouterr()
+    printed = capsys.readouterr()
     assert str(raised.value).startswith("1 of 2 datasets failed:\n  another: the manifest ")
-    assert said.err.startswith("another: FAILED: the manifest ")
-    assert said.out.count("small: ok: ") == 4
+    assert printed.err.startswith("another: FAILED: the manifest ")
+    assert printed.out.count("small: ok: ") == 4
 
 
-def test_all_datasets_that_are_right_are_said_to_be(small, capsys):
+def test_all_datasets_without_errors_are_reported(small, capsys):
     verify_each(["small"], root=small)
     assert capsys.readouterr().out.endswith("1 of 1 datasets: ok\n")
 
 
 @pytest.mark.parametrize("arguments", [{}, {"names": ["small"], "everything": True}])
-def test_one_dataset_or_all_of_them_must_be_asked_for(arguments):
+def test_one_dataset_or_all_must_be_named(arguments):
     with pytest.raises(ScriptError, match="name the datasets, or check every one with --all"):
         command(**arguments)

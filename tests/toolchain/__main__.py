@@ -1,10 +1,10 @@
-"""Build the dataset of every encoder and keep its digests: `python -m tests.toolchain`."""
+"""Build the dataset with every encoder and record its digests: `python -m tests.toolchain`."""
 
 import tempfile
 from pathlib import Path
 
 from tests.conftest import make_clone
-from tests.toolchain.measure import build, keep
+from tests.toolchain.measure import build, write_record
 
 with tempfile.TemporaryDirectory() as folder:
-    keep(build(make_clone(Path(folder) / "clone")))
+    write_record(build(make_clone(Path(folder) / "clone")))

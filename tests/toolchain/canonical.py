@@ -1,4 +1,4 @@
-"""A TFDS builder with every encoder that decides bytes, each by itself in a feature: see `tests.toolchain.measure`."""
+"""A TFDS builder with one feature for every encoder that affects the bytes: see `tests.toolchain.measure`."""
 
 import io
 import random
@@ -15,7 +15,7 @@ FLOATS = (np.float16, np.float32, np.float64)
 
 
 def _numbers(number, *shape, dtype):
-    """Numbers with neither rhyme nor randomness, all over the type's range, the same on every machine."""
+    """Pseudorandom numbers over the whole range of the type, the same on every machine."""
     count = int(np.prod(shape))
     mixed = (np.arange(1 + number, 1 + number + count, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(
         16
@@ -26,7 +26,7 @@ def _numbers(number, *shape, dtype):
 
 
 def _picture(number, *shape, dtype=np.uint8):
-    """Something between a smooth surface and noise, in which an encoder has choices to make."""
+    """A smooth gradient with noise, for which encoders can choose between several outputs."""
     rows, columns, channels = np.indices(shape)
     smooth = rows * 5 + columns * 3 + channels * 40 + number * 7
     noise = _numbers(number, *shape, dtype=np.uint8).astype(np.int64) % 9

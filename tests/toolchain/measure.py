@@ -1,8 +1,8 @@
-"""What the toolchain makes of a dataset in which every encoder is: a digest of each feature's bytes and values.
+"""Build a dataset with every encoder, and compute a digest of each feature's bytes and values.
 
-The digests are kept in `digests.json`. Where another version of a package gives others, every dataset with such a
-feature will have other bytes, and that is better known before 100 GB are built anew. `python -m tests.toolchain` builds
-the dataset and keeps what it finds.
+The digests are recorded in `digests.json`. If another version of a package changes one, every dataset with such a
+feature will have other bytes, and it is better to know that before building 100 GB again. `python -m tests.toolchain`
+builds the dataset and records its digests.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from tests.helpers.buildable_dataset import PARAMS, STAGE
 NAME = "canonical"
 BUILDER = Path(__file__).with_name("canonical.py")
 RECORD = Path(__file__).with_name("digests.json")
-# What encodes which feature, by the beginning of its name.
+# The encoder of a feature, by the beginning of its name.
 ENCODERS = {
     "png": "tensorflow's tf.io.encode_png",
     "jpeg": "tensorflow's tf.io.encode_jpeg",
@@ -38,7 +38,7 @@ ENCODERS = {
     "numpy_random": "numpy's random numbers, for builders that draw some",
     "python_random": "Python's random numbers, for builders that draw some",
 }
-ELSE = "tensorflow-datasets, through numpy and protobuf"
+DEFAULT_ENCODER = "tensorflow-datasets, through numpy and protobuf"
 FILES = {
     "dataset_info.json": "tensorflow-datasets and protobuf's JSON",
     "features.json": "tensorflow-datasets and protobuf's JSON",
@@ -49,7 +49,7 @@ FILES = {
 
 
 def build(clone: Clone) -> dict[str, Any]:
-    """Build the dataset in a clone by the real commands, with whatever packages there are, and measure it."""
+    """Build the dataset in a clone with the real commands and the installed packages, and return its digests."""
     folder = clone.root / "datasets/standard" / NAME
     folder.mkdir(parents=True)
     shutil.copyfile(BUILDER, folder / f"{NAME}.py")
@@ -59,7 +59,7 @@ def build(clone: Clone) -> dict[str, Any]:
             out.write(text.replace("VISIBILITY", "public").replace("tiny", NAME))
     params = clone.root / "params.yaml"
     text = params.read_text()
-    for package, version in read_yaml(params)["toolchain"].items():  # measured whatever it is
+    for package, version in read_yaml(params)["toolchain"].items():  # accept the installed versions
         text = text.replace(f"  {package}: {version}\n", f"  {package}: {metadata.version(package)}\n")
     params.write_text(text)
     clone.scripts("build", NAME)
@@ -67,7 +67,7 @@ def build(clone: Clone) -> dict[str, Any]:
 
 
 def measure(root: Path) -> dict[str, Any]:
-    """Return the digests of the dataset that was built in a repository; no values of what only TFDS decodes."""
+    """Return the digests of the dataset built in a repository; features that only TFDS decodes have no values."""
     from loader._features.connectors import FeaturesDict, TfdsFeature
     from loader._features.decode import make_decoder
     from loader._format.artifact import LocalArtifact
@@ -79,8 +79,8 @@ def measure(root: Path) -> dict[str, Any]:
     manifest = read_manifest(root / "artifacts" / f"{NAME}.json")
     artifact = LocalArtifact(root / "artifacts" / f"{NAME}.tar", manifest, manifest.artifact())
     info = read_info(artifact.read_file)
-    ours = {name: feature for name, feature in info.features.items() if not isinstance(feature, TfdsFeature)}
-    decode, read = make_decoder(FeaturesDict(ours)), artifact.records().reader()
+    decodable = {name: feature for name, feature in info.features.items() if not isinstance(feature, TfdsFeature)}
+    decode, read = make_decoder(FeaturesDict(decodable)), artifact.records().reader()
     records = [read(row) for row in artifact.rows("train")]
     fields = [Example.FromString(record).features.feature for record in records]
     values = [decode(record) for record in records]
@@ -94,7 +94,7 @@ def measure(root: Path) -> dict[str, Any]:
                 ]
                 for example in fields
             ),
-            "values": _digest(_plain(example[name]) for example in values) if name in ours else None,
+            "values": _digest(_plain(example[name]) for example in values) if name in decodable else None,
         }
         for name in info.features
     }
@@ -114,7 +114,7 @@ def measure(root: Path) -> dict[str, Any]:
 
 
 def versions() -> dict[str, str]:
-    """Return the versions of what may have a say in the bytes."""
+    """Return the versions of Python, zlib and the packages that may affect the bytes."""
     packages = ("etils", "numpy", "protobuf", "pydub", "tensorflow", "tensorflow-datasets")
     return {
         "python": platform.python_version(),
@@ -124,12 +124,12 @@ def versions() -> dict[str, str]:
 
 
 def changes(recorded: dict[str, Any], found: dict[str, Any]) -> list[str]:
-    """Return what changed, a line for each encoder; nothing where the bytes are those recorded."""
+    """Return one line for each feature and file that changed; an empty list if the bytes are those recorded."""
     lines = []
     for name in sorted({*recorded["features"], *found["features"]}):
         before, after = recorded["features"].get(name), found["features"].get(name)
         if before != after:
-            encoder = next((maker for start, maker in ENCODERS.items() if name.startswith(start)), ELSE)
+            encoder = next((maker for start, maker in ENCODERS.items() if name.startswith(start)), DEFAULT_ENCODER)
             lines.append(f"feature {name}, encoded by {encoder}: {_how(before, after)}")
     for name, maker in FILES.items():
         if recorded["files"].get(name) != found["files"].get(name):
@@ -138,29 +138,29 @@ def changes(recorded: dict[str, Any], found: dict[str, Any]) -> list[str]:
 
 
 def explain(recorded: dict[str, Any], found: dict[str, Any]) -> str:
-    """Return what changed and what it means, for whoever changed a version."""
+    """Return a message that says what changed, why, and what to do about it."""
     before, after = recorded["made with"], found["made with"]
     versions = [f"{name} {before.get(name)} -> {new}" for name, new in after.items() if before.get(name) != new]
-    since = ", ".join(versions) or "no version changed, so it is this machine or our own code"
+    cause = ", ".join(versions) or "no version changed, so it is this machine or our own code"
     lines = "\n".join(f"  {line}" for line in changes(recorded, found))
-    return f"""this environment gives datasets other bytes than those that are recorded.
+    return f"""datasets built in this environment have other bytes than those recorded.
 {lines}
-since they were recorded: {since}
-to stay with the recorded bytes, keep the old versions: a bound in pyproject.toml, then make lock.
-to move on: put the new versions into params.yaml under toolchain, which makes DVC build every dataset anew; give each
-dataset whose bytes change a new version; and keep the new digests with: python -m tests.toolchain"""
+since they were recorded: {cause}
+to keep the recorded bytes, keep the old versions: set a bound in pyproject.toml, then run: make lock
+to accept the new bytes: put the new versions into params.yaml under toolchain, so that DVC builds every dataset again;
+give each dataset whose bytes change a new version; and record the new digests with: python -m tests.toolchain"""
 
 
 def _how(before: dict[str, str | None] | None, after: dict[str, str | None] | None) -> str:
     if before is None or after is None:
-        return "only on one side; tests/toolchain/canonical.py was changed"
+        return "only recorded or only found; tests/toolchain/canonical.py was changed"
     if before["bytes"] == after["bytes"]:
         return "the same bytes, which the loader decodes to other values"
     return "the same values in other bytes" if before["values"] == after["values"] else "other values"
 
 
 def _plain(value: Any) -> Any:
-    """A decoded value as JSON: exact, and the same on every machine."""
+    """Convert a decoded value to JSON, exactly and in the same way on every machine."""
     if isinstance(value, dict):
         return {key: _plain(value[key]) for key in sorted(value)}
     if isinstance(value, np.ndarray) and value.dtype != object:
@@ -178,7 +178,7 @@ def _digest(parts: Any) -> str:
     return hashlib.sha256(json.dumps(list(parts)).encode()).hexdigest()
 
 
-def keep(found: dict[str, Any]) -> None:
-    """Make what was found what is recorded."""
+def write_record(found: dict[str, Any]) -> None:
+    """Record the digests that were found."""
     RECORD.write_text(json.dumps(found, indent=1) + "\n")
-    print(f"kept in {RECORD}", file=sys.stderr)
+    print(f"recorded in {RECORD}", file=sys.stderr)

@@ -1,1 +1,1 @@
-"""Builders that use Apache Beam: their pipeline on one of Beam's runners, with the same bytes on each."""
+"""Running builders that use Apache Beam, with the same bytes on each of Beam's runners."""

@@ -1,8 +1,8 @@
-"""How the code of a dataset's own builder reaches the workers of Beam.
+"""Sending the code of a dataset's own builder to Beam's workers.
 
 The builder's module was imported from its file, under a name that no worker can import. So each of its classes and
-functions is sent as the module's name and source, from which a worker imports the module once. (Sent by value, as
-cloudpickle would do it, TFDS refuses the class: it is registered already.)
+functions is sent as the module's name and source, from which a worker imports the module once. (If cloudpickle sent a
+class by value, TFDS would reject it as already registered.)
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from scripts._tfds.modules import is_loaded, load_module
 
 @contextmanager
 def sending_module(module: types.ModuleType, environment: dict[str, str]) -> Iterator[None]:
-    """Let Beam send what `module` defines.
+    """Let Beam send the classes and functions of `module`.
 
     Parameters
     ----------
     module
-        The module of a builder, imported from a file.
+        A builder's module, imported from a file.
     environment
-        Environment variables that it needs in a worker.
+        The environment variables that it needs in a worker.
     """
     from apache_beam.internal.cloudpickle.cloudpickle import CloudPickler, register_pickle_by_value
 
@@ -40,7 +40,7 @@ def sending_module(module: types.ModuleType, environment: dict[str, str]) -> Ite
             found: Any = module
             for part in value.__qualname__.split("."):
                 found = getattr(found, part, None)
-            if found is value:  # and not a function inside another one, which cloudpickle sends by value
+            if found is value:  # and not a nested function, which cloudpickle sends by value
                 return receive, (*sent, value.__qualname__)
         return reduce(pickler, value)
 
@@ -52,7 +52,7 @@ def sending_module(module: types.ModuleType, environment: dict[str, str]) -> Ite
 
 
 def receive(name: str, path: Path, source: str, environment: dict[str, str], qualname: str) -> Any:
-    """In a worker, return what the module `name` calls `qualname`; import the module first if it is not loaded."""
+    """Return the object `qualname` of the module `name` in a worker; import the module if it is not loaded."""
     from apache_beam.internal.cloudpickle_pickler import _pickle_lock
 
     with _pickle_lock:  # a worker's threads unpickle at the same time

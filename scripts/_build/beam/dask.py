@@ -1,8 +1,8 @@
-"""Beam's Dask runner, made fit for the pipelines of datasets.
+"""Beam's Dask runner, fixed for the pipelines of datasets.
 
 The runner that comes with Beam (2.77) computes only the branch of a pipeline that was added last, so all splits but one
-would be missing. It computes what leads to a side input anew for every partition that asks for it, moves all examples to
-one worker to count them, and passes over transforms that it does not know. Its translation of the others is used as it is.
+would be missing. It also computes a side input again for every partition that needs it, moves all examples to one
+worker to count them, and skips transforms that it does not know. Its translation of the other transforms is used here.
 """
 
 from __future__ import annotations
@@ -25,45 +25,45 @@ from dask import distributed
 
 from scripts._process.errors import ScriptError
 
-# by the time this is asked, Beam's GroupByKey has put each key's values together; and Dask spreads work by itself
+# Beam's GroupByKey has already grouped the values by key, and Dask distributes the work
 _NOTHING_TO_DO = (overrides._GroupAlsoByWindow, overrides._Reshuffle)
-# for every thread of the cluster: enough to keep all busy, and few, for each of Dask's shuffles is made of their square
+# per thread of the cluster: enough to keep all busy, but few, because a shuffle in Dask has the square of it in tasks
 _PARTITIONS = 4
 
 
 class DaskRunner(BundleBasedDirectRunner):  # type: ignore[misc]
-    """Runs a pipeline on a Dask cluster, the one that `--dask_client_address` names or one on this machine."""
+    """Runs a pipeline on a Dask cluster: the one that `--dask_client_address` names, or one on this machine."""
 
     def run_pipeline(self, pipeline: Any, options: Any) -> PipelineResult:
-        """Run all of a pipeline, and return when it is done."""
+        """Run the whole pipeline and return when it has finished."""
         logging.getLogger("distributed").setLevel(logging.CRITICAL)
         given = options.view_as(DaskOptions).get_all_options(drop_default=True, current_only=True)
         partitions = DaskOptions._extract_bag_kwargs(given)
-        is_here = not given.keys() & {"address", "scheduler_file"}
-        if is_here:
+        is_local = not given.keys() & {"address", "scheduler_file"}
+        if is_local:
             given |= {"dashboard_address": "127.0.0.1:0", "silence_logs": logging.CRITICAL}
         try:
             client = distributed.Client(**given)
         except (OSError, ValueError) as error:
             raise ScriptError(f"BEAM: no Dask scheduler can be reached: {' '.join(str(error).split())}") from error
         with client:
-            if is_here:
+            if is_local:
                 client.run(_quiet())
-            pipeline.replace_all([_Lift(), *overrides.dask_overrides()])
+            pipeline.replace_all([_CombineInPartitions(), *overrides.dask_overrides()])
             translation = _Translation(partitions or {"npartitions": _PARTITIONS * sum(client.nthreads().values())})
             pipeline.visit(translation)
             try:
-                client.gather(client.compute([bag.to_delayed() for bag in translation.ends()]))
+                client.gather(client.compute([bag.to_delayed() for bag in translation.final_bags()]))
             except distributed.KilledWorker as error:
                 raise ScriptError(
-                    f"BEAM: {error.allowed_failures + 1} of Dask's workers died at the same piece of work, the last was "
-                    f"{error.last_worker.address}; have they enough memory?"
+                    f"BEAM: {error.allowed_failures + 1} of Dask's workers died at the same task, the last one was "
+                    f"{error.last_worker.address}; do they have enough memory?"
                 ) from error
         return _Done(PipelineState.DONE)
 
     @staticmethod
     def is_fnapi_compatible() -> bool:
-        """Whether Beam may run parts of the pipeline in its own way."""
+        """Return whether Beam may run parts of the pipeline itself."""
         return False
 
 
@@ -72,8 +72,8 @@ class _Done(PipelineResult):  # type: ignore[misc]
         return str(self.state)
 
 
-class _Lift(PTransformOverride):  # type: ignore[misc]
-    """Combine what a partition holds before anything is moved."""
+class _CombineInPartitions(PTransformOverride):  # type: ignore[misc]
+    """Combines the values of each partition before they are moved."""
 
     def matches(self, node: Any) -> bool:
         return type(node.transform) is CombinePerKey
@@ -83,23 +83,23 @@ class _Lift(PTransformOverride):  # type: ignore[misc]
 
 
 class _Translation(PipelineVisitor):  # type: ignore[misc]
-    """A Dask bag for each of a pipeline's transforms."""
+    """Translates each transform of a pipeline to a Dask bag."""
 
     def __init__(self, bag_options: dict[str, Any]) -> None:
         self._bag_options = bag_options
         self._bags: dict[Any, Any] = {}
         self._used: set[Any] = set()
 
-    def ends(self) -> list[Any]:
-        """The bags that no other is made from."""
+    def final_bags(self) -> list[Any]:
+        """Return the bags that no other bag depends on."""
         return [bag for node, bag in self._bags.items() if node not in self._used]
 
     def visit_transform(self, node: Any) -> None:
-        """Make the bag of a transform, whose inputs were visited before."""
+        """Create the bag of a transform; its inputs were visited before."""
         kind = type(node.transform)
         inputs = [self._bag(value) for value in node.inputs if not isinstance(value, PBegin)]
         if len(node.outputs) > 1:
-            raise ScriptError(f"BEAM: Dask runs no transform of several outputs, as {node.full_label} is")
+            raise ScriptError(f"BEAM: the Dask runner supports no transform with several outputs: {node.full_label}")
         if kind is ParDo:
             sides = [(view, self._bag(view.pvalue)) for view in node.side_inputs]
             self._bags[node] = _par_do(node, inputs[0], sides)
@@ -112,7 +112,7 @@ class _Translation(PipelineVisitor):  # type: ignore[misc]
             else:
                 self._bags[node] = operation.apply(*inputs or [None])
         else:
-            raise ScriptError(f"BEAM: Dask runs no transform like {node.full_label} ({kind.__name__})")
+            raise ScriptError(f"BEAM: the Dask runner does not support {node.full_label} ({kind.__name__})")
 
     def _bag(self, value: Any) -> Any:
         self._used.add(value.producer)
@@ -124,13 +124,13 @@ def _par_do(node: Any, bag: Any, sides: list[tuple[Any, Any]]) -> Any:
     window_fn = next(iter(node.main_inputs.values())).windowing.windowfn
     arguments, options = transform.raw_side_inputs
     views = [(type(view), view._view_options()) for view, _ in sides]
-    # by Beam's pickler, which knows how the builder's code travels
+    # Beam's pickler, because it knows how to send the builder's code
     code = pickler.dumps((transform.fn, transform.label, window_fn, arguments, options, views))
     return bag.map_partitions(_bundle(), code, *(dask.delayed(list)(side) for _, side in sides))
 
 
 def _bundle() -> Callable[..., list[Any]]:
-    """Return what a worker does. Nested, so that Dask sends it by value: a worker has no copy of this repository."""
+    """Return the function that workers run, nested so that Dask sends it by value: they have no copy of this file."""
 
     def bundle(values: Iterable[Any], code: bytes, *sides: list[Any]) -> list[Any]:
         from apache_beam import DoFn
@@ -174,7 +174,7 @@ def _bundle() -> Callable[..., list[Any]]:
 
 
 def _quiet() -> Callable[[], None]:
-    """Return what lets a worker on this machine import TensorFlow and Beam without a word."""
+    """Return a function that silences the imports of TensorFlow and Beam in a worker on this machine."""
 
     def quiet() -> None:
         import logging

@@ -1,4 +1,4 @@
-"""What DATASETS_BEAM asks for: Beam's own pipeline options, read strictly."""
+"""Reading DATASETS_BEAM, which contains Beam's own pipeline options, and refusing options that Beam does not know."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from scripts._build.beam import worker
 from scripts._process.errors import ScriptError
 
 VARIABLE = "DATASETS_BEAM"
-LOCAL = {"directrunner", "fnapirunner", "switchingdirectrunner"}
+LOCAL_RUNNERS = {"directrunner", "fnapirunner", "switchingdirectrunner"}
 
 
 def read() -> tuple[Any, Any]:
-    """Return the runner and the pipeline options that DATASETS_BEAM asks for.
+    """Return the runner and the pipeline options in DATASETS_BEAM.
 
-    Without a runner's name it is the direct runner, with a worker process for every core.
+    The default is the direct runner with a worker process for every core.
 
     Raises
     ------
     ScriptError
-        Beam is not installed, it has no such runner or option, or the runner lacks something.
+        Beam is not installed, it has no such runner or option, or a package that the runner needs is missing.
     """
     try:
         from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions, StandardOptions, TypeOptions
         from apache_beam.runners.runner import create_runner
     except ModuleNotFoundError as error:
-        raise ScriptError("BEAM asks for Apache Beam, which is not installed; add it with: make beam") from error
+        raise ScriptError("BEAM needs Apache Beam, which is not installed; add it with: make beam") from error
 
     text = os.environ.get(VARIABLE, "")
     try:
@@ -36,13 +36,13 @@ def read() -> tuple[Any, Any]:
     except ValueError as error:
         raise ScriptError(f"BEAM={text!r} cannot be read: {error}") from error
     if any("dask" in flag.lower() for flag in flags):
-        _import_dask()  # its options are known once it is imported
+        _import_dask()  # Beam knows its options only once it is imported
     _check(flags)
     options = PipelineOptions(flags)
     # TFDS's transforms return more types than Beam can infer
     options.view_as(TypeOptions).pipeline_type_check = False
     name = options.view_as(StandardOptions).runner or "DirectRunner"
-    if name.lower() in LOCAL or f"{name.lower()}runner" in LOCAL:
+    if name.lower() in LOCAL_RUNNERS or f"{name.lower()}runner" in LOCAL_RUNNERS:
         return _local(options.view_as(DirectOptions), flags), options
     if name.lower() in ("daskrunner", "dask"):
         from scripts._build.beam.dask import DaskRunner
@@ -53,13 +53,14 @@ def read() -> tuple[Any, Any]:
     except (ValueError, ImportError, AttributeError) as error:
         known = StandardOptions.KNOWN_RUNNER_NAMES
         close = difflib.get_close_matches(name, known, n=1)
+        if name in known:
+            raise ScriptError(f"BEAM: the runner {name} cannot be created: {error}") from error
         hint = f"did you mean {close[0]}?" if close else f"it has {', '.join(known)}"
-        reason = f"lacks something: {error}" if name in known else f"is none of Beam's; {hint}"
-        raise ScriptError(f"BEAM: the runner {name} {reason}") from error
+        raise ScriptError(f"BEAM: Beam has no runner {name}; {hint}") from error
 
 
 def _check(flags: list[str]) -> None:
-    """Refuse what Beam would only log a warning about, or end the process for."""
+    """Refuse options for which Beam would only log a warning, or would end the process."""
     from apache_beam.options.pipeline_options import PipelineOptions
 
     parsers: list[Any] = []
@@ -78,29 +79,29 @@ def _check(flags: list[str]) -> None:
 
 
 def _local(options: Any, flags: list[str]) -> Any:
-    """The direct runner, with as many workers as it is told or as there are cores.
+    """Return the direct runner, with the number of workers in the options, or one for every core.
 
-    Beam's own `DirectRunner` would first look for another one, a program that it downloads.
+    Beam's own `DirectRunner` would first look for another runner, a program that it downloads.
     """
     from apache_beam.runners.portability.fn_api_runner import FnApiRunner, worker_handlers
     from apache_beam.transforms.environments import SubprocessSDKEnvironment
 
-    # Beam (2.77) flushes each of its streams every second from a thread that takes no lock against the one that writes to
-    # it: what is written meanwhile is lost. Without a time limit they are flushed by their size alone.
+    # Beam (2.77) flushes each of its streams every second, from a thread that shares no lock with the writing thread:
+    # data written at the same time is lost. Without a time limit, streams are flushed only by size.
     worker_handlers.DATA_BUFFER_TIME_LIMIT_MS = 0
     given = {flag.partition("=")[0] for flag in flags}
     if "--direct_num_workers" not in given:
         options.direct_num_workers = len(os.sched_getaffinity(0))
     if "--direct_running_mode" in given and options.direct_running_mode != "multi_processing":
         return FnApiRunner()
-    # the mode multi_processing with workers that are quiet and end with this process
+    # the mode multi_processing, but with workers that are quiet and end with this process
     options.direct_running_mode = "in_memory"
     return FnApiRunner(default_environment=SubprocessSDKEnvironment.from_command_string(worker.command()))
 
 
 def _import_dask() -> None:
     try:
-        import apache_beam.runners.dask.dask_runner
+        import apache_beam.runners.dask.dask_runner  # noqa: F401
         import dask.distributed  # noqa: F401
     except ImportError as error:
         raise ScriptError(f"BEAM: the runner DaskRunner lacks {error.name}; add it with: make beam") from error

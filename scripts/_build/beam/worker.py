@@ -20,7 +20,7 @@ def command() -> str:
 
 
 def main() -> None:
-    """Serve the runner that started this process, quietly, until it has no more work or is no more."""
+    """Serve the runner that started this process, without messages, until it has no more work or has ended."""
     warnings.simplefilter("ignore")
     threading.Thread(target=_end_with, args=(int(sys.argv[1]),), daemon=True).start()
     from scripts._tfds.quiet import quiet_tensorflow
@@ -33,14 +33,14 @@ def main() -> None:
 
 
 def quiet_prints() -> None:
-    """Keep Beam from printing the traceback of what arrives as an exception, too."""
+    """Keep Beam from printing the traceback of an error that is also raised as an exception."""
     from apache_beam.runners.worker import sdk_worker
 
     sdk_worker.print = lambda *_, **__: None
 
 
 def _end_with(parent: int) -> None:
-    """End at once when the build is killed, so that no worker writes on into what the next build begins."""
+    """End at once when the build is killed, so that no worker writes into the files of the next build."""
     while os.getppid() == parent:
         time.sleep(0.2)
     os.kill(os.getpid(), signal.SIGKILL)

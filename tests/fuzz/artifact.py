@@ -1,4 +1,4 @@
-"""An artifact whose parts are changed and proved anew, hundreds of times a second."""
+"""Change parts of an artifact and update its hashes, hundreds of times a second."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from loader._errors import FetchError
 from loader._format.index import BLOCK_BYTES, HEADER_NAME, ROWS_NAME, Header, Member, parse
 
 
-class Signed:
+class MutableArtifact:
     """The artifact and manifest of the repository `root`.
 
-    What is changed is put behind the tar, whose own entries the loader does not look at, and everything above it in the
-    chain of hashes is written anew. `tests.helpers.tampering` makes a whole tar, and takes longer.
+    Changed parts are appended to the tar, because the loader does not read the tar's own headers, and all hashes that
+    depend on them are updated. `tests.helpers.tampering` writes a whole tar, and takes longer.
     """
 
     def __init__(self, root: Path) -> None:
@@ -29,31 +29,31 @@ class Signed:
         self.header = parse(self.header_text, tar_size=len(self.base))
 
     def file(self, name: str) -> bytes:
-        """The bytes of a member."""
+        """Return the bytes of a member."""
         member = self.header.member(name)
         assert member is not None
         return self.base[member.offset : member.offset + member.size]
 
     def write(self, *, files: dict[str, bytes] | None = None, header: bytes | None = None) -> None:
-        """Write the tar with other bytes in some members, or another header, and the manifest that vouches for it."""
-        behind = b""
+        """Write the tar with other bytes in some members, or another index header, and a manifest with its hashes."""
+        appended = b""
         members = {member.name: member for member in self.header.members}
         for name, data in (files or {}).items():
-            place = len(self.base) + len(behind)
+            place = len(self.base) + len(appended)
             members[name] = Member(members[name].path, place, len(data), sha256(data).hexdigest())
-            behind += data
+            appended += data
         if header is None:
             rows = (files or {}).get(ROWS_NAME, self.file(ROWS_NAME))
             blocks = (sha256(rows[at : at + BLOCK_BYTES]).hexdigest() for at in range(0, len(rows), BLOCK_BYTES))
             header = Header(tuple(members.values()), self.header.splits, tuple(blocks)).render()
-        place = len(self.base) + len(behind)
-        self.write_raw(self.base + behind + header)
+        place = len(self.base) + len(appended)
+        self.write_raw(self.base + appended + header)
         index = {"offset": place, "size": len(header), "sha256": sha256(header).hexdigest()}
         entry = {**self.entry, "size": place + len(header), "index": index}
         self.write_manifest(json.dumps({**self.manifest, "artifacts": {self.tar.name: entry}}).encode())
 
     def write_raw(self, data: bytes) -> None:
-        """Write these bytes as the tar, which is another file then: the one before may still be mapped."""
+        """Write these bytes as the tar, in a new file because the old one may still be mapped."""
         self.tar.unlink(missing_ok=True)
         self.tar.write_bytes(data)
 
@@ -61,7 +61,7 @@ class Signed:
         self.manifest_path.write_bytes(data)
 
     def unpack(self, folder: Path) -> None:
-        """Write the members as TFDS's folder."""
+        """Write the members into a folder for TFDS."""
         folder.mkdir()
         for member in self.header.members:
             if member.name not in (HEADER_NAME, ROWS_NAME):
@@ -69,7 +69,7 @@ class Signed:
 
 
 class Remote:
-    """A file that is read as an object on S3 is: what it does not hold is an error."""
+    """A file that is read like an object on S3: reading beyond its end is an error."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
