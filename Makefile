@@ -11,12 +11,18 @@ RUN := $(VENV)/bin/python -m scripts
 LOCKED := --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --upgrade
 # the value of a variable if it is given on the command line; the environment may have it for another purpose
 given = $(if $(filter command,$(origin $1)),$($1))
+# whether a variable says yes, in any case of letters: on the command line only, or in the environment too
+yes = $(call says_yes,$1,$(call lower,$(call given,$1)))
+yes_anywhere = $(call says_yes,$1,$(call lower,$($1)))
+says_yes = $(if $(word 2,$2)$(filter-out 1 yes true 0 no false,$2),$(error $1=$($1) is neither yes nor no; \
+	give $1=1 or $1=0),$(filter 1 yes true,$2))
+lower = $(subst A,a,$(subst E,e,$(subst F,f,$(subst L,l,$(subst N,n,$(subst O,o,$(subst R,r,$(subst S,s,$(subst T,t,$(subst U,u,$(subst Y,y,$1)))))))))))
 # the command `python` of DVC's stages must be this environment's
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup new add remove build verify extract fetch mirror push pull s3 s3-stop remote test lint frameworks \
-	beam benchmark lock
+.PHONY: help setup new add remove build verify check extract fetch mirror push pull s3 s3-stop remote test lint \
+	frameworks beam benchmark lock
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,27 +45,31 @@ new: $(READY) ## create a dataset that builds without changes: NAME=my_dataset [
 add: .dataset $(READY) ## add a dataset that TFDS has a builder for: DATASET=cifar10 [VERSION=3.0.2] [CONFIG=a,b]
 	@$(RUN) add '$(DATASET)' $(if $(call given,VERSION),--version '$(VERSION)') $(if $(call given,CONFIG),--config '$(CONFIG)')
 
-remove: .dataset $(READY) ## remove a dataset from this repository: DATASET=cifar10
+remove: $(READY) ## remove a dataset from this repository: DATASET=cifar10
+	@$(if $(call given,DATASET),,$(error name a dataset: make remove DATASET=mnist))
 	@$(RUN) remove '$(DATASET)'
 
 build: .dataset $(READY) ## build datasets: DATASET=mnist or DATASET="mnist digit" [OVERWRITE=1] [REGISTER=1] [BEAM="--runner=..."]
-	@$(if $(filter 1,$(call given,REGISTER)),$(RUN) register $(DATASET))
-	@$(if $(call given,BEAM),DATASETS_BEAM='$(BEAM)' )$(RUN) repro $(DATASET) $(if $(filter 1,$(OVERWRITE)),--overwrite)
+	@$(if $(call yes,REGISTER),$(RUN) register $(DATASET))
+	@$(if $(call given,BEAM),DATASETS_BEAM='$(BEAM)' )$(RUN) repro $(DATASET) $(if $(call yes,OVERWRITE),--overwrite)
 
-verify: $(if $(filter 1,$(call given,ALL)),,.dataset) $(READY) ## check an artifact against everything recorded of it: DATASET=mnist or ALL=1 [REBUILD=1]
-	@$(RUN) verify $(if $(filter 1,$(call given,ALL)),--all,$(DATASET)) $(if $(filter 1,$(REBUILD)),--rebuild)
+verify: $(if $(call yes,ALL),,.dataset) $(READY) ## check an artifact against everything recorded of it: DATASET=mnist or ALL=1 [REBUILD=1]
+	@$(RUN) verify $(if $(call yes,ALL),--all,$(DATASET)) $(if $(call yes_anywhere,REBUILD),--rebuild)
+
+check: $(READY) ## check that the repository's records agree, for CI and git hooks; needs no data
+	@$(RUN) check
 
 extract: .dataset $(READY) ## extract an artifact for TFDS: DATASET=mnist [TO=folder] [OVERWRITE=1]
-	@$(RUN) extract $(DATASET) $(if $(TO),--to '$(TO)') $(if $(filter 1,$(OVERWRITE)),--overwrite)
+	@$(RUN) extract $(DATASET) $(if $(call given,TO),--to '$(TO)') $(if $(call yes,OVERWRITE),--overwrite)
 
 fetch: .dataset $(READY) ## fetch only a dataset's source files, several at once, resuming interrupted downloads: DATASET=mnist
 	@$(RUN) fetch $(DATASET)
 
 mirror: .dataset $(READY) ## keep a dataset's source files on its remote, in case upstream disappears: DATASET=mnist PUBLIC=1
-	@$(RUN) mirror $(DATASET) $(if $(filter 1,$(call given,PUBLIC)),--public)
+	@$(RUN) mirror $(DATASET) $(if $(call yes,PUBLIC),--public)
 
 push: .dataset $(READY) ## push an artifact to its remote: DATASET=mnist PUBLIC=1
-	@$(RUN) push $(DATASET) $(if $(and $(filter 1,$(PUBLIC)),$(filter command,$(origin PUBLIC))),--public)
+	@$(RUN) push $(DATASET) $(if $(call yes,PUBLIC),--public)
 
 pull: .dataset $(READY) ## pull an artifact from its remote: DATASET=mnist
 	@$(RUN) pull $(DATASET)
@@ -71,11 +81,11 @@ s3-stop: $(READY) ## stop that server: [DIR=folder]
 	@$(RUN) s3 --stop $(if $(DIR),--directory '$(DIR)')
 
 remote: $(READY) ## set the remotes' buckets: PUBLIC=s3://... PRIVATE=s3://... [ENDPOINT=https://...]
-	@$(if $(and $(PUBLIC),$(PRIVATE)),,$(error name both buckets: make remote PUBLIC=s3://... PRIVATE=s3://...))
+	@$(if $(and $(call given,PUBLIC),$(call given,PRIVATE)),,$(error name both buckets: make remote PUBLIC=s3://... PRIVATE=s3://...))
 	@$(RUN) remote --public '$(PUBLIC)' --private '$(PRIVATE)' $(if $(ENDPOINT),--endpoint '$(ENDPOINT)')
 
 test: $(READY) ## run the everyday tests, or all tests: [ALL=1]
-	@$(VENV)/bin/python -m pytest -n 2 --dist worksteal $(if $(filter 1,$(ALL)),,-m 'not slow')
+	@$(VENV)/bin/python -m pytest -n 2 --dist worksteal $(if $(call yes,ALL),,-m 'not slow')
 
 lint: $(READY) ## check style and types
 	@ruff check .

@@ -76,7 +76,7 @@ def rows(titles: dict[str, str], columns: Sequence[Column], rounds: dict[tuple[s
     for reader, title in titles.items():
         cells = []
         for column in columns:
-            ours, theirs = (rounds.get((who, column.number)) for who in (first, reader))
+            ours, theirs = (rounds.get((name, column.number)) for name in (first, reader))
             if theirs is None:
                 cells += ["-", ""]
                 continue

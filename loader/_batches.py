@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import operator
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import Any
 
+from loader._arguments import check_flags, check_integer
 from loader._collate import make_collator
 from loader._errors import ArgumentError
 from loader._examples import Examples
@@ -34,19 +34,15 @@ class Batches(Iterable[Batch]):
         drop_remainder: bool,
         workers: int,
     ) -> None:
-        batch_size, workers = operator.index(batch_size), operator.index(workers)
-        if batch_size < 1:
-            raise ArgumentError(f"batch_size must be at least 1, not {batch_size}")
-        if workers < 1:
-            raise ArgumentError(f"workers must be at least 1, not {workers}")
+        check_flags(shuffle=shuffle, drop_remainder=drop_remainder)
         if seed is not None and not shuffle:
             raise ArgumentError("seed= has no effect without shuffling; add shuffle=True")
         self._examples = examples
-        self._size = batch_size
+        self._size = check_integer("batch_size", batch_size, least=1)
         self._drop_remainder = drop_remainder
-        self._workers = workers
+        self._workers = check_integer("workers", workers, least=1)
         self._shuffle = shuffle
-        self._seed = None if seed is None else operator.index(seed)  # JSON cannot hold NumPy integers
+        self._seed = None if seed is None else check_integer("seed", seed, least=0)
         self._random_seed = int.from_bytes(os.urandom(4))
 
     def __len__(self) -> int:

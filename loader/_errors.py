@@ -16,11 +16,23 @@ Each message names the dataset, the file and, if there is one, the command that 
 from __future__ import annotations
 
 import os
+import re
+import shlex
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from botocore.exceptions import ClientError
+
+REFUSED_CREDENTIALS = (
+    "ExpiredToken",
+    "ExpiredTokenException",
+    "InvalidAccessKeyId",
+    "InvalidToken",
+    "SignatureDoesNotMatch",
+    "TokenRefreshRequired",
+)
+"""The codes with which S3 refuses a request because of its credentials, whatever it asks for."""
 
 _MAX_CHARACTERS = 2000
 
@@ -73,27 +85,97 @@ class UnsupportedError(LoaderError):
     """The loader cannot decode a feature, or a package is not installed."""
 
 
+def without_secrets(text: str) -> str:
+    """Return a text without the parts of its URLs that may be secret: user, password, query and fragment."""
+    text = re.sub(r"(?<=:/)(/?)(?:[^/\s]*|[^/\s:]*:(?!\d*/)\S*)@", r"\1", text)  # a password may contain a slash
+    return re.sub(r"(://[^\s?#'\"]*)[?#][^\s'\"]*", r"\1", text)
+
+
 def endpoint_of(options: Mapping[str, Any]) -> str:
     """Return the endpoint of a remote with these options, for messages."""
-    return options.get("endpointurl") or os.environ.get("AWS_ENDPOINT_URL") or "AWS"
+    variables = map(os.environ.get, ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"))
+    return without_secrets(str(options.get("endpointurl") or next(filter(None, variables), "AWS")))
 
 
-def explain_s3(error: BaseException, remote: str, endpoint: str) -> str:
-    """Return one sentence that says why the remote refused or did not answer, and what to do about it."""
+def explain_s3(error: BaseException, remote: str, endpoint: str, *, is_anonymous: bool = False) -> str:
+    """Return one sentence that says why the remote refused or did not answer, and what to do about it.
+
+    Parameters
+    ----------
+    error
+        What botocore, aiobotocore or s3fs raised.
+    remote, endpoint
+        The remote's name and address.
+    is_anonymous
+        Whether the request was sent without credentials.
+    """
     from botocore.exceptions import ClientError, NoCredentialsError, PartialCredentialsError
 
+    answer = next((each for each in (error, error.__cause__) if isinstance(each, ClientError)), None)  # s3fs wraps it
+    code, status = (s3_code(answer), s3_status(answer)) if answer else ("", 0)
+    reason = s3_reason(answer) if answer else without_secrets(str(error)).rstrip(".") or type(error).__name__
+    place = f"remote {remote!r} at {endpoint}"
     if isinstance(error, (NoCredentialsError, PartialCredentialsError)):
-        return (
-            f"remote {remote!r} needs credentials, and none are configured: "
-            f"set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+        return f"remote {remote!r} needs credentials, and none are configured: {_SET_CREDENTIALS}"
+    if isinstance(error, credential_errors()):
+        return f"remote {remote!r} needs credentials, and they cannot be obtained ({reason}): sign in to AWS again"
+    if code in ("RequestTimeTooSkewed", "RequestExpired"):
+        return f"{place} refuses the request because the clock of this machine is wrong ({reason}): set the clock"
+    if code in REFUSED_CREDENTIALS:
+        problem = "have expired" if "Expired" in code or "Refresh" in code else "are not accepted"
+        return f"{place} refuses access, because the AWS credentials in use {problem} ({reason}): {_SET_CREDENTIALS}"
+    if answer and (status in _MOVED or code in ("AuthorizationHeaderMalformed", "IllegalLocationConstraintException")):
+        return f"the bucket of remote {remote!r} is not at {endpoint}, but {_new_address(answer, remote)} ({reason})"
+    if code == "NoSuchBucket":
+        return f"{place} has no such bucket ({reason}): check the remote's url in .dvc/config"
+    if isinstance(error, PermissionError) or status in (401, 403):
+        return f"{place} refuses access " + (
+            f"without credentials ({reason}): {_SET_CREDENTIALS}"
+            if is_anonymous
+            else f"({reason}): check the AWS credentials in use"
         )
-    if isinstance(error, ClientError) and s3_status(error) >= 500:
-        return f"remote {remote!r} at {endpoint} answers with an error ({error})"
-    if isinstance(error, (PermissionError, ClientError)):
-        return f"remote {remote!r} at {endpoint} refuses access ({error}): check the AWS credentials in use"
-    return f"remote {remote!r} at {endpoint} cannot be reached ({str(error).rstrip('.') or type(error).__name__})"
+    return f"{place} answers with an error ({reason})" if answer else f"{place} cannot be reached ({reason})"
+
+
+def credential_errors() -> tuple[type[BaseException], ...]:
+    """Return botocore's errors of credentials that cannot be obtained, for example because a session has expired."""
+    from botocore import exceptions
+
+    return (
+        exceptions.CredentialRetrievalError,
+        exceptions.MetadataRetrievalError,
+        exceptions.SSOError,
+        exceptions.TokenRetrievalError,
+    )
 
 
 def s3_status(error: ClientError) -> int:
     """Return the HTTP status of an error response."""
     return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+
+
+def s3_reason(error: ClientError) -> str:
+    """Return what an error response says, like "HTTP status 403, AccessDenied: Access Denied"."""
+    code, message = s3_code(error), str(error.response.get("Error", {}).get("Message", "")).rstrip(".")
+    said = ": ".join(part for part in (code, message) if part and part != str(s3_status(error)))
+    return without_secrets(f"HTTP status {s3_status(error)}" + (f", {said}" if said else ""))
+
+
+def s3_code(error: ClientError) -> str:
+    """Return S3's code of an error response, like "NoSuchKey"."""
+    return str(error.response.get("Error", {}).get("Code", ""))
+
+
+_SET_CREDENTIALS = "set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+_MOVED = (301, 302, 303, 307, 308)
+
+
+def _new_address(answer: ClientError, remote: str) -> str:
+    """Return where a redirect leads, and how to go there: it is not followed, because credentials would go with it."""
+    error, metadata = answer.response.get("Error", {}), answer.response.get("ResponseMetadata", {})
+    headers = metadata.get("HTTPHeaders", {})
+    set_option = f"dvc remote modify --local {shlex.quote(remote)}"
+    if region := headers.get("x-amz-bucket-region") or error.get("Region"):
+        return f"in the region {region}: {set_option} region {shlex.quote(region)}"
+    location = without_secrets(str(error.get("Endpoint") or headers.get("location") or "another address"))
+    return f"at {location}: if that is an S3 server, use it with: {set_option} endpointurl <its URL>"

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import operator
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
 from typing import Any, Self
 
 import numpy as np
 
-from loader._errors import ArgumentError, DecodeError
+from loader._arguments import check_integer
+from loader._errors import DecodeError
 from loader._features.decode import make_decoder
 from loader._features.parse import FeaturesDict
 from loader._features.values import Array
@@ -26,7 +26,7 @@ CHUNK_POSITIONS = 4096  # converted to Python integers at once
 class Examples:
     """Examples in order, each verified and decoded when it is read.
 
-    They can be pickled and used after a fork; each process opens the artifact for itself.
+    They can be pickled and used after a fork.
 
     Parameters
     ----------
@@ -91,11 +91,9 @@ class Examples:
         Raises
         ------
         ArgumentError
-            The seed is negative.
+            The seed is negative, or not an integer.
         """
-        seed = operator.index(seed)
-        if seed < 0:
-            raise ArgumentError(f"seed must be at least 0, not {seed}")
+        seed = check_integer("seed", seed, least=0)
         order = np.argsort(np.random.PCG64(seed).random_raw(len(self)), kind="stable")
         return self._part(np.asarray(self._positions, dtype=np.intp)[order])
 
@@ -123,13 +121,12 @@ class Examples:
     def decode_range(self, start: int, stop: int | None = None) -> Iterator[Example]:
         """Yield the examples from `start` to `stop`, not converted, with the errors of `decode_one`."""
         decode, number = self._decode, start
-        for record in self._records.in_order(_integers(self._positions[start:stop])):
-            try:
-                example = decode(record)
-            except DecodeError as error:
-                raise self._error(int(self._positions[number]), error) from error
-            yield example
-            number += 1
+        try:
+            for record in self._records.in_order(_integers(self._positions[start:stop])):
+                yield decode(record)
+                number += 1
+        except DecodeError as error:
+            raise self._error(int(self._positions[number]), error) from error
 
     def part(self, key: slice | Sequence[int] | Array) -> Self:
         """Return some of the examples, over the same records.

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, TypedDict, Unpack, overload
 
+from loader._arguments import check_dataset, check_flags, check_path, check_text
 from loader._errors import ArgumentError
 from loader._fetch.access import current_access
 from loader._fetch.places import expand_user
@@ -13,10 +14,10 @@ from loader._fetch.reference import find_artifact
 from loader._fetch.repository import PathLike
 from loader._formats import Format, SplitFormat, check_format
 from loader._info import DatasetInfo
-from loader._open import SplitList, Splits, open_artifact, open_folder
+from loader._open import open_artifact, open_folder
 from loader._prepared import find_prepared
 from loader._split import Split
-from loader._split_spec import SplitSpec
+from loader._split_spec import SplitList, Splits, SplitSpec, check_split
 
 
 class Options(TypedDict, total=False):
@@ -131,6 +132,12 @@ def load(
     >>> len(most), len(rest), rest
     (1215, 135, <digit/1.0.8 train[90%:]: 135 examples of label>)
     """
+    check_dataset(name)
+    check_text(version=version, config=config, rev=rev)
+    check_path("repo", repo, optional=True)
+    check_path("data_dir", data_dir, optional=True)
+    check_flags(stream=stream, offline=offline)
+    _check_selection(split, features)
     if data_dir is not None:
         if rev is not None or repo is not None or stream:
             raise ArgumentError("data_dir= is read instead of a repository: leave out repo=, rev= and stream=")
@@ -196,7 +203,9 @@ def from_directory(
     DecodeError, UnsupportedError
         TFDS did not prepare the folder, its data cannot be decoded, or a framework is not installed.
     """
-    return _open_folder(Path(path), split, features, format, as_dataset)
+    check_path("path", path)
+    _check_selection(split, features)
+    return _open_folder(expand_user(path), split, features, format, as_dataset)
 
 
 def ensure(
@@ -210,6 +219,8 @@ def ensure(
 ) -> Path:
     """Fetch a dataset's artifact if it is not on this machine, and return its path.
 
+    In `loader.cache` it stays until this process ends.
+
     The parameters and errors are those of `loader.load`.
 
     Examples
@@ -218,7 +229,11 @@ def ensure(
     >>> loader.ensure("digit").name
     'digit.tar'
     """
-    return find_artifact(name, version=version, config=config, rev=rev, repo=repo, offline=offline).open().path
+    check_dataset(name)
+    check_text(version=version, config=config, rev=rev)
+    check_path("repo", repo, optional=True)
+    check_flags(offline=offline)
+    return find_artifact(name, version=version, config=config, rev=rev, repo=repo, offline=offline).ensure()
 
 
 def open(  # noqa: A001  (used as loader.open, never imported by name)
@@ -268,12 +283,25 @@ def open(  # noqa: A001  (used as loader.open, never imported by name)
     >>> len(ds["train"])
     1350
     """
+    check_path("path", path)
+    check_text(hash=hash)
+    _check_selection(split, features)
     check_format(format, features=features, stream=False, keywords=as_dataset)
     path = expand_user(path)
     _check_path(path)
     from loader._format.standalone import open_tar  # imports tarfile, which `load` does not need
 
     return open_artifact(open_tar(path, hash=hash), split, features, format, as_dataset)
+
+
+def _check_selection(split: Any, features: Any) -> None:
+    check_split(split)
+    if isinstance(features, str):
+        raise ArgumentError(f"features= takes a list of names: features=[{features!r}]")
+    if features is not None and not (
+        isinstance(features, Sequence) and all(isinstance(name, str) for name in features)
+    ):
+        raise ArgumentError(f"features= takes a list of names, not {features!r}")
 
 
 def _open_folder(

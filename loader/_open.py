@@ -9,19 +9,17 @@ from typing import Any
 
 import numpy as np
 
-from loader._errors import ArgumentError, DecodeError, NotFoundError, UnsupportedError
+from loader._errors import DecodeError, IntegrityError, NotFoundError, UnsupportedError
 from loader._examples import Convert, Positions
 from loader._features.parse import FeaturesDict
 from loader._format.artifact import Artifact
+from loader._format.files import read_regular, reason
 from loader._format.records import Records
 from loader._format.tfrecord import TFRecordFiles
 from loader._formats import Format, check_format, converter
 from loader._info import DatasetInfo, read_info
 from loader._split import Split
-from loader._split_spec import EvenSplit, Slice, SplitSpec, resolve
-
-SplitList = list[str] | list[EvenSplit] | list[SplitSpec] | tuple[SplitSpec, ...]  # not Sequence, which includes str
-Splits = SplitSpec | SplitList | None
+from loader._split_spec import EvenSplit, Slice, Splits, resolve
 
 
 def open_artifact(
@@ -48,7 +46,7 @@ def open_folder(
     check_format(format, features=features, stream=False, keywords=as_dataset)
     if not (folder / "dataset_info.json").is_file():
         raise NotFoundError(f"{folder} contains no dataset_info.json, so TFDS did not prepare it")
-    info = _read_info(lambda name: (folder / name).read_bytes(), str(folder))
+    info = _read_info(lambda name: _read_metadata(folder / name), str(folder))
     if format == "tf":
         from loader._tf import as_datasets
 
@@ -64,6 +62,15 @@ def open_folder(
         )
 
     return info, _open_splits(split, info, features, converter(format), open_shards)
+
+
+def _read_metadata(path: Path) -> bytes:
+    try:
+        return read_regular(path)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise IntegrityError(f"{path} cannot be read ({reason(error)})") from error
 
 
 def _read_info(read_file: Callable[[str], bytes], label: str, *, license: str = "") -> DatasetInfo:
@@ -82,8 +89,6 @@ def _open_splits(
 ) -> Split | dict[str, Split] | list[Split]:
     """Open the wanted splits; `open_records` returns the records of some splits and each one's first position."""
     selected = _select_features(info, features)
-    if wanted is not None and not isinstance(wanted, str | EvenSplit | list | tuple):
-        raise ArgumentError(f"split= takes a split string or a list of them, not {wanted!r}")
     specs = list(info.splits) if wanted is None else [wanted] if isinstance(wanted, str | EvenSplit) else list(wanted)
     parts = [resolve(spec, info.splits, dataset=info.full_name) for spec in specs]
     records, firsts = open_records({part.name for slices in parts for part in slices})
@@ -110,8 +115,6 @@ def _positions(slices: list[Slice], firsts: dict[str, int]) -> Positions:
 def _select_features(info: DatasetInfo, names: Sequence[str] | None) -> FeaturesDict:
     if names is None:
         return info.features
-    if isinstance(names, str):
-        raise ArgumentError(f"features= takes a list of names: features=[{names!r}]")
     for name in names:
         if name not in info.features:
             raise NotFoundError(f"{info.full_name} has no feature {name!r}; its features: {', '.join(info.features)}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from loader._errors import NotFoundError
+from loader._errors import ArgumentError, NotFoundError
 from loader._fetch.places import expand_user
 
 _VERSION = re.compile(r"(\d+)\.(\d+)\.(\d+)")
@@ -25,11 +25,15 @@ def find_prepared(data_dir: Path, name: str, *, config: str | None, version: str
 
     Raises
     ------
+    ArgumentError
+        The config leads out of the folder.
     NotFoundError
         There is no such folder, or it has several configs and `config` is None.
     """
     folder = expand_user(data_dir) / name
     if config is not None:
+        if not config or config.startswith("/") or ".." in config.split("/"):
+            raise ArgumentError(f"config={config!r} is not the name of a config")
         folder /= config
     elif folder.is_dir() and not _versions(folder):
         configs = sorted(path.name for path in folder.iterdir() if path.is_dir() and _versions(path))

@@ -12,13 +12,14 @@ from loader._examples import Example, Examples
 from loader._features.values import Array
 from loader._state import ResumableIterator, State, read_state
 
+_INTEGERS = (int, np.integer)
+
 
 class Split(Examples, Sequence[Example]):
     """The examples of a split, in record order, verified and decoded when they are read.
 
     `split[3]` is an example: a dict from feature name to value, as `tfds.as_numpy` returns it. `split[10:20]` and
-    `split[[3, 1, 2]]` are splits over the same data, without a copy. A split can be pickled and used after a fork; each
-    process opens the artifact for itself.
+    `split[[3, 1, 2]]` are splits over the same data, without a copy. A split can be pickled and used after a fork.
     """
 
     def __repr__(self) -> str:
@@ -42,8 +43,8 @@ class Split(Examples, Sequence[Example]):
         DecodeError
             They cannot be decoded.
         """
-        if isinstance(key, (int, np.integer)):
-            example = self.decode_one(int(key))
+        if isinstance(key, _INTEGERS):
+            example = self.decode_one(key)
             return example if self.convert is None else self.convert(example)
         return self.part(key)
 

@@ -8,7 +8,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
+from loader._arguments import check_flags, check_integer
 from loader._errors import ArgumentError, NotFoundError
 from loader._format.description import SplitInfo
 
@@ -25,11 +27,20 @@ class EvenSplit:
     count: int
     drop_remainder: bool = False
 
+    def __post_init__(self) -> None:
+        check_split(self.split, is_list_allowed=False)
+        check_integer("count", self.count, least=1)
+        if check_integer("index", self.index, least=0) >= self.count:
+            raise ArgumentError(f"index must be less than count, {self.count}, not {self.index}")
+        check_flags(drop_remainder=self.drop_remainder)
+
     def __str__(self) -> str:
         return f"{self.split} {self.index + 1} of {self.count}"
 
 
 SplitSpec = str | EvenSplit
+SplitList = list[str] | list[EvenSplit] | list[SplitSpec] | tuple[SplitSpec, ...]  # not Sequence, which includes str
+Splits = SplitSpec | SplitList | None
 
 
 @dataclass(frozen=True)
@@ -61,7 +72,7 @@ def even_splits(split: SplitSpec, n: int, *, drop_remainder: bool = False) -> li
     Raises
     ------
     ArgumentError
-        `n` is less than 1.
+        `split` is not a split, or `n` is less than 1.
 
     Examples
     --------
@@ -70,9 +81,27 @@ def even_splits(split: SplitSpec, n: int, *, drop_remainder: bool = False) -> li
     >>> [len(part) for part in parts]
     [338, 338, 337, 337]
     """
-    if n < 1:
-        raise ArgumentError(f"a split cannot be divided into {n} parts")
+    n = check_integer("n", n, least=1)
     return [EvenSplit(split, index, n, drop_remainder) for index in range(n)]
+
+
+def check_split(split: Any, *, is_list_allowed: bool = True) -> None:
+    """Check that a value for `split=` is a split string, an EvenSplit, a list of these, or None.
+
+    Raises
+    ------
+    ArgumentError
+        It is something else, or a string that is not in TFDS's syntax.
+    """
+    if is_list_allowed and split is None:
+        return
+    for spec in split if is_list_allowed and isinstance(split, list | tuple) else (split,):
+        if isinstance(spec, str):
+            for part in _parts(spec):
+                _parse(part, spec)
+        elif not isinstance(spec, EvenSplit):
+            kind = "a split string or a list of them" if is_list_allowed else "a split string or a part of even_splits"
+            raise ArgumentError(f"split= takes {kind}, not {split!r}")
 
 
 def resolve(spec: SplitSpec, splits: Mapping[str, SplitInfo], *, dataset: str) -> list[Slice]:
@@ -88,40 +117,78 @@ def resolve(spec: SplitSpec, splits: Mapping[str, SplitInfo], *, dataset: str) -
     if isinstance(spec, EvenSplit):
         return [_even(part, spec) for part in resolve(spec.split, splits, dataset=dataset)]
     slices: list[Slice] = []
-    for text in map(str.strip, str(spec).split("+")):
-        match = _PART.fullmatch(text)
-        if match is None:
-            raise ArgumentError(f"{spec!r} is not a split string like 'train', 'train[:10%]' or 'train[100:200]+test'")
-        name = match["name"]
-        if name == "all" and name not in splits and match["slice"] is None:
+    for text in _parts(spec):
+        name, bounds = _parse(text, spec)
+        if name == "all" and name not in splits and bounds is None:
             slices += [Slice(info.name, 0, info.num_examples) for info in splits.values()]
         elif name not in splits:
             raise NotFoundError(f"{dataset} has no split {name!r}; its splits: {', '.join(splits)}")
+        elif bounds is None:
+            slices.append(Slice(name, 0, splits[name].num_examples))
         else:
-            slices.append(_slice(match["slice"], splits[name], f"{dataset} {text}"))
+            slices.append(_slice(bounds, splits[name], f"split {text!r} of {dataset}"))
     return slices
 
 
-def _slice(text: str | None, info: SplitInfo, label: str) -> Slice:
-    total = info.num_examples
-    if text is None:
-        return Slice(info.name, 0, total)
-    boundaries = [_BOUNDARY.fullmatch(boundary) for boundary in text.split(":")]
-    values = text.split(":")
-    units = {found["unit"] for found in boundaries if found and found["unit"]}
+@dataclass(frozen=True)
+class _Bounds:
+    """The boundaries of a slice, None where there is none, and their unit: "", "%" or "shard"."""
+
+    start: float | None
+    stop: float | None
+    unit: str
+
+
+def _parts(spec: str) -> list[str]:
+    return [text.strip() for text in spec.split("+")]
+
+
+def _parse(text: str, spec: str) -> tuple[str, _Bounds | None]:
+    """Return the name and the boundaries of one part of a split string.
+
+    Raises
+    ------
+    ArgumentError
+        It is not in TFDS's syntax.
+    """
+    match = _PART.fullmatch(text)
+    if match is None:
+        raise _malformed(spec)
+    if match["slice"] is None:
+        return match["name"], None
+    values = match["slice"].split(":")
+    boundaries = [_BOUNDARY.fullmatch(value) for value in values]
+    units = {found["unit"] or "" for found in boundaries if found}
     well_formed = all(found or not value for found, value in zip(boundaries, values, strict=True)) and any(boundaries)
     # without a colon, only the number of a shard is valid
-    if not well_formed or len(units) > 1 or len(values) != (1 if len(values) == 1 and units == {"shard"} else 2):
-        raise ArgumentError(f"{label} is not a split string like 'train', 'train[:10%]' or 'train[100:200]+test'")
-    unit = units.pop() if units else ""
-    try:
-        numbers = [None if found is None else _number(found["value"], unit) for found in boundaries]
-    except ValueError as error:
-        raise ArgumentError(f"{label}: {error}") from error
+    if not well_formed or len(units - {""}) > 1 or len(values) > 2 or (len(values) == 1 and units != {"shard"}):
+        raise _malformed(spec)
+    unit = max(units)
+    numbers = [None if found is None else _number(found["value"], unit, spec) for found in boundaries]
     if len(numbers) == 1:
         assert numbers[0] is not None
         numbers.append(numbers[0] + 1)
-    start, stop = _absolute(numbers[0], numbers[1], unit, info)
+    return match["name"], _Bounds(numbers[0], numbers[1], unit)
+
+
+def _malformed(spec: str) -> ArgumentError:
+    return ArgumentError(f"{spec!r} is not a split string like 'train', 'train[:10%]' or 'train[100:200]+test'")
+
+
+def _number(text: str, unit: str, spec: str) -> float:
+    try:
+        number = float(text) if unit == "%" else int(text)
+    except ValueError:
+        kind = "a number" if unit == "%" else "a whole number"
+        raise ArgumentError(f"{spec!r} is not a split string: {text!r:.80} is not {kind}") from None
+    if unit == "%" and abs(number) > 100:
+        raise ArgumentError(f"{spec!r} is not a split string: {text}% is not between -100% and 100%")
+    return number
+
+
+def _slice(bounds: _Bounds, info: SplitInfo, label: str) -> Slice:
+    total = info.num_examples
+    start, stop = _absolute(bounds, info, label)
     if abs(start) > total or abs(stop) > total:
         raise NotFoundError(f"{label} is out of range: the split has {total:,} examples")
     start, stop = (total + n if n < 0 else n for n in (start, stop))
@@ -130,20 +197,11 @@ def _slice(text: str | None, info: SplitInfo, label: str) -> Slice:
     return Slice(info.name, start, stop)
 
 
-def _number(text: str, unit: str) -> float:
-    if unit != "%":
-        return int(text)
-    percent = float(text)
-    if abs(percent) > 100:
-        raise ValueError(f"{text}% is not between -100% and 100%")
-    return percent
-
-
-def _absolute(start: float | None, stop: float | None, unit: str, info: SplitInfo) -> tuple[int, int]:
-    total = info.num_examples
-    if unit == "%":  # as in TFDS, rounded to the nearest example, halves to the even one
-        first, last = (None if n is None else round(n * total / 100) for n in (start, stop))
-    elif unit == "shard":
+def _absolute(bounds: _Bounds, info: SplitInfo, label: str) -> tuple[int, int]:
+    start, stop, total = bounds.start, bounds.stop, info.num_examples
+    if bounds.unit == "%":
+        first, last = (None if n is None else _percent(n, total, label) for n in (start, stop))
+    elif bounds.unit == "shard":
         lengths = info.shard_lengths
         first = None if start is None else sum(lengths[: int(start)])
         # the stop counts from the last shard if it is negative, or zero as in "train[-1shard]"
@@ -151,6 +209,23 @@ def _absolute(start: float | None, stop: float | None, unit: str, info: SplitInf
     else:
         first, last = (None if n is None else int(n) for n in (start, stop))
     return first or 0, total if last is None else last
+
+
+def _percent(percent: float, total: int, label: str) -> int:
+    """Return a percentage as a number of examples: rounded as in TFDS, to the nearest one, halves to the even one.
+
+    Raises
+    ------
+    ArgumentError
+        It counts from the end and rounds to no example, which TFDS takes for the beginning of the split.
+    """
+    number = round(percent * total / 100)
+    if percent < 0 and number == 0 and total > 0:
+        raise ArgumentError(
+            f"{label} is ambiguous: {-percent:g}% of {total:,} examples rounds to none, which would not count from the "
+            f"end; give a number of examples"
+        )
+    return number
 
 
 def _even(part: Slice, even: EvenSplit) -> Slice:

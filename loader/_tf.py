@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import functools
 import importlib.util
+import inspect
 import operator
 import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from loader._errors import FetchError, UnsupportedError
+from loader._errors import ArgumentError, FetchError, UnsupportedError
 from loader._fetch import store
 from loader._fetch.places import CACHE_VARIABLE
 from loader._format.artifact import Artifact
@@ -38,13 +39,14 @@ def extracted(artifact: Artifact) -> Path:
                 with store.scratch(target.name) as temporary:
                     extract_members(artifact, extractable(artifact), temporary)
                     temporary.rename(target)
+            store.keep(target)  # TFDS reads its files for as long as the process has the dataset
     except OSError as error:
         raise FetchError(
             f"{artifact.manifest.name}: {target} cannot be written: {error.strerror or error}; "
             f"make room, or set {CACHE_VARIABLE} to another folder"
         ) from error
     store.mark_used(target)
-    store.trim(keep=target)
+    store.trim()
     return folder
 
 
@@ -55,6 +57,8 @@ def as_datasets(
 
     Raises
     ------
+    ArgumentError
+        `as_dataset` has no such keyword.
     UnsupportedError
         TFDS or TensorFlow is not installed.
     """
@@ -79,4 +83,9 @@ def as_datasets(
         wanted = [instruction(spec) for spec in split]
     if not keywords.get("shuffle_files"):  # keep the order of the records, as in the other formats
         keywords = {"read_config": tfds.ReadConfig(interleave_cycle_length=1), **keywords}
-    return tfds.builder_from_directory(os.fspath(folder)).as_dataset(split=wanted, **keywords)
+    builder = tfds.builder_from_directory(os.fspath(folder))
+    try:
+        inspect.signature(builder.as_dataset).bind(split=wanted, **keywords)
+    except TypeError as error:
+        raise ArgumentError(f"TFDS's as_dataset takes other keywords: {error}") from None
+    return builder.as_dataset(split=wanted, **keywords)

@@ -5,13 +5,33 @@ from __future__ import annotations
 import signal
 import sys
 
+if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C during the imports ends the process without a traceback
+
 try:
     import typer
 
     from loader import LoaderError
-    from scripts import add, build, extract, fetch, mirror, new, pull, push, register, remote, remove, repro, s3, verify
+    from scripts import (
+        add,
+        build,
+        check,
+        extract,
+        fetch,
+        mirror,
+        new,
+        pull,
+        push,
+        register,
+        remote,
+        remove,
+        repro,
+        s3,
+        verify,
+    )
     from scripts._process.errors import ScriptError, TerminatedError
-    from scripts._process.processes import raise_on_sigterm
+    from scripts._process.processes import raise_on_signals
+    from scripts._process.secrets import without_secrets
 except ModuleNotFoundError as missing:
     sys.exit(
         f"error: {sys.executable} does not have the package {missing.name}; set up with: make setup, "
@@ -25,19 +45,20 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # otherwise brackets in help texts are markup
 )
-for module in (new, add, remove, repro, build, verify, extract, fetch, register, mirror, push, pull, remote, s3):
+for module in (new, add, remove, repro, build, check, verify, extract, fetch, register, mirror, push, pull, remote, s3):
     app.command(module.__name__.rpartition(".")[2])(module.command)
 
 
 def main() -> None:
     """Run a command; an error that the user can fix is one sentence on stderr and exit code 1."""
-    raise_on_sigterm()
+    raise_on_signals()
     try:
         app(prog_name="python -m scripts")
     except (ScriptError, LoaderError, OSError) as error:
-        sys.exit(f"error: {error}")
-    except TerminatedError:
-        sys.exit(128 + signal.SIGTERM)
+        sys.exit(without_secrets(f"error: {error}"))
+    except TerminatedError as terminated:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # a second Ctrl-C does not wait for threads
+        sys.exit(128 + terminated.number)
 
 
 if __name__ == "__main__":

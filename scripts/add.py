@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from scripts._define.datasets import EDIT_LOCK, NEW_VISIBILITY, NewDataset, add_dataset, name_in_use
+from scripts._define.datasets import EDIT_LOCK, NewDataset, add_dataset, name_in_use
 from scripts._define.definition import ROOT, UNKNOWN_LICENSE, read_names
 from scripts._process.errors import ScriptError
 from scripts._process.scratch import scratch_folder
@@ -58,7 +58,6 @@ def add(name: str, *, version: str | None = None, configs: tuple[str, ...] = (),
     params: dict[str, Any] = {
         "builder": name,
         "version": facts.version,
-        "visibility": NEW_VISIBILITY,
         "license": facts.license or f"{UNKNOWN_LICENSE}{see}",
         **({"configs": list(configs)} if configs else {}),
     }
@@ -87,7 +86,7 @@ def command(
         )
     license_step = "" if facts.license else "fill in license in params.yaml, which TFDS does not know; "
     print(
-        f"it is {NEW_VISIBILITY}: to publish it, set visibility in params.yaml and remote in dvc.yaml to public\n"
+        f"it is private: to publish it, set remote to public in dvc.yaml\n"
         f"next:\n"
         f"  1. {license_step}make build DATASET={name}\n"
         f"  2. git add artifacts/{name}.json dvc.yaml dvc.lock params.yaml; git commit\n"

@@ -5,14 +5,17 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from scripts._build.manifest import describe, write_manifest
 from scripts._build.package import pack
 from scripts._build.prepare import prepare
-from scripts._define.definition import ROOT, read_definition
+from scripts._build.update import updated_manifest
+from scripts._define.definition import ROOT, Definition, read_definition
+from scripts._define.history import commit_of, other_content, recorded_versions, version_of
+from scripts._process.errors import ScriptError
 from scripts._process.processes import end_with_dvc
 from scripts._process.scratch import scratch_folder
 
@@ -41,6 +44,10 @@ def build(name: str, *, root: Path = ROOT, output: Path | None = None) -> list[P
         the disk is full. No incomplete file is left.
     """
     definition = read_definition(name, root=root)
+    if output is None and (manifest := updated_manifest(definition)) is not None:
+        _log(f"{name}: nothing that determines its bytes has changed; updating {definition.manifest.name}")
+        write_manifest(definition.manifest, manifest)
+        return list(definition.tars.values())
     definition.check_toolchain()
     folder = output or definition.manifest.parent
     with scratch_folder(root, f"build-{name}") as scratch:
@@ -57,7 +64,10 @@ def build(name: str, *, root: Path = ROOT, output: Path | None = None) -> list[P
             _log(f"{title}: packed, {packed.entry.size:,} bytes, {examples}")
             built.append((prepared, packed))
         # last, because artifacts are valid only with a manifest
-        write_manifest(folder / definition.manifest.name, describe(definition, built))
+        manifest = describe(definition, built)
+        write_manifest(folder / definition.manifest.name, manifest)
+    if output is None:
+        _warn_of_other_content(definition, manifest)
     return [folder / tar.name for tar in definition.tars.values()]
 
 
@@ -66,6 +76,24 @@ def command(name: Annotated[str, typer.Argument(help="The name of the dataset in
     if "DVC_STAGE" in os.environ:
         end_with_dvc()
     build(name)
+
+
+def _warn_of_other_content(definition: Definition, manifest: dict[str, Any]) -> None:
+    """Say so if git's history records the version with other bytes: a version names one content."""
+    if not (definition.root / ".git").exists():
+        return  # a copy, as in the sandbox of verify
+    try:
+        earlier = recorded_versions(
+            definition.root, name=definition.name, withdrawn={definition.name: definition.withdrawn}
+        )
+        other = other_content(version_of(manifest), earlier)
+        if other is not None:
+            _log(
+                f"{definition.name}: WARNING: {definition.version} was recorded with other bytes in commit "
+                f"{commit_of(definition.root, other.blob)}; raise the version in params.yaml and in the builder"
+            )
+    except ScriptError as error:
+        _log(f"{definition.name}: its earlier versions are not known: {error}")
 
 
 def _log(line: str) -> None:

@@ -11,10 +11,11 @@ from typing import Annotated
 import typer
 
 from loader._format.extraction import extract_members, extractable, version_folder
+from scripts._define.artifacts import open_artifact
 from scripts._define.definition import ROOT, read_definition
 from scripts._process.errors import ScriptError
 from scripts._process.scratch import scratch_folder
-from scripts._verify.artifact import check_tar, open_artifact
+from scripts._verify.artifact import check_tar
 
 AT_FDCWD = -100
 RENAME_EXCHANGE = 2

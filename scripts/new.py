@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from scripts._define.datasets import EDIT_LOCK, NEW_VISIBILITY, NewDataset, add_dataset, name_in_use
+from scripts._define.datasets import EDIT_LOCK, NewDataset, add_dataset, name_in_use
 from scripts._define.definition import ROOT, TOOLCHAIN, UNKNOWN_LICENSE, read_names
 from scripts._define.parent import read_parent
 from scripts._define.scaffold import EPSILON, VERSION, Scaffold, adversarial, standard
@@ -59,7 +59,7 @@ def new(name: str, *, kind: Kind = "standard", parent: str = PARENT, root: Path 
                     f"the name {name} is in use: there is a folder {other.relative_to(root)}; choose another name"
                 )
         builder = folder.relative_to(root).as_posix()
-        params = {"builder": builder, "version": VERSION, "visibility": NEW_VISIBILITY, "license": UNKNOWN_LICENSE}
+        params = {"builder": builder, "version": VERSION, "license": UNKNOWN_LICENSE}
         parents: tuple[str, ...] = ()
         if kind == "standard":
             scaffold = standard(name)
@@ -82,7 +82,7 @@ def command(
     folder = new(name, kind=kind, parent=parent).relative_to(ROOT)
     print(
         f"created {folder}, the stage in dvc.yaml and the block in params.yaml\n"
-        f"it is {NEW_VISIBILITY}: to publish it, set visibility in params.yaml and remote in dvc.yaml to public\n"
+        f"it is private: to publish it, set remote to public in dvc.yaml\n"
         f"next:\n"
         f"  1. make build DATASET={name}    builds it without changes\n"
         f"  2. edit {folder}/{name}.py and README.md, and version and license in params.yaml, and build it again\n"

@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from loader import FetchError
+from scripts._define.artifacts import open_artifact
 from scripts._define.definition import ROOT, read_definition
-from scripts._verify.artifact import open_artifact
 
 
 def pull(name: str, *, root: Path = ROOT) -> list[Path]:
@@ -25,7 +25,7 @@ def pull(name: str, *, root: Path = ROOT) -> list[Path]:
 
     for config, tar in definition.tars.items():
         try:
-            dvc_pull(root, tar)
+            dvc_pull(root, tar, name=name)
         except FetchError as error:
             raise FetchError(f"{name}: {error}") from error
         open_artifact(definition, config=config).header  # noqa: B018  (checks the size and the index header against the manifest)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -9,14 +10,18 @@ import typer
 
 from scripts._define.consent import check_consent
 from scripts._define.definition import ROOT, Definition, read_definition
+from scripts._define.published import earlier_objects
+from scripts._dvc.remotes import make_command
 from scripts._process.errors import ScriptError
 from scripts._process.files import hash_file
 
 if TYPE_CHECKING:
-    from scripts._dvc.objects import RemoteObject
+    from dvc.repo import Repo
+
+    from scripts._dvc.remote_object import RemoteObject, Stored
 
 
-def push(name: str, *, public: bool, root: Path = ROOT) -> list[str]:
+def push(name: str, *, public: bool, deep: bool = False, root: Path = ROOT) -> list[Stored]:
     """Push a dataset's artifacts and check that they are on the remote.
 
     Parameters
@@ -25,18 +30,21 @@ def push(name: str, *, public: bool, root: Path = ROOT) -> list[str]:
         The dataset.
     public
         Consent to publish; required for a public dataset, refused for a private one.
+    deep
+        Whether to read the objects back and hash them instead of believing what the remote reports.
     root
         The repository.
 
     Returns
     -------
-    list of str
-        The URL of each object.
+    list of Stored
+        The URL of each object, and what proves that it has the right content.
 
     Raises
     ------
     ScriptError
-        Consent is missing or refused, the license is unknown, or an artifact is missing or not the recorded one.
+        Consent is missing or refused, the license is unknown, an artifact is missing or not the recorded one, the
+        remote has other bytes of the same version, or its server gets no credentials.
     FetchError
         The remote refuses, cannot be reached, or does not have the object afterwards.
     """
@@ -44,41 +52,59 @@ def push(name: str, *, public: bool, root: Path = ROOT) -> list[str]:
     check_consent(definition, public=public, action="push")
     from scripts._dvc.objects import artifact_object, open_repo_for_upload
 
-    repo = open_repo_for_upload(root)
-    return [_push_one(definition, tar, artifact_object(repo, tar)) for tar in definition.tars.values()]
+    repo = open_repo_for_upload(root, definition.visibility)
+    targets = [(tar, artifact_object(repo, tar)) for tar in definition.tars.values()]
+    for tar, target in targets:
+        _check_recorded(definition, tar, target)
+    _check_version(definition, repo)
+    again = make_command("push", name, definition.visibility)
+    # not with DVC, which would upload the file in its cache, and would believe an existing object by its name; this
+    # uploads the file that was just checked, to the URL where DVC expects it
+    return [target.store(tar, deep=deep, again=again) for tar, target in targets]
 
 
-def _push_one(definition: Definition, tar: Path, target: RemoteObject) -> str:
+def _check_recorded(definition: Definition, tar: Path, target: RemoteObject) -> None:
     name = definition.name
     if target.remote != definition.visibility:
         raise ScriptError(
-            f"{name} is {definition.visibility}, but dvc.yaml names remote {target.remote!r}; make the two agree"
+            f"{name} is {definition.visibility}, but DVC would push {tar} to remote {target.remote!r}; "
+            f"write the remote of this output in dvc.yaml as it is, without a variable"
         )
-    _check_recorded(name, tar, target.md5)
-    if not target.is_intact():
-        # not with DVC, which would upload the file in its cache, and would trust an existing object by its name; this
-        # uploads the file that was just checked, to the URL where DVC expects it
-        target.put(tar)
-    return target.url
+    try:
+        found = hash_file(tar, "md5")
+    except FileNotFoundError as error:
+        raise ScriptError(f"{name}: {tar} is missing; build it with: make build DATASET={name}") from error
+    if found != target.md5:
+        raise ScriptError(
+            f"{name}: {tar} is not what dvc.lock records (md5 {found} instead of {target.md5}); "
+            f"restore it with: dvc checkout -f {name}, or build it again with: make build DATASET={name}"
+        )
+
+
+def _check_version(definition: Definition, repo: Repo) -> None:
+    """Check that the remote does not have this version with other bytes, which someone may have loaded."""
+    from scripts._dvc.objects import remote_object
+
+    name = definition.name
+    try:
+        earlier = earlier_objects(definition)
+    except ScriptError as error:
+        print(f"{name}: not checked whether {definition.version} was pushed with other bytes: {error}", file=sys.stderr)
+        return
+    for each in earlier:
+        if remote_object(repo, definition.visibility, md5=each.md5, size=each.size).head() is not None:
+            raise ScriptError(
+                f"{name} {each.version} is on the remote with other bytes (recorded in commit {each.commit}): raise "
+                f"the version in params.yaml and in the builder, and build it again with: make build DATASET={name}"
+            )
 
 
 def command(
     names: Annotated[list[str], typer.Argument(help="The datasets.")],
     public: Annotated[bool, typer.Option("--public", help="Consent to publish these public datasets.")] = False,
+    deep: Annotated[bool, typer.Option("--deep", help="Read the objects back and compare every byte.")] = False,
 ) -> None:
     """Push datasets to the remotes of their visibility and check that they arrived."""
     for name in names:
-        for url in push(name, public=public):
-            print(f"{name}: on the remote at {url}")
-
-
-def _check_recorded(name: str, tar: Path, md5: str) -> None:
-    try:
-        found = hash_file(tar, "md5")
-    except FileNotFoundError as error:
-        raise ScriptError(f"{name}: {tar} is missing; build it with: make build DATASET={name}") from error
-    if found != md5:
-        raise ScriptError(
-            f"{name}: {tar} is not what dvc.lock records (md5 {found} instead of {md5}); "
-            f"restore it with: dvc checkout -f {name}, or build it again with: make build DATASET={name}"
-        )
+        for stored in push(name, public=public, deep=deep):
+            print(f"{name}: {stored.describe()}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,6 +15,7 @@ import typer
 from scripts._define.definition import ROOT, Definition, read_definition
 from scripts._process.errors import ScriptError
 from scripts._process.scratch import scratch_folder
+from scripts._process.secrets import without_secrets
 from scripts._sources.checksums import add_checksums
 from scripts._sources.download import log
 from scripts._sources.parts import Parts
@@ -81,7 +82,7 @@ def command(names: Annotated[list[str], typer.Argument(help="The datasets.")]) -
         if not sources:
             print(f"{name}: every source file has a line in checksums.tsv")
         for source in sources:
-            print(f"{name}: registered {source.url}")
+            print(f"{name}: registered {without_secrets(source.url)}")
 
 
 def _find_all(
@@ -98,18 +99,19 @@ def _find_all(
         new = [url for url in urls if url not in registered and url not in found]
         names = Counter(map(basename, [*new, *found]))
         ambiguous = {name for name, count in names.items() if count > 1} | registered_names.keys()
-        futures = {
-            url: sources.submit(registered_source(builder, url, definition)) for url in urls if url in registered
-        }
-        try:
-            with ThreadPoolExecutor(FILES_AT_ONCE) as pool:
-                found.update(
-                    zip(new, pool.map(lambda url: unregistered.find(url, ambiguous=ambiguous), new), strict=True)
-                )
-        finally:
-            unregistered.stopped.set()
-        unregistered.stopped.clear()
-        paths = {url: future.result() for url, future in futures.items()}
+        known = {url: sources.submit(registered_source(builder, url, definition)) for url in urls if url in registered}
+        with ThreadPoolExecutor(FILES_AT_ONCE) as pool:
+            unknown = {url: pool.submit(unregistered.find, url, ambiguous=ambiguous) for url in new}
+            running: list[Future[Any]] = [*known.values(), *unknown.values()]
+            try:
+                for future in as_completed(running):
+                    future.result()  # raises the first failure at once
+            except BaseException:
+                unregistered.stopped.set()
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+        found.update({url: future.result() for url, future in unknown.items()})
+        paths = {url: future.result() for url, future in known.items()}
         return paths | {url: found[url].path for url in urls if url in found}
 
     gather(definition, fetch, scratch=scratch)

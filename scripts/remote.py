@@ -15,6 +15,8 @@ def command(
     private: Annotated[str, typer.Option(help="The URL for private datasets, in another bucket.")],
     endpoint: Annotated[str | None, typer.Option(help="The server's URL if it is not AWS.")] = None,
 ) -> None:
-    """Point the remotes at real buckets, in .dvc/config."""
+    """Point the remotes at real buckets, in .dvc/config; an endpoint is also confirmed in .dvc/config.local."""
     point_committed(ROOT, {"public": public, "private": private}, endpoint)
+    if endpoint:
+        print(f"this clone sends credentials to {endpoint} (.dvc/config.local); other clones read it without any")
     print("remotes written to .dvc/config; commit it: git commit .dvc/config -m 'Point the remotes at our buckets'")

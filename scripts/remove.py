@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -13,8 +12,9 @@ import typer
 from loader._format.names import ARTIFACTS
 from scripts._define.datasets import EDIT_LOCK, remove_dataset
 from scripts._define.definition import ROOT, read_names
-from scripts._dvc.stages import STAGES_FILE, dependencies, read_stages
+from scripts._dvc.stages import LOCK_FILE, STAGES_FILE, dependencies, read_stages
 from scripts._process.errors import ScriptError
+from scripts._process.git import git
 from scripts._process.hints import nearest
 from scripts._process.scratch import scratch_folder
 
@@ -31,15 +31,17 @@ def remove(name: str, *, root: Path = ROOT) -> Removal:
     """Remove a dataset from params.yaml, dvc.yaml and dvc.lock, and its manifest.
 
     Its folder is removed too if git has committed all of it. Artifacts and source files are kept, on this machine and
-    on the remotes.
+    on the remotes. Nothing is removed if there is no such dataset, because it may have been removed before.
 
     Raises
     ------
     ScriptError
-        The dataset does not exist, another is derived from it, or a file cannot be edited. No file is changed.
+        Another dataset is derived from it, or a file cannot be edited. No file is changed.
     """
     with scratch_folder(root, EDIT_LOCK) as scratch:
-        _check(name, root)
+        if name not in _names(root):
+            return Removal((), ())
+        _check_not_needed(name, root)
         removed = []
 
         def remove_files() -> None:
@@ -65,17 +67,24 @@ def remove(name: str, *, root: Path = ROOT) -> Removal:
 def command(name: Annotated[str, typer.Argument(help="The name of the dataset in params.yaml.")]) -> None:
     """Remove a dataset from this repository, but keep its artifacts and source files."""
     removal = remove(name)
+    if not removal.removed:
+        hint = nearest(name, sorted(_names(ROOT)))
+        print(f"nothing to remove: there is no dataset {name!r} in params.yaml, dvc.yaml or dvc.lock; {hint}")
+        return
     print(f"removed {name} from {', '.join(removal.removed)}")
     if removal.kept:
         print(f"kept, delete them if they are not needed: {' '.join(removal.kept)}")
     print("pushed artifacts are still on the remotes; committed files are still in git's history")
 
 
-def _check(name: str, root: Path) -> None:
+def _names(root: Path) -> set[str]:
+    """Return the datasets that params.yaml, dvc.yaml or dvc.lock has: a removal may have been killed in between."""
+    recorded = read_stages(root / LOCK_FILE) if (root / LOCK_FILE).exists() else {}
+    return {*read_names(root=root), *read_stages(root / STAGES_FILE), *recorded}
+
+
+def _check_not_needed(name: str, root: Path) -> None:
     stages = read_stages(root / STAGES_FILE)
-    names = {*read_names(root=root), *stages}
-    if name not in names:
-        raise ScriptError(f"there is no dataset {name!r} in params.yaml or dvc.yaml; {nearest(name, sorted(names))}")
     artifact = re.compile(rf"{ARTIFACTS}/{re.escape(name)}(-.+)?\.tar")
     for other, stage in stages.items():
         if any(map(artifact.fullmatch, dependencies(stage))):
@@ -85,13 +94,8 @@ def _check(name: str, root: Path) -> None:
 def _is_committed(folder: Path, root: Path) -> bool:
     """Return whether git has committed all files of the folder, apart from Python's caches."""
     try:
-        listed = _git(root, "ls-files", "--", folder)
-        status = _git(root, "status", "--porcelain", "--ignored", "--untracked-files=all", "--", folder)
-    except (OSError, subprocess.CalledProcessError):
+        listed = git(root, "ls-files", "--", str(folder))
+        status = git(root, "status", "--porcelain", "--ignored", "--untracked-files=all", "--", str(folder))
+    except ScriptError:
         return False
-    return bool(listed) and all("__pycache__/" in line for line in status)
-
-
-def _git(root: Path, *arguments: str | Path) -> list[str]:
-    done = subprocess.run(["git", *arguments], cwd=root, check=True, capture_output=True, text=True)
-    return done.stdout.splitlines()
+    return bool(listed) and all(b"__pycache__/" in line for line in status.splitlines())

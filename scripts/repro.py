@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from loader._format.names import ARTIFACTS
 from scripts._define.definition import ROOT, read_definition
-from scripts._define.lineage import group_related
+from scripts._define.lineage import ancestors, group_related
 from scripts._dvc.repro import run_repro
+from scripts._dvc.stages import LOCK_FILE
 from scripts._process.errors import ScriptError
+from scripts._process.git import git
 
 
 def repro(names: Sequence[str], *, overwrite: bool = False, root: Path = ROOT) -> None:
@@ -33,8 +37,15 @@ def repro(names: Sequence[str], *, overwrite: bool = False, root: Path = ROOT) -
     ScriptError
         A dataset does not exist, or DVC failed; its output has been printed.
     """
-    groups = group_related(names, lambda name: read_definition(name, root=root).parents)
-    failed = run_repro(groups, overwrite=overwrite, root=root)
+
+    def parents(name: str) -> Iterable[str]:
+        return read_definition(name, root=root).parents
+
+    groups = group_related(names, parents)
+    stages = {*names, *(ancestor for name in names for ancestor in ancestors(name, parents))}
+    failed = run_repro(groups, stages=sorted(stages), overwrite=overwrite, root=root)
+    if {*names} - {*failed}:
+        _say_what_to_commit(root)
     if failed:
         raise ScriptError(f"not built: {', '.join(failed)}; see the output above for the reason")
 
@@ -45,3 +56,16 @@ def command(
 ) -> None:
     """Build datasets with `dvc repro`, in parallel if they are independent."""
     repro(names, overwrite=overwrite)
+
+
+def _say_what_to_commit(root: Path) -> None:
+    """Print the command that adds the record of what was built to git: DVC's own hint leaves out the manifests."""
+    try:
+        status = git(
+            root, "status", "--porcelain", "--untracked-files=all", "--no-renames", "-z", "--", LOCK_FILE, ARTIFACTS
+        )
+    except ScriptError:
+        return  # not a git repository
+    changed = [entry[3:] for entry in status.decode(errors="replace").split("\0") if entry and entry[1] != " "]
+    if changed:
+        print(f"to record what was built: git add {' '.join(changed)}", file=sys.stderr)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Annotated
 
@@ -26,11 +27,14 @@ def command(
         return
     server = start(folder)
     point_local(ROOT, {bucket: f"s3://{bucket}" for bucket in BUCKETS}, server.endpoint, server.credentials)
+    directory_option = "" if folder == ROOT / ".s3" else f" DIR={shlex.quote(str(folder))}"
     print(
         f"S3 server at {server.endpoint}, data in {folder}\n"
-        f"this clone's remotes public and private now point at it: dvc push, dvc pull\n"
-        f"another clone: make s3 DIR={folder}\n"
-        f"other programs: export AWS_ENDPOINT_URL={server.endpoint} "
-        f"AWS_SHARED_CREDENTIALS_FILE={server.credentials} AWS_PROFILE={S3_PROFILE}\n"
-        f"stop it with: make s3-stop" + ("" if folder == ROOT / ".s3" else f" DIR={folder}")
+        f"this clone's remotes public and private now point at it, in .dvc/config.local\n"
+        f"the loader finds it through this clone: loader.load(NAME) in it, loader.load(NAME, repo={str(ROOT)!r}) "
+        f"elsewhere\n"
+        f"another clone: make s3 DIR={shlex.quote(str(folder))}\n"
+        f"the AWS command line and boto3, which know nothing of this clone: export AWS_ENDPOINT_URL={server.endpoint} "
+        f"AWS_SHARED_CREDENTIALS_FILE={shlex.quote(str(server.credentials))} AWS_PROFILE={S3_PROFILE}\n"
+        f"stop it with: make s3-stop{directory_option}"
     )

@@ -12,9 +12,13 @@ import typer
 from loader import LoaderError
 from loader._format.artifact import LocalArtifact
 from loader._format.description import read_description
+from loader._format.manifest import Manifest, read_manifest
+from scripts._define.artifacts import open_artifact
 from scripts._define.definition import ROOT, Definition, read_definition, read_names
+from scripts._dvc.stages import recorded_output
 from scripts._process.errors import ScriptError
-from scripts._verify.artifact import check_lock, check_members, check_records, check_tar, open_artifact
+from scripts._process.files import hash_file
+from scripts._verify.artifact import check_lock, check_members, check_records, check_tar
 from scripts._verify.compare import compare, compare_json
 from scripts._verify.sandbox import rebuilt
 
@@ -22,7 +26,8 @@ from scripts._verify.sandbox import rebuilt
 def verify(name: str, *, rebuild: bool = False, root: Path = ROOT) -> list[str]:
     """Check a dataset's artifacts against `dvc.lock`, the manifest and their record indexes.
 
-    With `rebuild`, build them from their source files too and compare.
+    With `rebuild`, build them from their source files too and compare. If they are not here, the hashes of what is
+    built are compared with the recorded ones: nothing has to be pulled for that.
 
     Returns
     -------
@@ -35,6 +40,8 @@ def verify(name: str, *, rebuild: bool = False, root: Path = ROOT) -> list[str]:
         The first check that failed.
     """
     definition = read_definition(name, root=root)
+    if rebuild and not all(tar.exists() for tar in definition.tars.values()):
+        return [_check_rebuild_by_hash(definition)]
     artifacts = [open_artifact(definition, config=config) for config in definition.tars]
     checked = []
     for artifact in artifacts:
@@ -93,16 +100,41 @@ def _report(name: str, checked: list[str]) -> None:
         print(f"{name}: ok: {line}", flush=True)
 
 
+def _check_rebuild_by_hash(definition: Definition) -> str:
+    manifest = read_manifest(definition.manifest)
+    recorded = {tar: recorded_output(definition.root, definition.name, tar)["md5"] for tar in definition.tars.values()}
+    with rebuilt(definition, manifest) as fresh:
+        differences = []
+        for tar, md5 in recorded.items():
+            if (found := hash_file(fresh.folder / tar.name, "md5")) != md5:
+                differences.append(f"{tar.name} has md5 {found}, dvc.lock records {md5}")
+        if differences:
+            differences.append(f"to see what differs, pull it first: make pull DATASET={definition.name}")
+        else:
+            differences += _compare_manifests(manifest, read_manifest(fresh.folder / definition.manifest.name))
+        conditions = fresh.conditions()
+    return _rebuild_result(definition, differences, conditions)
+
+
 def _check_rebuild(definition: Definition, artifacts: list[LocalArtifact]) -> str:
     with rebuilt(definition, artifacts[0].manifest) as fresh:
         differences = []
         for config, artifact in zip(definition.tars, artifacts, strict=True):
             new = open_artifact(definition, config=config, folder=fresh.folder)
             differences += [f"{config}: {line}" if config else line for line in compare(artifact, new)]
-        if not differences and new.manifest.raw != artifact.manifest.raw:
-            lines = compare_json(artifact.manifest.raw, new.manifest.raw)
-            differences = [f"{definition.manifest.name} differs", *(f"  {line}" for line in lines)]
+        differences = differences or _compare_manifests(artifact.manifest, new.manifest)
         conditions = fresh.conditions()
+    return _rebuild_result(definition, differences, conditions)
+
+
+def _compare_manifests(recorded: Manifest, new: Manifest) -> list[str]:
+    if new.raw == recorded.raw:
+        return []
+    lines = compare_json(recorded.raw, new.raw)
+    return [f"{recorded.name}.json differs", *(f"  {line}" for line in lines)]
+
+
+def _rebuild_result(definition: Definition, differences: list[str], conditions: str) -> str:
     if differences:
         raise ScriptError(
             f"{definition.name}: a build from its sources ({conditions}) differs from the recorded artifact:\n  "

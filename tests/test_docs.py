@@ -1,4 +1,4 @@
-"""What README.md and the pages in docs/ show is so: commands run, sessions give what they show, links lead somewhere."""
+"""README.md and the pages in docs/: commands run, sessions give what they show, links lead somewhere."""
 
 import doctest
 import importlib.util

@@ -67,7 +67,47 @@ def test_the_variables_of_make_become_options_of_the_commands(clone):
         assert commands(action, "DATASET=tiny", "PUBLIC=1") == [f"{action} tiny --public"]
         for consent in ({}, {"PUBLIC": "1"}):  # an environment variable may be set for another purpose
             assert commands(action, "DATASET=tiny", env=consent) == [f"{action} tiny "]
-        assert commands(action, "DATASET=tiny", "PUBLIC=0") == [f"{action} tiny "]
+    for environment in ({"OVERWRITE": "1"}, {"TO": "/elsewhere"}):
+        assert commands("extract", "DATASET=tiny", env=environment) == ["extract tiny  "]
+    assert commands("verify", "DATASET=tiny", env={"REBUILD": "1"}) == ["verify tiny --rebuild"]  # it only checks more
+
+
+SWITCHES = {
+    "PUBLIC": ("push", "--public"),
+    "OVERWRITE": ("extract", "--overwrite"),
+    "REBUILD": ("verify", "--rebuild"),
+    "REGISTER": ("build", "-m scripts register"),
+    "ALL": ("verify", "--all"),
+}
+
+
+@pytest.mark.parametrize("switch", SWITCHES)
+def test_a_switch_says_yes_or_no_or_is_refused(clone, switch):
+    target, option = SWITCHES[switch]
+
+    def run(value):
+        done = clone.run("make", "--dry-run", target, "DATASET=tiny", f"{switch}={value}", check=False)
+        return done.returncode, done.stdout, done.stderr
+
+    for value in ("1", "yes", "true", "YES", "True", "tRuE"):
+        code, output, _ = run(value)
+        assert (code, option in output) == (0, True), value
+    for value in ("0", "no", "false", "NO", "False", ""):
+        code, output, _ = run(value)
+        assert (code, option in output) == (0, False), value
+    for value in ("2", "on", "maybe", "1 0", "yes no", "truely"):
+        code, output, error = run(value)
+        assert (code, output) == (2, "")
+        assert f"{switch}={value} is neither yes nor no; give {switch}=1 or {switch}=0" in error
+
+
+def test_remove_takes_the_dataset_from_the_command_line_only_and_can_be_run_again(tiny):
+    environment = {"DATASET": "tiny"}
+    done = tiny.run("make", "remove", check=False, env=environment)
+    assert "name a dataset: make remove DATASET=mnist" in done.stderr
+    assert "tiny" in (tiny.root / "params.yaml").read_text()
+    assert "removed tiny from dvc.yaml, params.yaml" in make(tiny, "remove", "DATASET=tiny")
+    assert "nothing to remove: there is no dataset 'tiny' in params.yaml" in make(tiny, "remove", "DATASET=tiny")
 
 
 @pytest.mark.slow

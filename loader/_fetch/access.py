@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from loader._errors import AccessError
+from loader._errors import AccessError, ArgumentError
 from loader._format.names import ARTIFACTS
 
 READABLE_VARIABLE = "DATASETS_READABLE"
@@ -144,15 +144,27 @@ def reading_only(
     ------
     dict
         The environment variables that apply the same limit to a process started elsewhere.
+
+    Raises
+    ------
+    ArgumentError
+        An argument is of another type.
     """
-    limit = {
-        "reader": reader,
-        "root": os.fspath(root),
-        "parents": {name: list(filenames) for name, filenames in parents.items()},
-        "folders": [os.fspath(folder) for folder in folders],
-    }
+    try:
+        if isinstance(folders, str | bytes) or any(isinstance(filenames, str) for filenames in parents.values()):
+            raise TypeError("a list was expected, not a string")
+        limit = json.dumps(
+            {
+                "reader": reader,
+                "root": os.fspath(root),
+                "parents": {name: list(filenames) for name, filenames in parents.items()},
+                "folders": [os.fspath(folder) for folder in folders],
+            }
+        )
+    except (TypeError, AttributeError) as error:
+        raise ArgumentError(f"reading_only cannot limit what is read to {parents!r} and {folders!r}: {error}") from None
     before = os.environ.get(READABLE_VARIABLE)
-    os.environ[READABLE_VARIABLE] = json.dumps(limit)
+    os.environ[READABLE_VARIABLE] = limit
     try:
         yield {READABLE_VARIABLE: os.environ[READABLE_VARIABLE]}
     finally:

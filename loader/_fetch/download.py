@@ -62,7 +62,7 @@ def download(source: S3Object, target: Path, *, md5: str, size: int) -> None:
                     part.unlink(missing_ok=True)
                     raise IntegrityError(
                         f"the object on remote {source.remote!r} is not the one that dvc.lock records: it has another "
-                        f"MD5 ({source.url}); replace it from a clone that has the right one: make push DATASET=..."
+                        f"MD5 ({source.url}); replace it from a clone that has the right one: {source.push_command}"
                     )
             part.rename(target)
     except OSError as error:

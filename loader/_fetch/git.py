@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import shlex
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from loader._errors import FetchError, NotFoundError
+from loader._errors import FetchError, NotFoundError, without_secrets
+from loader._fetch.git_process import NETWORK_SECONDS, first_line, run_git
 from loader._fetch.store import entry_folder, lock, scratch
 
 if TYPE_CHECKING:
@@ -47,7 +49,7 @@ class Git:
         """
         done = self._run("rev-parse", "--verify", "--quiet", "--end-of-options", f"{rev}^{{commit}}")
         if done.returncode:
-            reason = _first_line(done.stderr)
+            reason = first_line(done.stderr)
             raise NotFoundError(f"{self.label} has no revision {rev!r}" + (f" ({reason})" if reason else ""))
         return done.stdout.decode().strip()
 
@@ -58,24 +60,66 @@ class Git:
         ------
         FileNotFoundError
             The commit has no such file.
+        FetchError
+            The repository lacks the file's content, or is damaged.
         """
-        done = self._run("cat-file", "blob", f"{commit}:{path}" if self.is_bare else f"{commit}:./{path}")
+        name = f"{commit}:{path}" if self.is_bare else f"{commit}:./{path}"
+        done = self._run("cat-file", "blob", name)
         if done.returncode:
-            raise FileNotFoundError(f"{self.label}: {commit[:12]} has no {path}")
+            if not self._listed(commit, path):
+                raise FileNotFoundError(f"{self.label}: {commit[:12]} has no {path}")
+            raise self._damaged(done, f"{path} of {commit[:12]}")
         return done.stdout
 
     def file_names(self, commit: str, folder: str) -> list[str]:
-        """Return the names of the files in `folder` in a commit; an empty list if there is no such folder."""
-        done = self._run("ls-tree", "-z", "--name-only", commit, f"{folder}/")
-        return [path.rpartition("/")[2] for path in done.stdout.decode(errors="replace").split("\0") if path]
+        """Return the names of the files in `folder` in a commit; an empty list if there is no such folder.
+
+        Raises
+        ------
+        FetchError
+            The repository lacks the folder's content, or is damaged.
+        """
+        return [path.rpartition("/")[2] for path in self._listed(commit, f"{folder}/")]
 
     def history(self, commit: str, path: str) -> list[str]:
-        """Return the commits up to `commit` that changed the file at `path`, newest first."""
-        done = self._run("log", "--full-history", "--format=%H", commit, "--", path)
+        """Return the commits up to `commit` that changed the file at `path`, newest first.
+
+        Raises
+        ------
+        FetchError
+            The repository lacks a part of its history, or is damaged.
+        """
+        done = self._run("rev-list", "--full-history", commit, "--", path)
+        if done.returncode:
+            raise self._damaged(done, f"the history of {path}")
         return done.stdout.decode().split()
 
+    def tracks(self, path: str) -> bool:
+        """Return whether the file at `path` is part of the repository, or is reached through a link that is."""
+        real = (self.folder / path).resolve()
+        on_the_way = {path, *map(os.fspath, Path(path).parents)}
+        if real.is_relative_to(self.folder):
+            on_the_way.add(os.fspath(real.relative_to(self.folder)))
+        if shutil.which("git") is None:  # the work tree is read without it
+            return False
+        # another user's repository too: nothing of it runs
+        done = self._run("-c", "safe.directory=*", "ls-files", "-z")
+        return not on_the_way.isdisjoint(done.stdout.decode(errors="replace").split("\0"))
+
+    def _listed(self, commit: str, path: str) -> list[str]:
+        done = self._run("ls-tree", "-z", "--name-only", commit, path)
+        if done.returncode:
+            raise self._damaged(done, f"{path} of {commit[:12]}")
+        return [found for found in done.stdout.decode(errors="replace").split("\0") if found]
+
+    def _damaged(self, done: subprocess.CompletedProcess[bytes], what: str) -> FetchError:
+        return FetchError(
+            f"{self.label} lacks {what} ({first_line(done.stderr)}); if it is a partial clone, complete it with: "
+            f"git -C {shlex.quote(os.fspath(self.folder))} fetch --refetch --no-filter"
+        )
+
     def _run(self, *arguments: str) -> subprocess.CompletedProcess[bytes]:
-        return run_git("-C", os.fspath(self.folder), *arguments)
+        return run_git(self.folder, *arguments, label=self.label, is_bare=self.is_bare)
 
 
 def cached_clone(url: str, *, rev: str | None, offline: bool) -> Git:
@@ -88,21 +132,29 @@ def cached_clone(url: str, *, rev: str | None, offline: bool) -> Git:
     FetchError
         The repository cannot be reached, or `offline` is set and there is no clone.
     """
-    folder = entry_folder("repositories", hashlib.sha256(url.encode()).hexdigest()[:32])
-    git = Git(folder, _without_password(url), is_bare=True)
+    # without the password, which may change, and which a hash of it would give away to whoever guesses it
+    folder = entry_folder("repositories", hashlib.sha256(_without_password(url).encode()).hexdigest()[:32])
+    git = Git(folder, without_secrets(url), is_bare=True)
     if offline:
         if not folder.is_dir():
             raise FetchError(
                 f"{git.label} was never fetched to this machine, and nothing is fetched offline; load it once online"
             )
         return git
+    if rev and _COMMIT.fullmatch(rev) and folder.is_dir() and _has_commit(git, rev):
+        return git
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with lock(folder.name):
-            if not folder.is_dir():
-                _clone(url, git)
-            elif not (rev and _COMMIT.fullmatch(rev) and _has_commit(git, rev)):
+        with lock(folder.name).acquire(timeout=NETWORK_SECONDS):
+            if folder.is_dir():
                 _update(url, git)
+            else:
+                _clone(url, git)
+    except TimeoutError as error:
+        raise FetchError(
+            f"another process has been fetching {git.label} for {NETWORK_SECONDS:g} seconds; "
+            f"try again, or use what was fetched before with offline=True or DATASETS_OFFLINE=1"
+        ) from error
     except OSError as error:
         raise FetchError(f"{git.label} cannot be cloned to {folder}: {error}") from error
     return git
@@ -111,23 +163,32 @@ def cached_clone(url: str, *, rev: str | None, offline: bool) -> Git:
 def _clone(url: str, git: Git) -> None:
     with scratch(git.folder.name) as folder:
         # not `git clone`, which would write a password in the URL into the clone's configuration
-        run_git("init", "--quiet", "--bare", "--", os.fspath(folder))
+        folder.mkdir()
+        done = run_git(folder, "init", "--quiet", "--bare", label=git.label, is_bare=True)
+        if done.returncode:
+            raise FetchError(f"git cannot make a clone of {git.label} in {folder}: {first_line(done.stderr)}")
         _update(url, Git(folder, git.label, is_bare=True))
         folder.rename(git.folder)
 
 
 def _update(url: str, git: Git) -> None:
-    folder = os.fspath(git.folder)
-    done = run_git("-C", folder, "fetch", "--quiet", "--prune", "--force", "--", url, *_REFERENCES)
+    for left_over in (*git.folder.glob("*.lock"), *git.folder.glob("refs/**/*.lock")):
+        left_over.unlink()  # by a killed process: this one holds the lock of the clone
+    options = ("--quiet", "--prune", "--force", "--no-write-fetch-head", "--no-recurse-submodules")
+    done = _run_network(git, "fetch", *options, "--", url, *_REFERENCES)
     if done.returncode:
         raise FetchError(
-            f"git cannot fetch {git.label}: {_first_line(done.stderr)}; "
+            f"git cannot fetch {git.label}: {first_line(done.stderr)}; "
             f"to use what was fetched before, set offline=True or DATASETS_OFFLINE=1"
         )
     # the default branch may have changed
-    head = run_git("ls-remote", "--symref", "--", url, "HEAD").stdout.decode(errors="replace")
+    head = _run_network(git, "ls-remote", "--symref", "--", url, "HEAD").stdout.decode(errors="replace")
     if found := re.match(r"ref: (refs/heads/\S+)\tHEAD", head):
-        run_git("-C", folder, "symbolic-ref", "HEAD", found[1])
+        run_git(git.folder, "symbolic-ref", "HEAD", found[1], label=git.label, is_bare=True)
+
+
+def _run_network(git: Git, *arguments: str) -> subprocess.CompletedProcess[bytes]:
+    return run_git(git.folder, *arguments, label=git.label, is_bare=True, uses_network=True)
 
 
 def _has_commit(git: Git, commit: str) -> bool:
@@ -137,34 +198,5 @@ def _has_commit(git: Git, commit: str) -> bool:
         return False
 
 
-def run_git(*arguments: str) -> subprocess.CompletedProcess[bytes]:
-    """Run git without prompts, and without the variables that select another repository.
-
-    Raises
-    ------
-    FetchError
-        Git is not installed.
-    """
-    import subprocess  # imported here because the work tree is read without it
-
-    if shutil.which("git") is None:
-        raise FetchError("reading another revision or a repository at a URL needs git, which is not installed")
-    environment = {name: value for name, value in os.environ.items() if name not in _REPOSITORY_VARIABLES}
-    return subprocess.run(
-        ["git", *arguments],
-        env={**environment, "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-    )
-
-
-_REPOSITORY_VARIABLES = {"GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_COMMON_DIR"}
-
-
-def _first_line(output: bytes) -> str:
-    """Return the error in git's output; the lines after it are advice."""
-    return _without_password(output.decode(errors="replace").strip().partition("\n")[0].strip())
-
-
-def _without_password(text: str) -> str:
-    return re.sub(r"//[^/\s]*@", "//", text)
+def _without_password(url: str) -> str:
+    return re.sub(r"(?<=://)([^/:@]*):[^/]*@", r"\1@", url)

@@ -2,20 +2,41 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 import tempfile
+from collections.abc import Iterable
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
-from dvc.config import Config
+from configobj import ConfigObjError
+from dvc.config import Config, merge
 from dvc.exceptions import DvcException
+from voluptuous import Invalid
 
-from loader._errors import FetchError
+from loader._errors import FetchError, without_secrets
 from loader._fetch.revision import TrackedFile
 from loader._fetch.s3 import S3Object
+from loader._fetch.s3_client import is_own_endpoint
 from loader._format.names import object_path
 
+COMMITTED_OPTIONS = frozenset(
+    ("url", "endpointurl", "region", "allow_anonymous_login", "connect_timeout", "read_timeout")
+)
+"""The options of a remote that count if they are committed. The others decide which credentials are sent, or protect
+them on their way (use_ssl, ssl_verify), or name AWS configuration files, which can run programs.
+"""
 
-def read_config(dvc_folder: Path | None, *, committed: bytes | None = None) -> dict[str, Any]:
+MAX_CONFIG_BYTES = 1 << 20
+_FROM_REPOSITORY = "endpoint from repository"  # no option of DVC has this name
+_S3_URL = re.compile(r"s3://[\w.-]+(/.*)?", re.ASCII)
+
+
+def read_config(
+    dvc_folder: Path | None, *, committed: bytes | None = None, local_is_committed: bool = False
+) -> dict[str, Any]:
     """Return the DVC configuration of this machine and of the repository.
 
     Parameters
@@ -24,6 +45,8 @@ def read_config(dvc_folder: Path | None, *, committed: bytes | None = None) -> d
         The `.dvc` folder of a work tree.
     committed
         The content of `.dvc/config`, for a repository without a work tree.
+    local_is_committed
+        Whether `.dvc/config.local` is part of the repository, and so not the user's own.
 
     Raises
     ------
@@ -31,45 +54,80 @@ def read_config(dvc_folder: Path | None, *, committed: bytes | None = None) -> d
         It cannot be read.
     """
     try:
+        levels = Config(dvc_folder, validate=False)
+        # in DVC's order: a later level takes precedence
+        config = {level: levels.load_one(level) for level in levels.LEVELS if level in levels.files}
         if committed is not None:
-            shared = _parse(committed)
-            _remove_aws_files(shared, {})
-            return dict(Config(None, config=shared))
-        config = Config(dvc_folder)
-        if dvc_folder is not None:
-            _remove_aws_files(config, *(config.load_one(level) for level in ("system", "global", "local")))
-        return dict(config)
-    except DvcException as error:
-        raise FetchError(f"DVC's configuration cannot be read: {error}") from error
+            config["repo"] = _parse(committed)
+        foreign = {"repo", "local"} if local_is_committed else {"repo"}
+        for level in foreign & config.keys():
+            for remote in config[level].get("remote", {}).values():
+                for option in remote.keys() - COMMITTED_OPTIONS:
+                    del remote[option]
+        merged: dict[str, Any] = {}
+        for level in config:
+            merge(merged, deepcopy(config[level]))  # `merge` keeps and changes the dicts that it is given
+        validated = dict(Config.validate(merged))
+    except (DvcException, ConfigObjError, Invalid, OSError, AttributeError, TypeError, ValueError) as error:
+        raise FetchError(f"DVC's configuration cannot be read: {without_secrets(str(error))}") from error
+    _mark_foreign_endpoints(validated, (config[level] for level in config.keys() - foreign))
+    return validated
 
 
 def locate(config: dict[str, Any], tracked: TrackedFile) -> S3Object:
     """Return the object of a tracked artifact.
 
+    Credentials are sent to AWS and to endpoints that the user has named: in the environment, in the AWS profile, or in
+    DVC's configuration outside the repository's commits. Other endpoints are asked without credentials.
+
     Raises
     ------
     FetchError
-        The remote is not configured, or not on S3.
+        The remote is not configured, not on S3, or has credentials in its URL.
     """
     name = tracked.remote or config.get("core", {}).get("remote")
-    options = config.get("remote", {}).get(name, {})
-    url = str(options.get("url", ""))
-    if not url.startswith("s3://"):
-        problem = f"is at {url}, not on S3" if url else "is not configured"
+    options = dict(config.get("remote", {}).get(name, {}))
+    is_foreign = options.pop(_FROM_REPOSITORY, False)
+    url, endpoint = str(options.get("url", "")), str(options.get("endpointurl", ""))
+    for option, value in (("url", url), ("endpointurl", endpoint)):
+        if "@" in urlsplit(value).netloc:
+            raise FetchError(
+                f"remote {name!r} has a user name or password in its {option} ({without_secrets(value)}); "
+                f"take it out, and set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+            )
+    if not _S3_URL.fullmatch(url):
+        problem = f"is at {without_secrets(url)}, not on S3" if url else "is not configured"
         raise FetchError(f"remote {name!r} {problem}; set it with: make remote PUBLIC=s3://... PRIVATE=s3://...")
+    hint = ""
+    if is_foreign and not is_own_endpoint(endpoint, options):
+        options["allow_anonymous_login"] = True
+        quoted = shlex.quote(endpoint)
+        hint = (
+            f"if you trust it, set AWS_ENDPOINT_URL={quoted}, or run in a clone: "
+            f"dvc remote modify --local {shlex.quote(str(name))} endpointurl {quoted}"
+        )
     usable = tuple(sorted((key, value) for key, value in options.items() if isinstance(value, str | bool | int)))
-    return S3Object(f"{url.rstrip('/')}/{object_path(tracked.md5)}", name, usable)
+    return S3Object(
+        f"{url.rstrip('/')}/{object_path(tracked.md5)}", tracked.size, tracked.dataset, str(name), usable, hint
+    )
 
 
-def _remove_aws_files(config: dict[str, Any], *own: dict[str, Any]) -> None:
-    """Remove paths of AWS configuration files, which can run programs, unless this machine's `own` config has them."""
-    for name, options in config.get("remote", {}).items():
-        for option in ("configpath", "credentialpath"):
-            if not any(option in level.get("remote", {}).get(name, {}) for level in own):
-                options.pop(option, None)
+def _mark_foreign_endpoints(config: dict[str, Any], own: Iterable[dict[str, Any]]) -> None:
+    """Mark the remotes whose endpoint none of the user's `own` levels of the configuration names."""
+    named = {
+        (name, remote["endpointurl"])
+        for level in own
+        for name, remote in level.get("remote", {}).items()
+        if "endpointurl" in remote
+    }
+    for name, remote in config.get("remote", {}).items():
+        if "endpointurl" in remote and (name, remote["endpointurl"]) not in named:
+            remote[_FROM_REPOSITORY] = True
 
 
 def _parse(committed: bytes) -> dict[str, Any]:
+    if len(committed) > MAX_CONFIG_BYTES or b"%(" in committed:
+        raise ValueError("the .dvc/config of the repository is too long, or refers to its own values with %(...)s")
     with tempfile.NamedTemporaryFile(suffix=".config") as file:
         file.write(committed)
         file.flush()

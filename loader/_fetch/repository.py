@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from loader._errors import FetchError, NotFoundError
+from loader._errors import FetchError, ManifestError, NotFoundError, without_secrets
 from loader._fetch.git import Git, cached_clone
 from loader._fetch.places import expand_user
 from loader._fetch.revision import Commit, Revision, WorkTree
@@ -45,8 +45,9 @@ class Repository:
         rev
             A commit, branch or tag; by default the work tree, or the default branch of a clone.
         version
-            The version of the dataset. If the revision has another one, the newest earlier commit that recorded this
-            version is returned.
+            The version of the dataset. Without `rev`, the commit with the tag `<name>@v<version>` is returned if there
+            is one, because a released version names one content. Otherwise, if the revision has another version, the
+            newest earlier commit that recorded this one is returned.
 
         Raises
         ------
@@ -56,6 +57,8 @@ class Repository:
             The manifest cannot be used.
         """
         revision: Revision
+        if rev is None and version is not None and (released := self._released(name, version)) is not None:
+            return released
         if rev is None and self.root is not None:
             revision = WorkTree(self.root)
         else:
@@ -64,6 +67,17 @@ class Repository:
             return revision
         start = revision if isinstance(revision, Commit) else Commit(self.git, self.git.commit("HEAD"))
         return start.with_version(name, version)
+
+    def _released(self, name: str, version: str) -> Revision | None:
+        """Return the commit with the release tag of a version, None if there is no such tag."""
+        tag = f"{name}@v{version}"
+        try:
+            commit = Commit(self.git, self.git.commit(f"refs/tags/{tag}"))
+        except (NotFoundError, FetchError):  # no such tag, not a git repository, or no git here
+            return None
+        if (found := commit.manifest(name).version) != version:
+            raise ManifestError(f"{name}: the tag {tag} of {self.git.label} is on a commit that records {found}")
+        return commit
 
     def dvc_config(self) -> dict[str, Any]:
         """Return the current DVC configuration, which applies to every revision. Imports DVC.
@@ -76,11 +90,16 @@ class Repository:
         from loader._fetch.remote import read_config
 
         if self.root is not None:
-            return read_config(self.root / ".dvc")
+            return read_config(self.root / ".dvc", local_is_committed=self._local_is_committed(self.root))
         try:
             return read_config(None, committed=Commit(self.git, self.git.commit("HEAD")).read(".dvc/config"))
         except FileNotFoundError as error:
             raise FetchError(f"{self.git.label} has no .dvc/config, so the remote of its data is unknown") from error
+
+    def _local_is_committed(self, root: Path) -> bool:
+        """Return whether the DVC configuration that is meant to be the user's own came with the repository."""
+        local = ".dvc/config.local"
+        return (root / local).exists() and self.git.tracks(local)
 
 
 def open_repository(repo: PathLike | None = None, *, rev: str | None = None, offline: bool = False) -> Repository:
@@ -125,7 +144,7 @@ def find_repository(repo: PathLike | None = None) -> Path:
             root = expand_user(named).resolve()
             if not _is_repository(root):
                 raise NotFoundError(
-                    f"{origin}={os.fspath(named)} is not a datasets repository: "
+                    f"{origin}={without_secrets(os.fspath(named))} is not a datasets repository: "
                     f"it lacks dvc.yaml, artifacts/, or params.yaml with a toolchain"
                 )
             return root

@@ -6,10 +6,11 @@ import re
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from loader._errors import ManifestError, NotFoundError
 from loader._fetch.git import Git
+from loader._fetch.safe_yaml import parse_yaml
+from loader._format.files import read_regular
 from loader._format.manifest import Manifest, parse_manifest
 from loader._format.names import ARTIFACTS
 
@@ -20,12 +21,15 @@ class TrackedFile:
 
     Attributes
     ----------
+    dataset
+        The dataset that it belongs to.
     md5, size
         Its MD5 (hex) and its number of bytes.
     remote
         Its DVC remote, or None for the default one.
     """
 
+    dataset: str
     md5: str
     size: int
     remote: str | None
@@ -88,7 +92,7 @@ class Revision(ABC):
         """
         path = f"{ARTIFACTS}/{filename}"
         try:
-            lock, stages = (_yaml(self._text(file)).get("stages", {}) for file in ("dvc.lock", "dvc.yaml"))
+            lock, stages = ((parse_yaml(self._text(file)) or {}).get("stages", {}) for file in ("dvc.lock", "dvc.yaml"))
             entries = [out for stage in lock.values() for out in stage.get("outs", ()) if out["path"] == path]
             if not entries:
                 raise ManifestError(
@@ -105,9 +109,9 @@ class Revision(ABC):
                 raise ValueError(f"{md5!r} is not an MD5")
             if not isinstance(remote, str | None):
                 raise ValueError(f"{remote!r} is not a remote")
-            return TrackedFile(md5, size, remote)
+            return TrackedFile(name, md5, size, remote)
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-            raise ManifestError(f"{name}: dvc.lock or dvc.yaml of {self.label} cannot be read: {error!r}") from error
+            raise ManifestError(f"{name}: dvc.lock or dvc.yaml of {self.label} cannot be read: {error}") from error
 
     def _text(self, path: str) -> str:
         try:
@@ -125,7 +129,7 @@ class WorkTree(Revision):
 
     def read(self, path: str) -> bytes:
         """Return the bytes of a file in the work tree."""
-        return (self.root / path).read_bytes()
+        return read_regular(self.root / path)
 
     def datasets(self) -> set[str]:
         """Return the names of the manifests in `artifacts/`."""
@@ -180,13 +184,3 @@ class Commit(Revision):
             f"{name} has no version {version!r} in the history of {self.label}; its versions: "
             f"{', '.join(known) or 'none'}"
         )
-
-
-def _yaml(text: str) -> Any:
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import YAMLError
-
-    try:
-        return YAML(typ="safe").load(text) or {}
-    except YAMLError as error:
-        raise ValueError(str(error).partition("\n")[0]) from error

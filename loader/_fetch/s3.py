@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import random
+import re
 import threading
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
+from threading import Event
 from typing import Any
-from urllib.parse import urlsplit
 
-from botocore import UNSIGNED
-from botocore.client import BaseClient
-from botocore.config import Config
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
@@ -23,22 +20,31 @@ from botocore.exceptions import (
     IncompleteReadError,
     ResponseStreamingError,
 )
-from botocore.session import Session
+from urllib3.exceptions import HTTPError
 
-from loader._errors import FetchError, endpoint_of, explain_s3, s3_status
+from loader._errors import REFUSED_CREDENTIALS, FetchError, credential_errors, explain_s3, s3_code, s3_reason, s3_status
+from loader._fetch.deadline import DeadlineError, run_within
+from loader._fetch.s3_client import Options, address, client, is_anonymous, timeouts
 
 ATTEMPTS = 5
 FIRST_PAUSE_SECONDS = 0.2
-CONNECTIONS = 16
-TIMEOUT_SECONDS = 20
+SLOWEST_BYTES_PER_SECOND = 16 << 10
+MAX_SKIPPED_BYTES = 16 << 20
+"""How much of a whole object is read to get at a range of it, if the server ignores ranges."""
+
+_CHUNK_BYTES = 1 << 20
 _BUSY = (408, 429)
 _TRANSIENT = (
-    EndpointConnectionError,
     ConnectTimeoutError,
+    DeadlineError,
+    EndpointConnectionError,
     HTTPClientError,
+    HTTPError,
     IncompleteReadError,
     ResponseStreamingError,
 )
+_read_without_credentials: set[tuple[Options, str]] = set()
+"""The remotes and buckets that refused the credentials of this process and answered without any."""
 
 
 @dataclass(frozen=True)
@@ -51,17 +57,31 @@ class S3Object:
     ----------
     url
         `s3://bucket/key`.
+    size
+        Its recorded size in bytes.
+    dataset
+        The dataset that it belongs to, for messages.
     remote
         The name of the DVC remote, for messages.
     options
         The remote's options, as DVC documents them for S3: endpointurl, region, profile, credentialpath, configpath,
         access_key_id, secret_access_key, session_token, allow_anonymous_login, use_ssl, ssl_verify, read_timeout,
         connect_timeout.
+    trust_hint
+        How to have credentials sent to the endpoint, if they are withheld because only the repository names it.
     """
 
     url: str
+    size: int
+    dataset: str
     remote: str
-    options: tuple[tuple[str, Any], ...] = field(repr=False)  # may contain a secret key
+    options: Options = field(repr=False)  # may contain a secret key
+    trust_hint: str = field(default="", repr=False)
+
+    @property
+    def push_command(self) -> str:
+        """The command that puts the recorded object on the remote, for messages."""
+        return f"make push DATASET={self.dataset}" + (" PUBLIC=1" if self.remote == "public" else "")
 
     def read(self, offset: int, size: int) -> bytes:
         """Return the `size` bytes at `offset`.
@@ -75,19 +95,16 @@ class S3Object:
         """
         if size == 0:
             return b""
-        client = _client(os.getpid(), self.options)
-        parts = urlsplit(self.url)
-        wanted = {"Bucket": parts.netloc, "Key": parts.path[1:], "Range": f"bytes={offset}-{offset + size - 1}"}
+        seconds = sum(timeouts(dict(self.options))) + size / SLOWEST_BYTES_PER_SECOND
         for attempt in range(ATTEMPTS):
             if attempt and not threading.main_thread().is_alive():
                 break  # the program is exiting and waits for this thread
             if attempt:
                 time.sleep(FIRST_PAUSE_SECONDS * 2 ** (attempt - 1) * random.uniform(0.5, 1.5))
             try:
-                response = client.get_object(**wanted)
-                if response["ContentLength"] != size:
-                    raise self._too_small(offset + size)
-                data: bytes = response["Body"].read()
+                return run_within(seconds, lambda is_abandoned: self._read(offset, size, is_abandoned))
+            except FetchError:
+                raise
             except _TRANSIENT as error:
                 failure: Exception = error
             except ClientError as error:
@@ -95,64 +112,125 @@ class S3Object:
                     raise self._refused(error, offset + size) from error
                 failure = error
             except (BotoCoreError, OSError) as error:
-                raise FetchError(explain_s3(error, self.remote, self._endpoint)) from error
-            else:
-                return data
-        raise FetchError(
-            f"{explain_s3(failure, self.remote, self._endpoint)}, tried {ATTEMPTS} times ({self.url})"
-        ) from failure
+                raise FetchError(self._explain(error)) from error
+            except Exception as error:  # botocore fails in many ways on what is no answer of S3
+                raise FetchError(f"{self._place} does not answer as S3 does ({error!r}; {self.url})") from error
+        raise FetchError(f"{self._explain(failure)}, tried {ATTEMPTS} times ({self.url})") from failure
 
-    @property
-    def _endpoint(self) -> str:
-        return endpoint_of(dict(self.options))
+    def _read(self, offset: int, size: int, is_abandoned: Event) -> bytes:
+        """Make one attempt."""
+        response = self._request(offset, size)
+        metadata = response["ResponseMetadata"]
+        is_part = metadata["HTTPStatusCode"] == 206
+        if is_part:
+            self._check_part(metadata["HTTPHeaders"], offset, size)
+        else:
+            self._check_whole(metadata["HTTPHeaders"], offset + size)
+        skipped = 0 if is_part else offset
+        # one byte more than wanted, to see the end, which also frees the connection for the next request
+        body, chunks, missing = response["Body"], [], skipped + size + 1
+        while missing and not is_abandoned.is_set() and (chunk := body.read(min(_CHUNK_BYTES, missing))):
+            chunks.append(chunk)
+            missing -= len(chunk)
+        if not missing:
+            body.close()
+            if is_part:
+                raise FetchError(f"{self._place} sends more than the {size:,} bytes requested of it ({self.url})")
+        elif missing > 1:
+            received = skipped + size + 1 - missing
+            raise IncompleteReadError(actual_bytes=received, expected_bytes=skipped + size)
+        return b"".join(chunks)[skipped : skipped + size]
+
+    def _request(self, offset: int, size: int) -> dict[str, Any]:
+        """Send the request, once more without credentials if they are refused: a public object needs none."""
+        bucket, _, key = self.url.removeprefix("s3://").partition("/")
+        known = self.options, bucket
+
+        def get(*, anonymous: bool = False) -> dict[str, Any]:
+            response: dict[str, Any] = client(self.options, anonymous=anonymous).get_object(
+                Bucket=bucket, Key=key, Range=f"bytes={offset}-{offset + size - 1}"
+            )
+            return response
+
+        if known in _read_without_credentials:
+            try:
+                return get(anonymous=True)
+            except ClientError as error:
+                if s3_status(error) not in (401, 403):
+                    raise
+                _read_without_credentials.discard(known)
+        try:
+            return get()
+        except (ClientError, *credential_errors()) as error:
+            if isinstance(error, ClientError) and s3_code(error) not in REFUSED_CREDENTIALS:
+                raise
+            try:
+                response = get(anonymous=True)
+            except ClientError as second:
+                if s3_status(second) in (401, 403):
+                    raise error from second
+                raise
+            _read_without_credentials.add(known)
+            return response
+
+    def _check_part(self, headers: Mapping[str, str], offset: int, size: int) -> None:
+        """Check that a partial answer is the requested part."""
+        stated = re.fullmatch(r"bytes (\d+)-(\d+)/(\d+|\*)", headers.get("content-range", ""))
+        if stated and stated[3] != "*" and int(stated[3]) < offset + size:
+            raise self._too_small(offset + size)
+        if stated and (int(stated[1]), int(stated[2])) != (offset, offset + size - 1):
+            raise FetchError(
+                f"{self._place} sends the bytes {stated[1]} to {stated[2]} instead of "
+                f"{offset} to {offset + size - 1} ({self.url})"
+            )
+
+    def _check_whole(self, headers: Mapping[str, str], end: int) -> None:
+        """Check that an answer that is not partial is the recorded object, and short enough to be read up to `end`."""
+        length = headers.get("content-length", "")
+        is_recorded = length == str(self.size)
+        if not is_recorded and headers.get("content-type", "").lower().startswith("text/html"):
+            raise FetchError(
+                f"{self._place} answers with a web page instead of {self.url}: "
+                f"is there a login page in between, or is the address that of a web site?"
+            )
+        if length.isdecimal() and int(length) < end:
+            raise self._too_small(end)
+        if length and not is_recorded:
+            raise FetchError(
+                f"{self._place} sends {length} bytes instead of the recorded {self.size:,} ({self.url}); "
+                f"replace it from a clone that has the right one: {self.push_command}"
+            )
+        if end > MAX_SKIPPED_BYTES:
+            raise FetchError(
+                f"{self._place} ignores which bytes are requested and sends the whole object, which is too long for "
+                f"that ({self.url}): use a server that supports HTTP range requests"
+            )
 
     def _refused(self, error: ClientError, end: int) -> FetchError:
-        if s3_status(error) == 404:
+        if s3_status(error) == 404 and s3_code(error) != "NoSuchBucket":
             return FetchError(
-                f"remote {self.remote!r} does not have it ({self.url}); push it from a clone that has it: dvc push"
+                f"remote {self.remote!r} does not have it ({self.url}); "
+                f"push it from a clone that has it: {self.push_command}"
             )
         if s3_status(error) == 416:
             return self._too_small(end)
-        return FetchError(explain_s3(error, self.remote, self._endpoint))
+        if self.trust_hint and s3_status(error) in (401, 403):
+            return FetchError(
+                f"{self._place} refuses access ({s3_reason(error)}); it was asked without credentials, because "
+                f"only the repository's own configuration names that address: {self.trust_hint}"
+            )
+        return FetchError(self._explain(error))
 
     def _too_small(self, end: int) -> FetchError:
         return FetchError(
             f"the object on remote {self.remote!r} ends before byte {end:,} ({self.url}); "
-            f"replace it from a clone that has the right one: make push DATASET=..."
+            f"replace it from a clone that has the right one: {self.push_command}"
         )
 
+    def _explain(self, error: Exception) -> str:
+        used = client(self.options)
+        return explain_s3(error, self.remote, address(used), is_anonymous=is_anonymous(used))
 
-@lru_cache(maxsize=16)
-def _client(process: int, options: tuple[tuple[str, Any], ...]) -> BaseClient:
-    """Return the client of a process; connections cannot be shared after a fork."""
-    option = dict(options)
-    session = Session(profile=option.get("profile"))
-    for variable, name in (("credentials_file", "credentialpath"), ("config_file", "configpath")):
-        if option.get(name):
-            session.set_config_variable(variable, option[name])
-    try:
-        # a public remote can be read without credentials
-        key_id = option.get("access_key_id")
-        anonymous = option.get("allow_anonymous_login") or not (key_id or session.get_credentials())
-        client: BaseClient = session.create_client(
-            "s3",
-            # S3 servers other than AWS accept any region, and AWS redirects to the right one
-            region_name=option.get("region") or session.get_config_variable("region") or "us-east-1",
-            endpoint_url=option.get("endpointurl"),
-            use_ssl=option.get("use_ssl", True),
-            verify=option.get("ssl_verify"),
-            aws_access_key_id=key_id,
-            aws_secret_access_key=option.get("secret_access_key"),
-            aws_session_token=option.get("session_token"),
-            config=Config(
-                signature_version=UNSIGNED if anonymous else None,
-                connect_timeout=option.get("connect_timeout") or TIMEOUT_SECONDS,
-                read_timeout=option.get("read_timeout") or TIMEOUT_SECONDS,
-                max_pool_connections=CONNECTIONS,
-                retries={"total_max_attempts": 1},  # `S3Object.read` retries, after truncated bodies too
-                response_checksum_validation="when_required",  # the manifest's hashes verify the bytes
-            ),
-        )
-        return client
-    except (BotoCoreError, ValueError) as error:
-        raise FetchError(f"the AWS configuration of this machine cannot be used: {error}") from error
+    @property
+    def _place(self) -> str:
+        return f"remote {self.remote!r} at {address(client(self.options))}"

@@ -3,15 +3,19 @@
 artifacts/<md5>/<name>.tar        artifacts, or the partial file of an interrupted fetch (`.part`)
 extracted/<sha256>/<name>/...     folders for TFDS, by the hash of the artifact's index header
 repositories/<hash of URL>        clones of datasets repositories
-scratch/<hash>                    scratch folders of entries that are being made, used by the holder of the lock
-locks/                            one lock file for each hash, never removed
+scratch/<hash>                    scratch folders of entries that are being made or removed by the holder of the lock
+locks/                            one lock file for each hash, held by who writes or removes the entry
 limit                             the cache's size limit in bytes, if there is one
+
+Who reads an entry holds a shared lock on its folder, and nobody removes it.
 """
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,6 +30,8 @@ if TYPE_CHECKING:
 
 ARTIFACTS = "artifacts"
 EXTRACTED = "extracted"
+REPOSITORIES = "repositories"
+SCRATCH = "scratch"
 _LIMIT = "limit"
 
 
@@ -59,6 +65,11 @@ def entry_folder(kind: str, hash: str) -> Path:
     return cache_folder() / kind / hash
 
 
+def artifact_path(md5: str, filename: str) -> Path:
+    """Return the path of the artifact with this MD5."""
+    return entry_folder(ARTIFACTS, md5) / filename
+
+
 def lock(hash: str) -> FileLock:
     """Return the lock of the entry with this hash, which must be held to write or remove the entry.
 
@@ -77,13 +88,51 @@ def lock(hash: str) -> FileLock:
     return FileLock(path)
 
 
+class Hold:
+    """A shared lock on an entry's folder, which keeps the entry in the cache until nothing refers to this object.
+
+    Forked processes share it.
+
+    Raises
+    ------
+    FileNotFoundError
+        There is no such entry.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        weakref.finalize(self, os.close, self._descriptor).atexit = False
+        _lock_folder(self._descriptor, fcntl.LOCK_SH)
+        # who removed it while this waited had the lock
+        if not os.path.samestat(folder.stat(), os.fstat(self._descriptor)):
+            raise FileNotFoundError(folder)
+
+
+def _lock_folder(descriptor: int, how: int) -> None:
+    """Lock a folder; raise BlockingIOError if someone else has, and do nothing on a file system without locks."""
+    try:
+        fcntl.flock(descriptor, how)
+    except BlockingIOError:
+        raise
+    except OSError:
+        return
+
+
+_HELD: dict[Path, Hold] = {}
+
+
+def keep(folder: Path) -> None:
+    """Keep an entry in the cache until this process ends, because its paths are in use; the error is that of `Hold`."""
+    _HELD[folder] = Hold(folder)
+
+
 @contextmanager
 def scratch(hash: str) -> Iterator[Path]:
     """Yield a path for a scratch folder in which to make the entry with this hash; the caller must hold its lock.
 
     What a killed process left there is removed first.
     """
-    folder = cache_folder() / "scratch" / hash
+    folder = cache_folder() / SCRATCH / hash
     shutil.rmtree(folder, ignore_errors=True)
     folder.parent.mkdir(parents=True, exist_ok=True)
     try:
@@ -118,6 +167,8 @@ def entries() -> list[Entry]:
 def limit(size: float | None) -> None:
     """Keep the cache within `size` bytes, now and after every fetch, by removing the least recently used entries.
 
+    Entries that a process reads stay.
+
     Parameters
     ----------
     size
@@ -130,7 +181,8 @@ def limit(size: float | None) -> None:
     FetchError
         The cache cannot be written to.
     """
-    if size is not None and not (isinstance(size, int | float) and 0 <= size < float("inf")):
+    is_number = isinstance(size, int | float) and not isinstance(size, bool)
+    if size is not None and not (is_number and 0 <= size < float("inf")):
         raise ArgumentError(f"a cache cannot be limited to {size!r} bytes")
     path = cache_folder() / _LIMIT
     try:
@@ -144,8 +196,8 @@ def limit(size: float | None) -> None:
     trim()
 
 
-def trim(*, keep: Path | None = None) -> None:
-    """Remove the least recently used entries, but not `keep`, until the cache is within its limit."""
+def trim() -> None:
+    """Remove the least recently used entries, but none in use, until the cache is within its limit."""
     try:
         allowed = int((cache_folder() / _LIMIT).read_text())
     except (OSError, ValueError):
@@ -153,21 +205,29 @@ def trim(*, keep: Path | None = None) -> None:
     found = entries()
     total = sum(entry.size for entry in found)
     for entry in found:
-        if total > allowed and entry.path != keep and _remove(entry.path):
+        if total > allowed and _remove(entry.path):
             total -= entry.size
 
 
 def clear() -> None:
-    """Remove everything except the limit and entries that another process is writing."""
-    for kind in (ARTIFACTS, EXTRACTED, "repositories"):
+    """Remove everything except the limit and the entries that a process is writing or reading."""
+    for kind in (ARTIFACTS, EXTRACTED, REPOSITORIES, SCRATCH):
         for folder in (cache_folder() / kind).glob("*"):
             _remove(folder)
 
 
 def _remove(folder: Path) -> bool:
+    """Remove an entry if it is not in use; a process that is killed meanwhile leaves it whole, or in `scratch`."""
     try:
         with lock(folder.name).acquire(timeout=0):
-            shutil.rmtree(folder)
+            descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+            try:
+                _lock_folder(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                with scratch(folder.name) as removed:
+                    if folder != removed:
+                        folder.rename(removed)
+            finally:
+                os.close(descriptor)
     except OSError:  # filelock's Timeout is one too
         return False
     return True

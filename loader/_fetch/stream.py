@@ -46,7 +46,7 @@ class StreamedArtifact(Artifact):
     @property
     def fix(self) -> str:
         """The command that restores the recorded artifact, for messages."""
-        return f"replace it from a clone that has the right one: make push DATASET={self.manifest.name}"
+        return f"replace it from a clone that has the right one: {self.source.push_command}"
 
     def read(self, offset: int, size: int) -> bytes:
         """Return bytes of the object."""

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-import mmap
 import shlex
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 
-from loader._errors import FetchError, IntegrityError, ManifestError
+import numpy as np
+
+from loader._errors import FetchError, IntegrityError, LoaderError, ManifestError
 from loader._format import index
-from loader._format.index import BLOCK_BYTES, BLOCK_RECORDS, ROW, Header, Member
+from loader._format.files import Pread, RandomAccessFile, reason
+from loader._format.index import BLOCK_BYTES, ROW, ROW_TYPE, ROWS_NAME, Header, Member
 from loader._format.manifest import ArtifactEntry, Manifest
 from loader._format.records import Records
+from loader._format.rows import verified_rows
 
 CHUNK_BYTES = 1 << 20
+MAX_METADATA_BYTES = 64 << 20
 
 
 class Artifact(ABC):
@@ -70,18 +74,27 @@ class Artifact(ABC):
     @cached_property
     def header(self) -> Header:
         """The index header, verified against the manifest."""
-        entry, manifest = self.entry, self.manifest
+        entry = self.entry
         data = self.read(entry.index_offset, entry.index_size)
         if sha256(data).hexdigest() != entry.index_sha256:
-            raise ManifestError(
-                f"{manifest.name}: {self.label} does not belong to the manifest {manifest.label} (its record index "
-                f"differs): one of the two was changed or is from another revision; restore both with: "
-                f"git checkout -- dvc.lock artifacts/{manifest.name}.json && dvc pull -f {manifest.name}"
-            )
+            raise self.mismatch()
         try:
-            return index.parse(data, tar_size=entry.size)
+            header = index.parse(data, tar_size=entry.size)
         except IntegrityError as error:
             raise self.error(f"cannot be read: {error}") from error
+        folder = self.manifest.version_folder(entry)
+        if header.rows.path != f"{folder}/{ROWS_NAME}":
+            raise self.error(f"holds {header.rows.path}, which is not in {folder}, the folder of its manifest")
+        return header
+
+    def mismatch(self) -> LoaderError:
+        """Return an error that says that the index header is not the one that the manifest records."""
+        name = self.manifest.name
+        return ManifestError(
+            f"{name}: {self.label} does not belong to the manifest {self.manifest.label} (its record index "
+            f"differs): one of the two was changed or is from another revision; restore both with: "
+            f"git checkout -- dvc.lock artifacts/{name}.json && dvc pull -f {name}"
+        )
 
     def chunks(self, member: Member) -> Iterator[bytes]:
         """Yield a member's bytes in chunks, and verify them after the last one.
@@ -108,11 +121,13 @@ class Artifact(ABC):
         FileNotFoundError
             The artifact has no such file.
         IntegrityError
-            Its bytes are not those recorded.
+            Its bytes are not those recorded, or it is too large to be metadata.
         """
         member = self.header.member(name)
         if member is None:
             raise FileNotFoundError(f"{self.label} has no {name}")
+        if member.size > MAX_METADATA_BYTES:
+            raise self.error(f"holds {member.path} of {member.size:,} bytes, of which a metadata file has fewer")
         return b"".join(self.chunks(member))
 
     def block(self, number: int) -> bytes:
@@ -121,13 +136,18 @@ class Artifact(ABC):
         Raises
         ------
         IntegrityError
-            It is not the one recorded.
+            It is not the one recorded, or one of its records lies outside the tar.
         """
         rows = self.header.rows
         start = number * BLOCK_BYTES
         data = self.read(rows.offset + start, min(BLOCK_BYTES, rows.size - start))
         if sha256(data).hexdigest() != self.header.blocks[number]:
             raise self.error(f"is damaged in block {number:,} of its record index")
+        # before anything of the stated length is read or allocated; the sum of two uint64 could overflow
+        fields, size = np.frombuffer(data, ROW_TYPE), np.uint64(self.entry.size)
+        lengths = fields["length"].astype(np.uint64)
+        if np.any((lengths > size) | (fields["offset"] > size - lengths)):
+            raise self.error(f"lists records outside the tar in block {number:,} of its record index")
         return data
 
     def describe_row(self, row: int) -> str:
@@ -140,9 +160,9 @@ class Artifact(ABC):
 
 
 class LocalArtifact(Artifact):
-    """An artifact on disk, memory-mapped.
+    """An artifact on disk.
 
-    Each process maps the file when it first reads it, so an artifact can be pickled and used after a fork.
+    It is opened when it is first read, and can be pickled and used after a fork.
 
     Parameters
     ----------
@@ -157,13 +177,16 @@ class LocalArtifact(Artifact):
         self.path = path
 
     def __getstate__(self) -> dict[str, object]:
-        return {name: value for name, value in vars(self).items() if name not in ("map", "header")}
+        return {name: value for name, value in vars(self).items() if name not in ("file", "header")}
 
     @property
     def fix(self) -> str:
         """The command that makes the next load or pull fetch the artifact again, for messages."""
+        if "file" in vars(self) and self.file.is_replaced:
+            return "it was replaced or removed after it was opened: load it again"
+        remove = "rm -r" if self.path.is_dir() else "rm -f"
         paths = shlex.join(str(path) for path in (self.path, *self._linked_objects()))
-        return f"remove it, and it is fetched anew when it is next loaded or pulled: rm -f {paths}"
+        return f"remove it, and it is fetched anew when it is next loaded or pulled: {remove} {paths}"
 
     def _linked_objects(self) -> list[Path]:
         """Return the objects in DVC's cache that are hard links to this file, so that they have the same damage."""
@@ -176,27 +199,58 @@ class LocalArtifact(Artifact):
             return []
 
     @cached_property
-    def map(self) -> mmap.mmap:
-        """The whole tar, memory-mapped read-only."""
+    def file(self) -> RandomAccessFile:
+        """The tar, open.
+
+        Raises
+        ------
+        FetchError
+            It is missing.
+        IntegrityError
+            It is not a regular file, cannot be read, or has another size than the one recorded.
+        """
         try:
-            with self.path.open("rb") as file:
-                size = file.seek(0, 2)
-                if size != self.entry.size:
-                    raise IntegrityError(
-                        f"{self.manifest.name}: {self.path} has {size:,} bytes, its manifest says {self.entry.size:,}: "
-                        f"it is truncated, or from another revision; restore the recorded one with: "
-                        f"dvc checkout -f {self.manifest.name}, or rm -f {shlex.quote(str(self.path))}"
-                    )
-                return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+            file = RandomAccessFile(self.path)
         except FileNotFoundError as error:
-            name = self.manifest.name
-            raise FetchError(f"{name}: {self.path} is missing; fetch it with: dvc pull {name}") from error
+            raise self.missing() from error
         except (OSError, ValueError) as error:
-            raise self.error(f"cannot be read ({error})") from error
+            raise self.unreadable(error) from error
+        if len(file) != self.entry.size:
+            raise self.wrong_size(len(file))
+        return file
+
+    def missing(self) -> LoaderError:
+        """Return an error that says that the tar is missing."""
+        name = self.manifest.name
+        return FetchError(f"{name}: {self.path} is missing; fetch it with: dvc pull {name}")
+
+    def wrong_size(self, size: int) -> IntegrityError:
+        """Return an error that says that the tar has another size than the one recorded."""
+        return IntegrityError(
+            f"{self.manifest.name}: {self.path} has {size:,} bytes, its manifest says {self.entry.size:,}: "
+            f"it is truncated, or from another revision; restore the recorded one with: "
+            f"dvc checkout -f {self.manifest.name}, or rm -f {shlex.quote(str(self.path))}"
+        )
+
+    def unreadable(self, error: Exception) -> IntegrityError:
+        """Return an error that says that the tar cannot be opened or read."""
+        return self.error(f"cannot be read ({reason(error)})")
 
     def read(self, offset: int, size: int) -> bytes:
-        """Return bytes of the tar."""
-        return self.map[offset : offset + size]
+        """Return bytes of the tar, not verified.
+
+        Raises
+        ------
+        IntegrityError
+            The file ends before them, or cannot be read.
+        """
+        try:
+            data = self.file[offset : offset + size]
+            if len(data) < size:
+                raise self.wrong_size(len(self.file))
+        except (OSError, MemoryError) as error:
+            raise self.unreadable(error) from error
+        return data
 
     def records(self) -> LocalRecords:
         """Return the records of all splits."""
@@ -223,23 +277,35 @@ class LocalRecords(Records):
         """Return a function from a position to the record's bytes."""
         return self._reader
 
+    def in_order(self, positions: Iterable[int]) -> Iterator[bytes]:
+        """Yield the records at `positions`, in their order; adjacent ones are read together."""
+        return map(self._verified(self._artifact.file.pread_ahead()), positions)
+
     @cached_property
     def _reader(self) -> Callable[[int], bytes]:
+        return self._verified(self._artifact.file.pread)
+
+    @cached_property
+    def _rows(self) -> tuple[Callable[[int], bytes], int]:
+        return verified_rows(self._artifact.header.rows, self._artifact.block, self._artifact.file.pread)
+
+    def _verified(self, pread: Pread) -> Callable[[int], bytes]:
+        """Return a function from a position to the record's bytes, which are read with `pread` and verified."""
         # a closure, because every example passes through it, and it finds its variables faster than a method would
-        artifact = self._artifact
-        mapped, rows = artifact.map, artifact.header.rows.offset
+        artifact, (rows, count), sha = self._artifact, self._rows, sha256
         unpack, row_bytes = ROW.unpack_from, ROW.size
-        verified: set[int] = set()
 
         def read(row: int) -> bytes:
-            block = row // BLOCK_RECORDS
-            if block not in verified:
-                artifact.block(block)
-                verified.add(block)
-            offset, length, _, digest = unpack(mapped, rows + row * row_bytes)
-            record = mapped[offset : offset + length]
-            if index.digest(record) != digest:
-                raise artifact.error(f"is damaged in {artifact.describe_row(row)}")
+            offset, length, _, digest = unpack(rows(row // count), row % count * row_bytes)
+            try:
+                record = pread(length, offset)
+            except (OSError, MemoryError) as error:
+                raise artifact.unreadable(error) from error
+            if sha(record).digest()[:16] != digest:
+                # the system may have read fewer bytes than there are; if the file ends there, this says so
+                record = artifact.read(offset, length)
+                if index.digest(record) != digest:
+                    raise artifact.error(f"is damaged in {artifact.describe_row(row)}")
             return record
 
         return read

@@ -10,7 +10,7 @@ from loader._format.index import HEADER_NAME, Member
 
 def version_folder(artifact: Artifact) -> PurePosixPath:
     """Return the version folder in the tar: `<name>/[<config>/]<version>`."""
-    return PurePosixPath(artifact.header.rows.path).parent
+    return PurePosixPath(artifact.manifest.version_folder(artifact.entry))
 
 
 def extractable(artifact: Artifact) -> list[Member]:

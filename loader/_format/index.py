@@ -19,14 +19,17 @@ import hashlib
 import json
 import struct
 from dataclasses import dataclass
-from typing import Any
+
+import numpy as np
 
 from loader._errors import IntegrityError
+from loader._format.strict_json import array, check_sha256, integer, mapping, parse_object, sha256_of, text
 
 FORMAT = 1
 HEADER_NAME = "record_index.json"
 ROWS_NAME = "record_index.bin"
 ROW = struct.Struct("<QI16s16s")
+ROW_TYPE = np.dtype([("offset", "<u8"), ("length", "<u4"), ("key", "S16"), ("digest", "S16")])
 BLOCK_RECORDS = 4096
 BLOCK_BYTES = BLOCK_RECORDS * ROW.size
 
@@ -113,23 +116,26 @@ def parse(data: bytes, *, tar_size: int) -> Header:
         The bytes are not a header of format 1, or are inconsistent.
     """
     try:
-        document: Any = json.loads(data)
-        if document["format"] != FORMAT or document["block_records"] != BLOCK_RECORDS:
-            raise ValueError(f"format {document['format']!r} is not {FORMAT}")
+        document = parse_object(data)
+        for key, only in (("format", FORMAT), ("block_records", BLOCK_RECORDS)):
+            if integer(document, key) != only:
+                raise ValueError(f"its {key} is {document[key]}, this loader reads {only}")
         members = tuple(
-            Member(str(m["path"]), int(m["offset"]), int(m["size"]), str(m["sha256"])) for m in document["members"]
+            Member(text(raw, "path"), integer(raw, "offset"), integer(raw, "size"), sha256_of(raw, "sha256"))
+            for raw in array(document, "members")
         )
-        splits = {str(name): int(records) for name, records in document["splits"].items()}
-        header = Header(members, splits, tuple(str(block) for block in document["blocks"]))
+        counts = mapping(document, "splits")
+        splits = {name: integer(counts, name) for name in counts}
+        header = Header(members, splits, tuple(check_sha256(block) for block in array(document, "blocks")))
         for member in members:
-            if member.offset < 0 or member.size < 0 or member.offset + member.size > tar_size:
+            if member.offset + member.size > tar_size:
                 raise ValueError(f"{member.path} is outside the tar")
-        if any(records < 0 for records in splits.values()):
-            raise ValueError("a split has a negative number of records")
+        if len({member.path for member in members}) < len(members):
+            raise ValueError("a member is listed twice")
         records = header.records
         rows = header.member(ROWS_NAME)
         if rows is None or rows.size != records * ROW.size or len(header.blocks) != -(-records // BLOCK_RECORDS):
             raise ValueError("rows, blocks and splits are inconsistent")
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError) as error:
+    except (ValueError, RecursionError) as error:
         raise IntegrityError(f"its record index is not in format {FORMAT}: {error}") from error
     return header

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from loader._errors import ManifestError, NotFoundError
+from loader._format.files import read_regular
 from loader._format.index import FORMAT
+from loader._format.strict_json import integer, mapping, optional_text, parse_object, sha256_of, text
+
+MAX_BYTES = 64 << 20
+"""Most bytes of a manifest and of an index header, which is enough for billions of records."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +66,10 @@ class Manifest:
     default_config: str | None
     raw: dict[str, Any]
 
+    def version_folder(self, entry: ArtifactEntry) -> str:
+        """Return the folder of an artifact's files in its tar: `<name>/[<config>/]<version>`."""
+        return "/".join(part for part in (self.name, entry.config, self.version) if part)
+
     def artifact(self, config: str | None = None) -> ArtifactEntry:
         """Return the entry of `config`, which defaults to the only config or to the default config.
 
@@ -92,7 +100,7 @@ def read_manifest(path: Path) -> Manifest:
     """
     fix = f"restore it with: git checkout -- artifacts/{path.name}"
     try:
-        data = path.read_bytes()
+        data = read_regular(path)
     except FileNotFoundError as error:
         raise ManifestError(f"{path.stem}: the manifest {path} is missing; {fix}") from error
     except OSError as error:
@@ -109,34 +117,37 @@ def parse_manifest(data: bytes, *, name: str, label: str, fix: str) -> Manifest:
         They are not a manifest of format 1.
     """
     try:
-        raw = json.loads(data)
-        if raw["format"] != FORMAT:
-            raise ValueError(f"its format is {raw['format']!r}, this loader reads {FORMAT}")
-        if raw["name"] != name:
+        if len(data) > MAX_BYTES:
+            raise ValueError(f"it has {len(data):,} bytes, more than {MAX_BYTES:,}")
+        raw = parse_object(data)
+        if integer(raw, "format") != FORMAT:
+            raise ValueError(f"its format is {raw['format']}, this loader reads {FORMAT}")
+        if text(raw, "name") != name:
             raise ValueError(f"it is the manifest of {raw['name']!r}")
-        entries = tuple(_entry(filename, entry) for filename, entry in raw["artifacts"].items())
+        entries = tuple(_entry(filename, entry) for filename, entry in mapping(raw, "artifacts").items())
         if not entries:
             raise ValueError("it lists no artifact")
-        default = raw.get("default_config")
-        return Manifest(label, name, str(raw["version"]), entries, None if default is None else str(default), raw)
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError) as error:
-        reason = f"{error} is missing" if isinstance(error, KeyError) else error
-        raise ManifestError(f"{name}: {label} is not a usable manifest ({reason}); {fix}") from error
+        default = optional_text({"default_config": None, **raw}, "default_config")
+        return Manifest(label, name, text(raw, "version"), entries, default, raw)
+    except (ValueError, RecursionError) as error:
+        raise ManifestError(f"{name}: {label} is not a usable manifest ({error}); {fix}") from error
 
 
-def _entry(filename: str, entry: dict[str, Any]) -> ArtifactEntry:
+def _entry(filename: str, entry: object) -> ArtifactEntry:
     if not re.fullmatch(r"[\w-][\w.-]{0,200}", filename):
         raise ValueError(f"{filename!r} is not the name of a file in artifacts/")
-    index = entry["index"]
+    index = mapping(entry, "index")
     found = ArtifactEntry(
         filename,
-        None if entry["config"] is None else str(entry["config"]),
-        int(entry["size"]),
-        str(entry["sha256"]),
-        int(index["offset"]),
-        int(index["size"]),
-        str(index["sha256"]),
+        optional_text(entry, "config"),
+        integer(entry, "size"),
+        sha256_of(entry, "sha256"),
+        integer(index, "offset"),
+        integer(index, "size"),
+        sha256_of(index, "sha256"),
     )
-    if not 0 <= found.index_offset <= found.index_offset + found.index_size <= found.size:
+    if found.index_offset + found.index_size > found.size:
         raise ValueError("the record index is outside the tar")
+    if found.index_size > MAX_BYTES:
+        raise ValueError(f"the record index has {found.index_size:,} bytes, more than {MAX_BYTES:,}")
     return found

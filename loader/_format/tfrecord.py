@@ -8,20 +8,25 @@ TensorFlow's `tensorflow/core/lib/io/record_writer.h`.
 from __future__ import annotations
 
 import mmap
+import os
 import struct
 from array import array
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import lru_cache, partial
 from pathlib import Path
 
 from loader._errors import IntegrityError
+from loader._format.files import Pread, RandomAccessFile, reason
 from loader._format.records import Records
 
 _LENGTH = struct.Struct("<QI")
 _CRC = struct.Struct("<I")
 HEAD_BYTES = _LENGTH.size
 TAIL_BYTES = _CRC.size
+FILES_OPEN = 64
+"""Most shards that are open at once; there may be more of them than files that a process may open."""
 
-Buffer = bytes | mmap.mmap
+Buffer = bytes | mmap.mmap | RandomAccessFile
 
 
 def masked_crc(data: bytes) -> int:
@@ -63,8 +68,15 @@ def read(buffer: Buffer, offset: int, length: int) -> bytes:
     IntegrityError
         The checksum does not match.
     """
-    data = buffer[offset : offset + length]
-    if _CRC.unpack(buffer[offset + length : offset + length + TAIL_BYTES])[0] != masked_crc(data):
+    return _checked(buffer[offset : offset + length + TAIL_BYTES], offset, length)
+
+
+def _checked(framed: bytes, offset: int, length: int) -> bytes:
+    """Return a record without the CRC that follows it in `framed`."""
+    if len(framed) < length + TAIL_BYTES:
+        raise IntegrityError(f"is cut off inside the record at byte {offset:,}")
+    data = framed[:length]
+    if _CRC.unpack_from(framed, length)[0] != masked_crc(data):
         raise IntegrityError(f"is damaged at byte {offset:,} (the checksum of a record)")
     return data
 
@@ -91,19 +103,22 @@ class TFRecordFiles(Records):
         self._attach()
 
     def _attach(self) -> None:
-        self._maps = [_map_file(path) for path in self._paths]
+        identities: list[tuple[int, ...]] = []
+        self._open = _opener(self._paths, identities)
         self._shards = array("L")
         self._offsets = array("Q")
         self._sizes = array("Q")
-        for shard, (path, buffer, count) in enumerate(zip(self._paths, self._maps, self._lengths, strict=True)):
+        for shard, (path, count) in enumerate(zip(self._paths, self._lengths, strict=True)):
             first = len(self._offsets)
             try:
-                for offset, length in scan(buffer, 0, len(buffer)):
+                file = RandomAccessFile(path)
+                identities.append(file.identity)
+                for offset, length in scan(file, 0, len(file)):
                     self._shards.append(shard)
                     self._offsets.append(offset)
                     self._sizes.append(length)
-            except IntegrityError as error:
-                raise IntegrityError(f"{path} {error}") from error
+            except (IntegrityError, OSError) as error:
+                raise self._error(shard, error) from error
             found = len(self._offsets) - first
             if found != count:
                 raise IntegrityError(f"{path} holds {found:,} records, its dataset_info.json says {count:,}")
@@ -125,21 +140,41 @@ class TFRecordFiles(Records):
 
     def reader(self) -> Callable[[int], bytes]:
         """Return a function from a position (0 <= position < len) to the record's bytes, checked by their CRC."""
-        return self._read_record
+        return self._reader(lambda shard: partial(os.pread, self._open(shard).descriptor))
 
-    def _read_record(self, position: int) -> bytes:
-        shard = self._shards[position]
-        try:
-            return read(self._maps[shard], self._offsets[position], self._sizes[position])
-        except IntegrityError as error:
-            raise IntegrityError(f"{self._paths[shard]} {error}") from error
+    def in_order(self, positions: Iterable[int]) -> Iterator[bytes]:
+        """Yield the records at `positions`, in their order; adjacent ones are read together."""
+        return map(self._reader(lru_cache(maxsize=1)(lambda shard: self._open(shard).pread_ahead())), positions)
+
+    def _reader(self, pread_of: Callable[[int], Pread]) -> Callable[[int], bytes]:
+        """Return a function from a position to the record's bytes, which are read with the `pread` of its shard."""
+
+        def read_record(position: int) -> bytes:
+            shard, offset, length = self._shards[position], self._offsets[position], self._sizes[position]
+            size = length + TAIL_BYTES
+            try:
+                framed = pread_of(shard)(size, offset)
+                if len(framed) < size:  # the system may have read fewer bytes than there are
+                    framed = self._open(shard)[offset : offset + size]
+                return _checked(framed, offset, length)
+            except (IntegrityError, OSError, MemoryError) as error:
+                raise self._error(shard, error) from error
+
+        return read_record
+
+    def _error(self, shard: int, error: Exception) -> IntegrityError:
+        problem = str(error) if isinstance(error, IntegrityError) else f"cannot be read ({reason(error)})"
+        return IntegrityError(f"{self._paths[shard]} {problem}")
 
 
-def _map_file(path: Path) -> Buffer:
-    try:
-        with path.open("rb") as file:
-            if file.seek(0, 2) == 0:
-                return b""  # an empty file cannot be mapped
-            return mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-    except OSError as error:
-        raise IntegrityError(f"{path} cannot be read ({error.strerror})") from error
+def _opener(paths: list[Path], identities: list[tuple[int, ...]]) -> Callable[[int], RandomAccessFile]:
+    """Return a function from the number of a shard to its file, which must still have its identity."""
+
+    @lru_cache(maxsize=FILES_OPEN)
+    def open_shard(shard: int) -> RandomAccessFile:
+        file = RandomAccessFile(paths[shard])
+        if file.identity != identities[shard]:  # its records may be elsewhere in it
+            raise IntegrityError("was changed or replaced after it was opened: open the folder again")
+        return file
+
+    return open_shard

@@ -18,7 +18,14 @@ import numpy as np
 
 from scripts._build.workers import Workers
 from scripts._process.errors import TerminatedError
-from scripts._tfds.features import are_stateless, can_fork, encode_all, features_taking_paths, raise_with_prefix
+from scripts._tfds.features import (
+    are_stateless,
+    can_fork,
+    encode_all,
+    features_taking_paths,
+    paths_in,
+    raise_with_prefix,
+)
 from scripts._tfds.splits import Key, Serialize
 
 CHUNK_BYTES = 1 << 20
@@ -41,9 +48,14 @@ class Encoder:
     ----------
     workers
         The number of workers; by default the number of processors that this process may use.
+    check_path
+        Called with the path of each file that an example names instead of containing its bytes, and the example's key.
     """
 
-    def __init__(self, *, workers: int | None = None) -> None:
+    def __init__(
+        self, *, workers: int | None = None, check_path: Callable[[str, Key], None] = lambda path, key: None
+    ) -> None:
+        self._check_path = check_path
         self._count = workers or (len(os.sched_getaffinity(0)) if sys.platform == "linux" else 1)
         self._workers: Workers | None = None
         self._stopped = Event()
@@ -79,6 +91,7 @@ class Encoder:
         ScriptError
             A worker was killed.
         """
+        examples = self._checked(examples, features)
         if self._workers is None and self._count > 1 and are_stateless(features) and can_fork():
             gc.freeze()  # these objects stay; the garbage collector need not look at them, here or in a worker
             self._workers = Workers(self._count, partial(_encode_chunk, features, serialize))
@@ -97,6 +110,15 @@ class Encoder:
                 yield from in_progress.popleft().results(features, serialize)
         while in_progress:
             yield from in_progress.popleft().results(features, serialize)
+
+    def _checked(self, examples: Iterable[tuple[Key, Any]], features: Any) -> Iterator[tuple[Key, Any]]:
+        names = features_taking_paths(features)
+        for key, example in examples:
+            if isinstance(example, dict):
+                for name in names:
+                    for path in paths_in(features[name], example.get(name)):
+                        self._check_path(path, key)
+            yield key, example
 
     def start_writing(self, write: Callable[[], Any]) -> Future[Any]:
         """Write a split while the next one is generated, at most one at a time to limit the memory."""

@@ -14,6 +14,7 @@ from scripts._build.package import Packed
 from scripts._build.prepare import Prepared
 from scripts._define.definition import Definition
 from scripts._process.files import replacing
+from scripts._process.secrets import without_secrets
 
 
 def describe(definition: Definition, built: Sequence[tuple[Prepared, Packed]]) -> dict[str, Any]:
@@ -28,21 +29,23 @@ def describe(definition: Definition, built: Sequence[tuple[Prepared, Packed]]) -
     """
     prepared, packed = built[0]
     info = packed.info
-    sources = {source.url: vars(source) for each, _ in built for source in each.sources}
+    libraries = {library: version for each, _ in built for library, version in each.libraries.items()}
+    sources = {
+        source.url: {**vars(source), "url": without_secrets(source.url)} for each, _ in built for source in each.sources
+    }
     return {
         "format": FORMAT,
         "name": info.name,
         "version": info.version,
-        "visibility": definition.visibility,
         "license": definition.license,
-        "description": info.description.strip(),
+        "description": definition.description or info.description.strip(),
         "citation": info.citation.strip(),
         "homepage": info.homepage,
         "arguments": definition.arguments,
         "default_config": prepared.default_config,
         "sources": [sources[url] for url in sorted(sources)],
         "parents": {parent: _parent(definition, parent, filenames) for parent, filenames in definition.parents.items()},
-        "toolchain": definition.toolchain,
+        "toolchain": definition.toolchain | libraries,
         "artifacts": {packed.entry.filename: _artifact(prepared, packed) for prepared, packed in built},
     }
 

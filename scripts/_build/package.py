@@ -22,6 +22,7 @@ from scripts._process.files import CHUNK_BYTES, hash_file, replacing
 from scripts._tfds.shards import KEY_BYTES
 
 NO_SHA256 = "0" * 64
+MAX_RECORD_BYTES = (1 << 32) - 1
 
 
 @dataclass(frozen=True)
@@ -168,6 +169,11 @@ def _shard_rows(path: Path, base: int, keys: Path, records: int, split: str) -> 
             keys.open("rb") as key,
         ):
             for offset, length in tfrecord.scan(data, 0, len(data)):
+                if length > MAX_RECORD_BYTES:
+                    raise ScriptError(
+                        f"split {split}: record {count:,} of {path.name} has {length:,} bytes, but a row of the record "
+                        f"index can state {MAX_RECORD_BYTES:,} at most; split the example into several"
+                    )
                 record = tfrecord.read(data, offset, length)
                 count += 1
                 yield ROW.pack(base + offset, length, key.read(KEY_BYTES), index.digest(record))

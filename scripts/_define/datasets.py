@@ -14,14 +14,13 @@ from typing import Any
 from loader._format.names import ARTIFACTS, tar_name
 from scripts._define.definition import PARAMS_FILE, TOOLCHAIN
 from scripts._define.yaml_edits import add_entry, remove_entry
+from scripts._dvc.remotes import PRIVATE
 from scripts._dvc.stages import LOCK_FILE, STAGES_FILE, STAGES_KEY, read_stage
 from scripts._process.errors import ScriptError
 from scripts._process.files import read_yaml, replacing
 
 EDIT_LOCK = "define"
 """The scratch folder whose lock lets one process at a time edit these files."""
-NEW_VISIBILITY = "private"
-"""A dataset is not published until params.yaml and dvc.yaml say that it is public."""
 
 Edit = Callable[[str, Path], str]
 
@@ -58,7 +57,7 @@ class NewDataset:
             "cmd": f"python -m scripts build {self.name}",
             **({"deps": deps} if deps else {}),
             "params": [self.name, TOOLCHAIN],
-            "outs": [{f"{ARTIFACTS}/{tar}": {"remote": self.params["visibility"]}} for tar in tars],
+            "outs": [{f"{ARTIFACTS}/{tar}": {"remote": PRIVATE}} for tar in tars],
             "metrics": [{f"{ARTIFACTS}/{self.name}.json": {"cache": False, "persist": True}}],
         }
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import re
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from importlib import metadata
@@ -12,9 +10,10 @@ from typing import Any
 
 from loader import reading_only
 from loader._format.names import ARTIFACTS, tar_name
+from scripts._define.block import read_arguments, read_configs, read_withdrawn
 from scripts._define.lineage import ancestors
-from scripts._dvc.remotes import VISIBILITIES
-from scripts._dvc.stages import STAGES_FILE, dependencies, output_remotes, read_stages
+from scripts._dvc.remotes import PRIVATE, VISIBILITIES
+from scripts._dvc.stages import STAGES_FILE, Stage, dependencies, output_remotes, read_stages
 from scripts._process.errors import ScriptError
 from scripts._process.files import read_yaml
 from scripts._process.hints import nearest
@@ -22,8 +21,9 @@ from scripts._process.hints import nearest
 ROOT = Path(__file__).resolve().parents[2]
 PARAMS_FILE = "params.yaml"
 TOOLCHAIN = "toolchain"
+DECIDES_BYTES = ("builder", "version", "configs", "arguments")
+"""The keys of a block that determine the bytes of an artifact; the others are about the manifest only."""
 UNKNOWN_LICENSE = "unknown"  # a license that begins with this has yet to be looked up
-CONFIG_NAME = re.compile(r"\w[\w.-]{0,99}")
 
 
 @dataclass(frozen=True)
@@ -41,9 +41,11 @@ class Definition:
     version
         The version that the builder must have.
     visibility
-        "public" or "private": the remote that its artifacts belong to.
+        "public" or "private": the remote of its outputs in `dvc.yaml`.
     license
         The license of the data.
+    description
+        What the data are, if `params.yaml` says so; the builder's own description otherwise.
     configs
         The configs to build, each as an artifact of its own; if empty, one artifact of the builder's default config.
     arguments
@@ -52,6 +54,10 @@ class Definition:
         The datasets that its stage depends on and its builder reads, with the file names of their artifacts.
     toolchain
         The versions of the packages that determine the bytes of an artifact.
+    withdrawn
+        The commits whose records of the dataset do not count, because they were never released.
+    block
+        Its block of `params.yaml`, as it is.
     """
 
     root: Path
@@ -60,10 +66,13 @@ class Definition:
     version: str
     visibility: str
     license: str
+    description: str | None
     configs: tuple[str, ...]
     arguments: dict[str, Any]
     parents: dict[str, tuple[str, ...]]
     toolchain: dict[str, str]
+    withdrawn: tuple[str, ...]
+    block: dict[str, Any]
 
     @property
     def is_ours(self) -> bool:
@@ -126,42 +135,123 @@ def read_definition(name: str, *, root: Path = ROOT) -> Definition:
     ScriptError
         The dataset does not exist, its block is incomplete, or `dvc.yaml` contradicts it.
     """
-    params = read_yaml(root / PARAMS_FILE)
-    datasets = _names(params)
-    if name not in datasets:
-        raise ScriptError(f"there is no dataset {name!r} in params.yaml; {nearest(name, datasets)}")
-    block = params[name]
-    if not isinstance(block, dict):
-        raise ScriptError(f"params.yaml: the block {name!r} is not a mapping")
-    fields = {}
-    for field in ("builder", "version", "visibility", "license"):
-        if not isinstance(block.get(field), str):
-            raise ScriptError(f"params.yaml: the block {name!r} needs {field!r}, a string")
-        fields[field] = block[field]
-    if fields["visibility"] not in VISIBILITIES:
-        raise ScriptError(
-            f"params.yaml: the visibility of {name!r} is {fields['visibility']!r}, it must be public or private"
+    return _Files.read(root).definition(name)
+
+
+def read_definitions(*, root: Path = ROOT) -> dict[str, Definition | ScriptError]:
+    """Read and check the definitions of all datasets; the value is the error if a definition is wrong.
+
+    Raises
+    ------
+    ScriptError
+        `params.yaml` or `dvc.yaml` cannot be read.
+    """
+    files = _Files.read(root)
+    found: dict[str, Definition | ScriptError] = {}
+    for name in files.names:
+        try:
+            found[name] = files.definition(name)
+        except ScriptError as error:
+            found[name] = error
+    return found
+
+
+@dataclass(frozen=True)
+class _Files:
+    """The content of `params.yaml` and `dvc.yaml`.
+
+    Attributes
+    ----------
+    root
+        The repository.
+    params
+        All of `params.yaml`.
+    stages
+        The stages of `dvc.yaml`, by name.
+    names
+        The datasets that `params.yaml` defines, sorted.
+    parents
+        For each dataset, the datasets that its stage depends on, with the file names of their artifacts.
+    """
+
+    root: Path
+    params: dict[str, Any]
+    stages: dict[str, Stage]
+    names: list[str]
+    parents: dict[str, dict[str, tuple[str, ...]]]
+
+    @classmethod
+    def read(cls, root: Path) -> _Files:
+        params, stages = read_yaml(root / PARAMS_FILE), read_stages(root / STAGES_FILE)
+        names = _names(params)
+        dataset_by_output = {path: name for name in names for path in output_remotes(stages.get(name, {}))}
+        parents = {name: _parents(stages.get(name, {}), dataset_by_output) for name in names}
+        return cls(root, params, stages, names, parents)
+
+    def definition(self, name: str) -> Definition:
+        if name not in self.names:
+            raise ScriptError(f"there is no dataset {name!r} in params.yaml; {nearest(name, self.names)}")
+        block = self.params[name]
+        if not isinstance(block, dict):
+            raise ScriptError(f"params.yaml: the block {name!r} is not a mapping")
+        for field in ("builder", "version", "license"):
+            if not isinstance(block.get(field), str):
+                raise ScriptError(f"params.yaml: the block {name!r} needs {field!r}, a string")
+        if not isinstance(block.get("description"), str | None):
+            raise ScriptError(f"params.yaml: the description of {name!r} must be a string")
+        toolchain = self.params.get(TOOLCHAIN)
+        if not isinstance(toolchain, dict):
+            raise ScriptError(f"params.yaml: the block {TOOLCHAIN!r} is missing")
+        if not self.stages.get(name):
+            raise ScriptError(f"dvc.yaml has no stage {name!r}, but params.yaml has a block {name!r}")
+        definition = Definition(
+            self.root,
+            name,
+            builder=block["builder"],
+            version=block["version"],
+            visibility=self._visibility(name),
+            license=block["license"],
+            description=block.get("description"),
+            configs=read_configs(name, block.get("configs")),
+            arguments=read_arguments(name, block.get("arguments")),
+            parents=self.parents[name],
+            toolchain={package: str(version) for package, version in toolchain.items()},
+            withdrawn=read_withdrawn(name, block.get("withdrawn")),
+            block=block,
         )
-    toolchain = params.get(TOOLCHAIN)
-    if not isinstance(toolchain, dict):
-        raise ScriptError(f"params.yaml: the block {TOOLCHAIN!r} is missing")
-    stages = read_stages(root / STAGES_FILE)
-    if not stages.get(name):
-        raise ScriptError(f"dvc.yaml has no stage {name!r}, but params.yaml has a block {name!r}")
-    dataset_by_output = {path: other for other in datasets for path in output_remotes(stages.get(other, {}))}
-    parents = {other: _parents(stages.get(other, {}), dataset_by_output) for other in datasets}
-    definition = Definition(
-        root,
-        name,
-        **fields,
-        configs=_configs(name, block.get("configs")),
-        arguments=_arguments(name, block.get("arguments")),
-        parents=parents[name],
-        toolchain={package: str(version) for package, version in toolchain.items()},
-    )
-    _check_remote(definition, stages[name])
-    _check_ancestors(definition, parents, params)
-    return definition
+        wanted = {f"{ARTIFACTS}/{tar.name}" for tar in definition.tars.values()}
+        if missing := sorted(wanted - output_remotes(self.stages[name]).keys()):
+            raise ScriptError(f"dvc.yaml: the stage {name!r} needs the output {missing[0]}, with remote: private")
+        self._check_ancestors(definition)
+        return definition
+
+    def _visibility(self, name: str) -> str:
+        """The remote that `dvc.yaml` names for the outputs of a stage, where DVC pushes them; private by default."""
+        remotes = {remote or PRIVATE for remote in output_remotes(self.stages.get(name, {})).values()} or {PRIVATE}
+        (remote, *others) = sorted(remotes)
+        if others or remote not in VISIBILITIES:
+            raise ScriptError(
+                f"dvc.yaml: the outputs of {name!r} must all have remote: public or all have remote: private, "
+                f"not {', '.join(map(repr, sorted(remotes)))}"
+            )
+        block = self.params.get(name)
+        if isinstance(block, dict) and block.get("visibility", remote) != remote:
+            raise ScriptError(
+                f"params.yaml calls {name} {block['visibility']}, but dvc.yaml has remote: {remote}, which decides; "
+                f"remove visibility from params.yaml, and set remote in dvc.yaml"
+            )
+        return remote
+
+    def _check_ancestors(self, definition: Definition) -> None:
+        """Check that a public dataset is derived, directly or indirectly, from public datasets only."""
+        if definition.visibility == PRIVATE:
+            return
+        for ancestor in ancestors(definition.name, self.parents.__getitem__):
+            if self._visibility(ancestor) == PRIVATE:
+                raise ScriptError(
+                    f"{definition.name} is public, but derived from {ancestor}, which is private; "
+                    f"set remote: private for {definition.name} in dvc.yaml"
+                )
 
 
 def read_names(*, root: Path = ROOT) -> list[str]:
@@ -173,45 +263,6 @@ def _names(params: dict[Any, Any]) -> list[str]:
     return sorted(key for key in params if isinstance(key, str) and key != TOOLCHAIN)
 
 
-def _configs(name: str, configs: Any) -> tuple[str, ...]:
-    if configs is None:
-        return ()
-    if not isinstance(configs, list) or not configs:
-        raise ScriptError(f"params.yaml: the configs of {name!r} must be a list of names, not {configs!r}")
-    for config in configs:
-        if not isinstance(config, str) or not CONFIG_NAME.fullmatch(config):
-            raise ScriptError(
-                f"params.yaml: {name!r} has the config {config!r}; a config becomes part of a file name, "
-                f"so it must be a string of letters, digits, '_', '-' and '.'"
-            )
-    if len(set(configs)) != len(configs):
-        raise ScriptError(f"params.yaml: {name!r} lists a config twice: {', '.join(configs)}")
-    return tuple(configs)
-
-
-def _arguments(name: str, arguments: Any) -> dict[str, Any]:
-    if arguments is None:
-        return {}
-    if not isinstance(arguments, dict) or not all(isinstance(key, str) for key in arguments):
-        raise ScriptError(f"params.yaml: the arguments of {name!r} must be a mapping of names to values")
-    if reserved := arguments.keys() & {"data_dir", "config", "version", "file_format"}:
-        raise ScriptError(f"params.yaml: the arguments of {name!r} must not include {', '.join(sorted(reserved))}")
-    for key, value in arguments.items():
-        if not _is_json(value):
-            raise ScriptError(
-                f"params.yaml: {name!r} has the argument {key}: {value!r}; the manifest records arguments in JSON, so "
-                f"it must be a string, a number, true, false, null, or lists or mappings of them; quote a date"
-            )
-    return dict(arguments)
-
-
-def _is_json(value: Any) -> bool:
-    try:
-        return bool(json.loads(json.dumps(value, allow_nan=False)) == value)
-    except (TypeError, ValueError):
-        return False
-
-
 def _parents(stage: dict[str, Any], dataset_by_output: dict[str, str]) -> dict[str, tuple[str, ...]]:
     parents: dict[str, tuple[str, ...]] = {}
     for dep in dependencies(stage):
@@ -219,35 +270,3 @@ def _parents(stage: dict[str, Any], dataset_by_output: dict[str, str]) -> dict[s
             parent = dataset_by_output[dep]
             parents[parent] = (*parents.get(parent, ()), dep.removeprefix(f"{ARTIFACTS}/"))
     return parents
-
-
-def _check_remote(definition: Definition, stage: dict[str, Any]) -> None:
-    """Check that dvc.yaml, which decides where DVC pushes the outputs, names the remote of the visibility."""
-    outs = output_remotes(stage)
-    for path, remote in outs.items():
-        if remote != definition.visibility:
-            raise ScriptError(
-                f"dvc.yaml names remote {remote!r} for {path}, but in params.yaml {definition.name} is "
-                f"{definition.visibility}; make the two agree"
-            )
-    wanted = {f"{ARTIFACTS}/{tar.name}" for tar in definition.tars.values()}
-    if missing := sorted(wanted - outs.keys()):
-        raise ScriptError(
-            f"dvc.yaml: the stage {definition.name!r} needs the output {missing[0]} with remote: "
-            f"{definition.visibility}"
-        )
-
-
-def _check_ancestors(
-    definition: Definition, parents: dict[str, dict[str, tuple[str, ...]]], params: dict[str, Any]
-) -> None:
-    """Check that a public dataset is derived, directly or indirectly, from public datasets only."""
-    if definition.visibility != "public":
-        return
-    for ancestor in ancestors(definition.name, parents.__getitem__):
-        block = params[ancestor]
-        if not isinstance(block, dict) or block.get("visibility") != "public":
-            raise ScriptError(
-                f"{definition.name} is public, but derived from {ancestor}, which is not; "
-                f"make {definition.name} private in params.yaml and dvc.yaml"
-            )

@@ -2,22 +2,42 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from dvc.exceptions import CheckoutError, DvcException
 from dvc.lock import LockError
 from dvc.repo import Repo
+from filelock import FileLock, Timeout
 
 from loader import FetchError
-from scripts._dvc.objects import RemoteObject, artifact_object, cached_file, open_repo
+from scripts._dvc.objects import artifact_object, cached_file, open_repo
+from scripts._dvc.proof import examine
+from scripts._dvc.remote_object import RemoteObject
+from scripts._dvc.remotes import make_command
+from scripts._process.files import hash_file
 
 LOCK_WAIT_SECONDS = 600
 
 
-def dvc_pull(root: Path, path: Path) -> None:
-    """Pull the artifact at `path` and check its md5.
+def dvc_pull(root: Path, path: Path, *, name: str) -> None:
+    """Pull an artifact of dataset `name` and check its md5.
+
+    DVC does not download it: it gives no reason for most failures, waits for a silent server, and believes an object by
+    its name. It gets the checked file in its cache, and links it into the work tree.
+
+    Parameters
+    ----------
+    root
+        The repository.
+    path
+        The artifact.
+    name
+        The dataset, for messages.
 
     Raises
     ------
@@ -26,38 +46,80 @@ def dvc_pull(root: Path, path: Path) -> None:
     """
     repo = open_repo(root)
     found = artifact_object(repo, path)
+    cached = cached_file(repo, found.md5) or _download(repo, found, again=make_command("push", name, found.remote))
     try:
-        _pull(repo, path, found)
-    except DvcException as error:
-        if path.exists():
-            raise FetchError(f"{path} is in the way, and DVC has no copy of it; remove it with: rm {path}") from error
-        if isinstance(error, CheckoutError):
-            raise FetchError(
-                f"the object on remote {found.remote!r} has another md5 than dvc.lock records ({found.url}); "
-                f"remove it there, and push the right artifact with make push from a clone that has it"
-            ) from error
-        found.info()  # raises if the remote itself is the reason
-        raise FetchError(f"the transfer from {found.url} failed: {error}") from error
-
-
-def _pull(repo: Repo, path: Path, found: RemoteObject) -> None:
-    if cached_file(repo, found.md5):
-        # a pull would contact the remote even for a file in the cache
         wait_for_lock(lambda: repo.checkout(targets=[str(path)]))
-        return
-    # checked first, because DVC gives no reason for most failures
-    info = found.info()
+    except (DvcException, OSError) as error:
+        if path.exists() and not isinstance(error, CheckoutError | OSError):
+            raise FetchError(f"{path} is in the way, and DVC has no copy of it; remove it with: rm {path}") from error
+        raise FetchError(
+            f"{path} cannot be written ({_why_not_written(path, found.size)}); the pulled file is in DVC's cache "
+            f"({cached}); run again, when {path.parent} can be written: make pull DATASET={name}"
+        ) from error
+
+
+def _download(repo: Repo, found: RemoteObject, *, again: str) -> Path:
+    """Download an object into DVC's cache, resuming an interrupted download, and return its path there."""
+    info = found.head()  # first, because a partial file from an earlier run may hide that the object is gone
     if info is None:
         raise FetchError(
-            f"remote {found.remote!r} does not have it ({found.url}); in a clone that has it, run: "
-            f"dvc push {path.relative_to(repo.root_dir)}"
+            f"remote {found.remote!r} does not have it ({found.url}); in a clone that has it, run: {again}"
         )
-    if info.size != found.size:
+    if info["ContentLength"] != found.size:
         raise FetchError(
-            f"the object on remote {found.remote!r} has {info.size:,} bytes, dvc.lock records {found.size:,} "
-            f"({found.url}); push the right artifact with make push from a clone that has it"
+            f"the object on remote {found.remote!r} has {info['ContentLength']:,} bytes, dvc.lock records "
+            f"{found.size:,} ({found.url}); replace it from a clone that has the right one: {again}"
         )
-    wait_for_lock(lambda: repo.pull(targets=[str(path)]))
+    cached = Path(repo.cache.local.oid_to_path(found.md5))
+    folder = Path(repo.cache.local.path).parent  # on the same file system
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder / "pull.lock", timeout=LOCK_WAIT_SECONDS):
+            if not cached.exists():  # another process may have been faster
+                part = folder / f"{found.md5}.part"
+                _download_checked(found, part, info, again=again)
+                cached.parent.mkdir(exist_ok=True, parents=True)
+                part.replace(cached)
+                cached.chmod(0o444)  # as DVC does, because the work tree may link to it
+    except Timeout as error:
+        raise FetchError(f"another process has been pulling into {folder} for ten minutes; try again later") from error
+    except OSError as error:
+        raise FetchError(
+            f"DVC's cache cannot be written ({folder}: {error.strerror or error}); nothing is wrong with the object "
+            f"on remote {found.remote!r}; run again when the cache can be written, and the download is resumed"
+        ) from error
+    return cached
+
+
+def _download_checked(found: RemoteObject, part: Path, head: Mapping[str, Any], *, again: str) -> None:
+    resumed = part.exists()
+    found.get(part)
+    if resumed and hash_file(part, "md5") != found.md5:  # the earlier run's bytes may be the wrong ones
+        part.unlink()
+        found.get(part)
+    if hash_file(part, "md5") == found.md5:
+        return
+    part.unlink()
+    finding = examine(head, None, md5=found.md5, size=found.size)
+    if finding.right:
+        raise FetchError(
+            f"the download of {found.url} was damaged: {finding.by}, as the remote reports it, is the recorded one, "
+            f"but other bytes arrived; run it again, and if that does not help, in a clone that has the right one: "
+            f"{again} DEEP=1"
+        )
+    raise FetchError(
+        f"the object on remote {found.remote!r} has another md5 than dvc.lock records ({found.url}); "
+        f"replace it from a clone that has the right one: {again}" + ("" if finding.right is False else " DEEP=1")
+    )
+
+
+def _why_not_written(path: Path, size: int) -> str:
+    """Return the likely reason, which DVC does not tell."""
+    if shutil.disk_usage(path.parent).free < size:
+        return f"its file system has less than {size:,} bytes free"
+    if not os.access(path.parent, os.W_OK):
+        return f"{path.parent} is read-only"
+    return "check the permissions, the quota and the free space"
 
 
 def wait_for_lock(command: Callable[[], object]) -> None:

@@ -5,24 +5,30 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from scripts._process.errors import TerminatedError
+from scripts._dvc.stages import LOCK_FILE, read_stages
+from scripts._process.errors import ScriptError, TerminatedError
 from scripts._process.processes import CLEAN_UP_SECONDS
+from scripts._process.scratch import waiting_for
 
 
-def run_repro(groups: Sequence[Sequence[str]], *, overwrite: bool, root: Path) -> list[str]:
+def run_repro(groups: Sequence[Sequence[str]], *, stages: Collection[str], overwrite: bool, root: Path) -> list[str]:
     """Run `dvc repro` once for each group of stages, in as many parallel processes as there are processors.
 
-    The processes wait for each other's locks. DVC's output is printed.
+    The processes wait for each other's locks, and for other processes that build one of the stages. DVC's output is
+    printed. If a build fails or is stopped, the recorded artifacts, which DVC removed, are put back.
 
     Parameters
     ----------
     groups
         Names of stages. DVC runs the stages of a group in order.
+    stages
+        All stages that DVC may run for these: they and their ancestors.
     overwrite
         Whether to run stages although nothing changed.
     root
@@ -32,21 +38,63 @@ def run_repro(groups: Sequence[Sequence[str]], *, overwrite: bool, root: Path) -
     -------
     list of str
         The stages of the groups in which DVC failed.
+
+    Raises
+    ------
+    ScriptError
+        `dvc.lock` cannot be read; DVC itself does not say how to restore it.
     """
+    if (root / LOCK_FILE).exists():
+        read_stages(root / LOCK_FILE)
     options = ["--force", "--single-item"] if overwrite else []
-    command = [sys.executable, "-m", "dvc", "--wait-for-lock", "repro", *options]
-    if len(groups) == 1:
-        with _terminating_children():
-            codes = [subprocess.Popen([*command, *groups[0]], cwd=root, env=_environment()).wait()]
-    else:
-        with ThreadPoolExecutor(os.cpu_count()) as threads, _terminating_children():
-            codes = list(threads.map(lambda group: _run_in_parallel([*command, *group], root), groups))
-    return [name for group, code in zip(groups, codes, strict=True) if code for name in group]
+    command = [sys.executable, "-m", "scripts._dvc.main", "--wait-for-lock", "repro", *options]
+    locks = [f"repro-{name}" for name in stages]
+    with waiting_for(root, locks, report=_report_waiting), _restoring_outputs(root, stages) as failed:
+        if len(groups) == 1:
+            with _terminating_children():
+                codes = [subprocess.Popen([*command, *groups[0]], cwd=root, env=_environment()).wait()]
+        else:
+            with ThreadPoolExecutor(os.cpu_count()) as threads, _terminating_children():
+                codes = list(threads.map(lambda group: _run_in_parallel([*command, *group], root), groups))
+        failed += [name for group, code in zip(groups, codes, strict=True) if code for name in group]
+    return failed
+
+
+@contextmanager
+def _restoring_outputs(root: Path, stages: Collection[str]) -> Iterator[list[str]]:
+    """Put the recorded artifacts back if the block fails, or adds the stages that failed to the list that it is given.
+
+    DVC removes the outputs of a stage before it runs the stage.
+    """
+    failed: list[str] = []
+    started = time.time()
+    try:
+        yield failed
+    except BaseException:
+        failed += stages
+        raise
+    finally:
+        if failed:
+            from scripts._dvc.recorded import restore_outputs
+
+            for name in stages:
+                try:
+                    for path in restore_outputs(root, name, built_since=started):
+                        print(f"{name}: the recorded {path.relative_to(root)} is back", file=sys.stderr)
+                except ScriptError as error:
+                    print(error, file=sys.stderr)
+
+
+def _report_waiting(lock: str) -> None:
+    name = lock.removeprefix("repro-")
+    print(f"{name}: another command is building it; waiting until it has finished", file=sys.stderr)
 
 
 @contextmanager
 def _terminating_children() -> Iterator[None]:
-    """Pass SIGTERM on to all processes started in the block, because DVC does not pass it on to its stages."""
+    """Pass SIGTERM and SIGINT on to all processes started in the block: DVC does not pass SIGTERM on to its stages, and
+    SIGINT may have been sent to this process only.
+    """
     import psutil
 
     try:

@@ -70,6 +70,12 @@ def read_yaml(path: Path) -> dict[str, Any]:
         raise ScriptError(f"{path} is missing") from error
     except YAMLError as error:
         raise ScriptError(f"{path} is not valid YAML: {' '.join(str(error).split())}") from error
+    if content is None and not path.stat().st_size:
+        # DVC truncates dvc.lock before it writes it
+        raise ScriptError(
+            f"{path} is empty, perhaps because the disk was full; "
+            f"restore the committed one with: git checkout -- {path}"
+        )
     if not isinstance(content, dict):
         raise ScriptError(f"{path} is not a mapping")
     return content

@@ -18,27 +18,30 @@ if TYPE_CHECKING:
     import psutil
 
 PR_SET_PDEATHSIG = 1
-HELD_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+TERMINATING_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 REPEAT_SECONDS = 5
 CLEAN_UP_SECONDS = 20
 
-_last_sigterm = float("-inf")
+_last_signal = float("-inf")
 
 
-def raise_on_sigterm() -> None:
-    """Raise TerminatedError on SIGTERM, so that clean-up code runs.
+def raise_on_signals() -> None:
+    """Raise TerminatedError on SIGTERM and on SIGINT (Ctrl-C), so that clean-up code runs.
 
-    The signal often arrives twice if a whole tree of processes is stopped: once from outside, once from a process of
-    the tree. A second one within REPEAT_SECONDS is ignored, because it would interrupt the clean-up.
+    Both often arrive twice if a whole tree of processes is stopped: once from outside, once from a process of the tree.
+    A second signal within REPEAT_SECONDS is ignored, because it would interrupt the clean-up. A SIGINT that the
+    process was started to ignore, as in the background of a shell, stays ignored.
     """
-    signal.signal(signal.SIGTERM, _terminate)
+    for each in TERMINATING_SIGNALS:
+        if signal.getsignal(each) != signal.SIG_IGN:
+            signal.signal(each, _terminate)
 
 
-def _terminate(*_: object) -> None:
-    global _last_sigterm
-    if time.monotonic() - _last_sigterm > REPEAT_SECONDS:
-        _last_sigterm = time.monotonic()
-        raise TerminatedError
+def _terminate(number: int, _: object) -> None:
+    global _last_signal
+    if time.monotonic() - _last_signal > REPEAT_SECONDS:
+        _last_signal = time.monotonic()
+        raise TerminatedError(number)
 
 
 @contextmanager
@@ -49,7 +52,7 @@ def signals_held() -> Iterator[None]:
     in the block must set its own handlers for these signals.
     """
     held: list[int] = []
-    before = {each: signal.signal(each, lambda number, _: held.append(number)) for each in HELD_SIGNALS}
+    before = {each: signal.signal(each, lambda number, _: held.append(number)) for each in TERMINATING_SIGNALS}
     try:
         yield
     finally:

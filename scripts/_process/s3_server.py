@@ -14,6 +14,7 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from filelock import FileLock
 
@@ -80,6 +81,8 @@ def stop(folder: Path) -> bool:
         if time.monotonic() > deadline:
             os.kill(server.pid, signal.SIGKILL)
         time.sleep(0.1)
+    socket_path = Path(f"/tmp/seaweedfs-s3-{urlsplit(server.endpoint).port}.sock")
+    socket_path.unlink(missing_ok=True)  # the server removes its other sockets itself
     return True
 
 
@@ -143,7 +146,7 @@ def _launch(weed: str, folder: Path) -> Server | None:
             stdout=log,
             stderr=log,
             start_new_session=True,
-            env={**os.environ, "GOMEMLIMIT": MEMORY_LIMIT},
+            env={**os.environ, "GOMEMLIMIT": MEMORY_LIMIT, "TMPDIR": str(folder.resolve())},  # it logs to TMPDIR
         )
     server = Server(process.pid, f"http://{HOST}:{s3}", folder / "credentials")
     deadline = time.monotonic() + START_SECONDS

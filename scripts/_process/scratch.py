@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -21,28 +24,103 @@ def scratch_folder(root: Path, name: str, *, at: Path | None = None) -> Iterator
     Parameters
     ----------
     root
-        The repository; the lock is `.scratch/<name>.lock` in it.
+        The repository.
     name
         The purpose of the folder, such as `build-mnist`.
     at
-        The path of the folder; `.scratch/<name>` by default.
+        The path of the folder; `.scratch/<name>` by default. The lock is next to it, so that it holds for all clones
+        that use this path.
 
     Raises
     ------
     ScriptError
-        Another process uses it.
+        Another process uses it, or its path is in use for something else.
     """
     folder = at or root / SCRATCH / name
-    lock = root / SCRATCH / f"{name}.lock"
-    lock.parent.mkdir(exist_ok=True)
-    try:
-        with FileLock(lock, timeout=0):
-            shutil.rmtree(folder, ignore_errors=True)
-            folder.mkdir()
+    folder.parent.mkdir(exist_ok=True)
+    with ExitStack() as exits:
+        try:
+            exits.enter_context(_lock_file(folder.with_name(f"{folder.name}.lock")))
+        except BlockingIOError as error:
+            what = name.replace("-", " ", 1)
+            where = at.parent if at else root
+            raise ScriptError(f"{what}: another one is at work in {where}; wait until it has finished") from error
+        _make_empty(folder)
+        exits.callback(shutil.rmtree, folder, ignore_errors=True)
+        yield folder
+
+
+@contextmanager
+def _lock_file(path: Path) -> Iterator[None]:
+    """Hold a lock file, which is removed at the end: it may be in a folder of the user."""
+    while True:
+        with path.open("a") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             try:
-                yield folder
+                is_current = os.path.samestat(os.fstat(file.fileno()), path.stat())
+            except FileNotFoundError:
+                is_current = False
+            if not is_current:
+                continue  # its holder removed it after it was opened here
+            try:
+                yield
             finally:
-                shutil.rmtree(folder, ignore_errors=True)
-    except Timeout as error:
-        what = name.replace("-", " ", 1)
-        raise ScriptError(f"{what}: another one is at work in {root}; wait until it has finished") from error
+                path.unlink(missing_ok=True)
+            return
+
+
+def _make_empty(folder: Path) -> None:
+    if folder.is_symlink() or folder.is_file():
+        kind = "a link" if folder.is_symlink() else "a file"
+        raise ScriptError(f"{folder} is {kind}, where this command needs a folder; remove it with: rm '{folder}'")
+    shutil.rmtree(folder, ignore_errors=True)
+    try:
+        folder.mkdir()
+    except FileExistsError as error:
+        raise ScriptError(f"{folder} cannot be removed; remove it with: rm -r '{folder}'") from error
+
+
+@contextmanager
+def waiting_for(root: Path, names: Iterable[str], *, report: Callable[[str], None]) -> Iterator[None]:
+    """Wait until no other process of this clone holds a lock of these names, and hold them in the `with` block.
+
+    Parameters
+    ----------
+    root
+        The repository.
+    names
+        The names of the locks.
+    report
+        Called with the name of a lock that another process holds, before waiting for it.
+    """
+    with ExitStack() as locks:
+        for name in sorted(names):  # in one order, so that two processes never wait for each other
+            path = root / SCRATCH / f"{name}.lock"
+            path.parent.mkdir(exist_ok=True)
+            lock = FileLock(path)
+            try:
+                lock.acquire(timeout=0)
+            except Timeout:
+                report(name)
+                lock.acquire()
+            locks.callback(lock.release)
+        yield
+
+
+@contextmanager
+def temporary_files_in(folder: Path) -> Iterator[None]:
+    """Have this process and its children create their temporary files in a folder, which is created, during a block.
+
+    Builders and libraries leave such files in the system's folder for them, and the data may be larger than its disk.
+    """
+    folder.mkdir()
+    before = os.environ.get("TMPDIR")
+    os.environ["TMPDIR"] = tempfile.tempdir = os.fspath(folder)
+    try:
+        yield
+    finally:
+        tempfile.tempdir = None
+        if before is None:
+            del os.environ["TMPDIR"]
+        else:
+            os.environ["TMPDIR"] = before

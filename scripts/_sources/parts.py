@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import shutil
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +16,8 @@ from scripts._process.scratch import SCRATCH
 from scripts._sources.download import log
 
 WAIT_SECONDS = 1
+# the file, its FileInfo, and what a kill leaves of replacing that
+_PARTIAL_FILE = re.compile(r"\.?\.(?P<key>[0-9a-f]{16})\.part(\.json(\.part)?)?")
 
 
 class Parts:
@@ -64,12 +66,17 @@ class Parts:
             lock.release()
 
     def remove_stale(self) -> None:
-        """Remove partial files that no process writes: the source was found elsewhere, or is no longer needed."""
-        for leftover in self._folder.glob(".*"):
+        """Remove partial files that no process writes: the source was found elsewhere, or is no longer needed.
+
+        All other files in the folder are the user's, hidden ones too.
+        """
+        for leftover in self._folder.glob(".*.part*"):
+            match = _PARTIAL_FILE.fullmatch(leftover.name)
+            if match is None or leftover.is_symlink() or not leftover.is_file():
+                continue
             try:
-                with self._lock(leftover.name.lstrip(".").partition(".")[0]).acquire(timeout=0):
-                    is_folder = leftover.is_dir() and not leftover.is_symlink()
-                    shutil.rmtree(leftover) if is_folder else leftover.unlink(missing_ok=True)
+                with self._lock(match["key"]).acquire(timeout=0):
+                    leftover.unlink(missing_ok=True)
             except Timeout:
                 continue
 

@@ -14,7 +14,8 @@ from urllib.parse import quote
 from scripts._define.definition import Definition
 from scripts._process.errors import ScriptError, UnavailableError
 from scripts._process.files import hash_file
-from scripts._sources.download import FileInfo, discard, download, log, without_secrets
+from scripts._process.secrets import without_secrets
+from scripts._sources.download import FileInfo, discard, download, log
 from scripts._sources.npm import NpmPackage
 from scripts._sources.parts import Parts
 from scripts._sources.tracked_sources import TrackedSources
@@ -57,7 +58,7 @@ class Sources:
     used
         The files that were found, by URL.
     locations
-        The location of each file that was found, by URL.
+        The location of each file that was found, by URL, without secrets.
     """
 
     def __init__(self, definition: Definition) -> None:
@@ -113,7 +114,7 @@ class Sources:
                 ) from error
             with self._lock:
                 self.used[source.url] = source
-                self.locations[source.url] = location
+                self.locations[source.url] = without_secrets(location)
             return path
         raise ScriptError(
             f"{self._definition.name}: source file not found: {source.filename} "
@@ -157,7 +158,7 @@ class Sources:
         elif isinstance(mirror, Path):
             yield f"mirror {mirror}", lambda: _checked(mirror, source)
         else:
-            yield f"mirror {without_secrets(mirror)}", lambda: self._download(mirror, source)
+            yield f"mirror {mirror}", lambda: self._download(mirror, source)
         tracked = self._tracked
         if tracked is None:
             yield f"DVC ({FOLDER}/{name}.dvc)", _unavailable("no such file")

@@ -13,7 +13,7 @@ from urllib.parse import unquote, urlsplit
 from scripts._define.definition import Definition
 from scripts._process.errors import ScriptError, UnavailableError
 from scripts._process.files import hash_file
-from scripts._sources.download import FileInfo, discard, download, without_secrets
+from scripts._sources.download import FileInfo, discard, download
 from scripts._sources.parts import Parts
 from scripts._sources.sources import FOLDER, Source, is_html, mirror_location
 
@@ -109,7 +109,7 @@ class UnregisteredFiles:
             yield f"{FOLDER}/{self._definition.name}/{filename}", self._folder / filename
             mirror = mirror_location(self._definition, filename)
             if mirror is not None:
-                yield f"mirror {without_secrets(mirror) if isinstance(mirror, str) else mirror}", mirror
+                yield f"mirror {mirror}", mirror
 
     def _fetch(self, url: str, location: str, origin: Path | str) -> UnregisteredFile:
         filename = basename(url)

@@ -7,7 +7,7 @@ Each line has a name (`tfds` is `tensorflow_datasets`), the module that uses it,
     tfds.core.dataset_builder.DatasetBuilder._log_download_bytes: builder.py: replaced, to print nothing
     tfds.core.dataset_builder.DatasetBuilder._log_download_done: builder.py: replaced, to print nothing
     tfds.core.dataset_builder.DatasetBuilder._original_state: builder.py: changed, to pass arguments to Beam's workers
-    tfds.core.dataset_builder.GeneratorBasedBuilder._example_writer: builder.py: replaced, to write shards with ours
+    tfds.core.dataset_builder.GeneratorBasedBuilder._example_writer: builder.py: replaced, to use our ShardWriter
     tfds.core.dataset_info.DatasetInfo._identity: builder.py: changed, to set the name of the builder's module
     tfds.core.dataset_info.DatasetInfo.add_file_data_source_access: builder.py: replaced, to record nothing
     tfds.core.dataset_info.DatasetInfo.add_sql_data_source_access: builder.py: replaced, to record nothing
@@ -16,7 +16,7 @@ Each line has a name (`tfds` is `tensorflow_datasets`), the module that uses it,
     tfds.core.download.download_manager.DownloadManager._download: downloads.py: replaced, to use our source files
     tfds.core.download.download_manager.DownloadManager._downloader: downloads.py: read, for its progress bar
     tfds.core.download.download_manager.DownloadManager._extractor: downloads.py: read, to replace its method
-    tfds.core.download.download_manager.DownloadManager._register_or_validate_checksums: downloads.py: called
+    tfds.core.download.download_manager.DownloadManager._register_or_validate_checksums: downloads.py: called, for sizes
     tfds.core.download.download_manager.DownloadManager.manual_dir: downloads.py: replaced, to raise an error
     tfds.core.download.downloader._Downloader.tqdm: downloads.py: replaced, to show no progress bar
     tfds.core.download.extractor._Extractor._executor: downloads.py: read, for its threads
@@ -29,7 +29,7 @@ Each line has a name (`tfds` is `tensorflow_datasets`), the module that uses it,
     tfds.core.download.download_manager.DownloadManager._extract: gather.py: replaced, to skip files not fetched yet
     tfds.core.dataset_builder.DatasetBuilder.code_path: modules.py: set, to the builder's file
     tfds.core.dataset_builder.DatasetBuilder.pkg_dir_path: modules.py: set, to the builder's folder
-    tfds.core.registered.skip_registration: modules.py: entered, to import a builder twice
+    tfds.core.registered.skip_registration: modules.py: entered, to import a builder again
     tfds.core.dataset_info.DatasetInfo.initialize_from_bucket: quiet.py: replaced, to do nothing
     tfds.core.file_adapters.TfRecordFileAdapter.write_examples: shards.py: called, to write a shard
     tfds.core.example_serializer.ExampleSerializer.get_tf_example: splits.py: called, to serialize an example

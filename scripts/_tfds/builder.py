@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from scripts._define.definition import Definition
 from scripts._process.errors import ScriptError
+from scripts._process.secrets import without_secrets
 from scripts._tfds.modules import builder_classes, load_module
 
 if TYPE_CHECKING:
@@ -125,7 +126,7 @@ def use_writer(builder: Any, writer: ShardWriter) -> None:
 
 def describe_error(error: BaseException, definition: Definition) -> str:
     """Return an error as one line, with the innermost line of the dataset's own code in its traceback."""
-    message = " ".join(f"{type(error).__name__}: {error}".split())
+    message = without_secrets(" ".join(f"{type(error).__name__}: {error}".split()))
     if len(message) > MAX_CHARACTERS:  # TFDS puts whole examples into its messages
         message = f"{message[: MAX_CHARACTERS // 2]} [...] {message[-MAX_CHARACTERS // 2 :]}"
     if isinstance(error, ImportError) and "apache_beam" in message:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from scripts._define.definition import CONFIG_NAME
+from scripts._define.block import CONFIG_NAME
 from scripts._process.errors import ScriptError
 from scripts._process.hints import nearest
 from scripts._tfds.quiet import held_stderr

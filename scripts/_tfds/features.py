@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 
@@ -41,6 +43,36 @@ def features_taking_paths(features: Any) -> list[str]:
         return isinstance(feature, only_data) or type(feature) is tfds.features.Tensor
 
     return [name for name, feature in features.items() if not takes_only_data(feature)]
+
+
+def paths_in(feature: Any, value: Any) -> Iterator[str]:
+    """Yield the files that a value of a feature names and TFDS reads: those of images, audio and videos."""
+    import tensorflow_datasets as tfds
+
+    if isinstance(value, str | os.PathLike):
+        if isinstance(feature, tfds.features.Image | tfds.features.Audio | tfds.features.Video):
+            yield os.fspath(value)
+        return
+    inner = getattr(feature, "feature", feature)  # of a sequence; its value may be a mapping of sequences
+    if isinstance(value, dict) and hasattr(inner, "keys"):
+        for name in value.keys() & inner.keys():
+            yield from paths_in(inner[name], value[name])
+    elif isinstance(value, list | tuple):
+        for each in value:
+            yield from paths_in(inner, each)
+
+
+def uses_zlib(features: Any) -> bool:
+    """Return whether a feature, nested ones included, is compressed with zlib."""
+
+    def found(value: Any) -> bool:
+        if isinstance(value, dict):
+            return any(
+                (key == "encoding" and str(each).lower() == "zlib") or found(each) for key, each in value.items()
+            )
+        return False
+
+    return found(features.to_json())
 
 
 def encode_all(features: Any, examples: list[Any]) -> list[Any]:

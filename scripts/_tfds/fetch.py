@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import as_completed
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -48,6 +49,8 @@ def fetch_sources(name: str, *, root: Path) -> list[FoundSource]:
         def fetch(builder: Any, urls: list[str]) -> dict[str, Path]:
             wanted = [registered_source(builder, url, definition) for url in urls]
             futures = {source: sources.submit(source) for source in wanted}
+            for future in as_completed(futures.values()):
+                future.result()  # raises the first failure at once
             found.update({source: future.result() for source, future in futures.items()})
             return {source.url: found[source] for source in wanted}
 

@@ -11,6 +11,7 @@ from typing import Any
 from loader import LoaderError
 from scripts._define.definition import Definition
 from scripts._process.errors import ScriptError
+from scripts._process.scratch import temporary_files_in
 from scripts._tfds.builder import describe_error, make_builder
 from scripts._tfds.downloads import PendingPath, ready, replace_downloads
 from scripts._tfds.quiet import quiet_tensorflow
@@ -42,7 +43,7 @@ def gather(definition: Definition, fetch: Fetch, *, scratch: Path) -> None:
         The builder cannot be created or fails. Errors of `fetch` are passed on.
     """
     quiet_tensorflow()
-    with definition.limit_reading(scratch):
+    with definition.limit_reading(scratch), temporary_files_in(scratch / "temporary"):
         for config in definition.tars:
             builder = make_builder(definition, data_dir=scratch / "data", config=config)
             fetched: dict[str, Path] = {}

@@ -41,7 +41,7 @@ def held_stderr() -> Iterator[None]:
         os.dup2(held.fileno(), 2)
         try:
             yield
-        except BaseException:
+        except Exception:
             held.seek(0)
             stderr.write(held.read())
             raise

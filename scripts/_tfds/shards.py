@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 KEY_BYTES = 16
+PROTOBUF_IMPLEMENTATION = "upb"
 
 
 class ShardWriter:
@@ -27,7 +28,7 @@ class ShardWriter:
     keys
         The folder for the keys: one file per shard, with the shard's name.
     toolchain
-        The package versions that decide bytes. A worker with other versions fails.
+        The versions of the packages, and of zlib if it decides bytes. A worker with other versions fails.
     """
 
     def __init__(self, keys: Path, toolchain: dict[str, str]) -> None:
@@ -36,16 +37,13 @@ class ShardWriter:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Check the toolchain of a worker. Whatever a worker unpickles to encode or write examples holds a writer."""
-        from importlib import metadata
-
         self.__dict__.update(state)
         for package, wanted in self._toolchain.items():
-            try:
-                installed = metadata.version(package)
-            except metadata.PackageNotFoundError:
-                installed = "not installed"
-            if installed != wanted:
-                raise RuntimeError(f"params.yaml asks for {package} {wanted}, on this worker it is {installed}")
+            if (found := _installed(package)) != wanted:
+                who = "the build uses" if package == "zlib" else "params.yaml asks for"
+                raise RuntimeError(f"{who} {package} {wanted}, on this worker it is {found}")
+        if (found := protobuf_implementation()) != PROTOBUF_IMPLEMENTATION:
+            raise RuntimeError(f"the build uses protobuf's {PROTOBUF_IMPLEMENTATION}, this worker {found}")
 
     def write(self, path: os.PathLike[str] | str, examples: Iterable[tuple[int, bytes]]) -> None:
         """Write a shard and its keys.
@@ -73,6 +71,25 @@ class ShardWriter:
 
             TfRecordFileAdapter.write_examples(path, serialized())
         unfinished.replace(self._keys / re.sub(r"^incomplete\.[0-9a-f]{32}\.", "", name))
+
+
+def protobuf_implementation() -> str:
+    """Return which implementation of protobuf is in use; each sorts the map in an Example in another order."""
+    from google.protobuf.internal import api_implementation
+
+    return str(api_implementation.Type())
+
+
+def _installed(package: str) -> str:
+    import zlib
+    from importlib import metadata
+
+    if package == "zlib":  # the library that Python is linked with
+        return zlib.ZLIB_RUNTIME_VERSION
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "not installed"
 
 
 def write_count(count: int, path: Path) -> None:

@@ -4,45 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import tarfile
-from pathlib import Path
 
 from loader import IntegrityError
 from loader._format import index, tfrecord
 from loader._format.artifact import LocalArtifact
 from loader._format.description import Description
 from loader._format.index import HEADER_NAME, ROW
-from loader._format.manifest import read_manifest
 from scripts._define.definition import Definition
 from scripts._dvc.stages import recorded_output
-from scripts._process.errors import ScriptError
 from scripts._process.files import CHUNK_BYTES, hash_file
-
-
-def open_artifact(definition: Definition, *, config: str | None = None, folder: Path | None = None) -> LocalArtifact:
-    """Open the artifact of a config in `folder` (`artifacts/` by default), with the manifest next to it.
-
-    Raises
-    ------
-    ScriptError
-        The artifact is missing, or it has another version than params.yaml.
-    ManifestError
-        The manifest is missing or invalid.
-    """
-    folder = folder or definition.manifest.parent
-    manifest = read_manifest(folder / definition.manifest.name)
-    entry = manifest.artifact(config)
-    path = folder / entry.filename
-    if manifest.version != definition.version:
-        raise ScriptError(
-            f"{definition.name}: params.yaml says version {definition.version}, but {manifest.label} has "
-            f"{manifest.version}; build it with: make build DATASET={definition.name}"
-        )
-    if not path.exists():
-        raise ScriptError(
-            f"{definition.name}: {path} is missing; get it with: make pull DATASET={definition.name}, "
-            f"or build it with: make build DATASET={definition.name}"
-        )
-    return LocalArtifact(path, manifest, entry)
 
 
 def check_lock(definition: Definition, artifact: LocalArtifact) -> str:
@@ -100,7 +70,7 @@ def check_tar(artifact: LocalArtifact) -> str:
     if not first[0].endswith(f"/{HEADER_NAME}") or first[1:] != header or rest != expected:
         raise artifact.error("does not hold the members that its record index lists")
     last = max(start + size for _, start, size in expected)
-    end = artifact.map[last:]
+    end = artifact.read(last, artifact.entry.size - last)
     if any(end) or len(end) < 2 * tarfile.BLOCKSIZE:
         raise artifact.error("does not end as a tar does")
     return f"the tar holds the {len(infos)} members that its record index lists"
@@ -129,9 +99,9 @@ def check_records(artifact: LocalArtifact, info: Description) -> str:
                 raise artifact.error(f"lacks the shard {name}")
             in_shard = 0
             try:
-                for offset, length in tfrecord.scan(artifact.map, shard.offset, shard.offset + shard.size):
-                    record = tfrecord.read(artifact.map, offset, length)
-                    row_offset, row_length, _, digest = ROW.unpack_from(artifact.map, row_position)
+                for offset, length in tfrecord.scan(artifact.file, shard.offset, shard.offset + shard.size):
+                    record = tfrecord.read(artifact.file, offset, length)
+                    row_offset, row_length, _, digest = ROW.unpack(artifact.read(row_position, ROW.size))
                     if (row_offset, row_length, digest) != (offset, length, index.digest(record)):
                         raise IntegrityError(f"does not match the record index in record {count + in_shard:,}")
                     row_position += ROW.size

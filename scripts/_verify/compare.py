@@ -64,7 +64,7 @@ class _Side:
         """Return the rows of a split, as they are in the tar."""
         rows = self.artifact.rows(split) if split in self.artifact.header.splits else range(0)
         offset = self.artifact.header.rows.offset + rows.start * ROW.size
-        return np.frombuffer(self.artifact.map, ROW_TYPE, len(rows), offset) if rows else np.empty(0, ROW_TYPE)
+        return np.frombuffer(self.artifact.read(offset, len(rows) * ROW.size), ROW_TYPE)
 
     def record(self, split: str, number: int) -> bytes:
         return self._read(self.artifact.rows(split)[number])

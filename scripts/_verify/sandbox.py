@@ -34,8 +34,8 @@ from scripts._process.scratch import scratch_folder
 from scripts._sources.sources import FOLDER, Source, Sources
 
 CODE = ("scripts", "loader")
-RECORDS = ("params.yaml", "dvc.yaml", "dvc.lock")
-NOT_DEFINITION = ("__pycache__", "*.pyc", "README.md")  # .dvcignore excludes these from a stage's dependencies
+FILES = ("params.yaml", "dvc.yaml")
+NOT_DEFINITION = ("__pycache__", "*.pyc")  # .dvcignore excludes these from a stage's dependencies
 KEPT_VARIABLES = (
     "PATH",
     "LD_LIBRARY_PATH",
@@ -99,9 +99,11 @@ def _copy_definition(definition: Definition, root: Path) -> None:
     (root / ARTIFACTS).mkdir(parents=True)
     for package in CODE:
         shutil.copytree(ROOT / package, root / package, ignore=ignore, copy_function=shutil.copyfile)
-    for name in RECORDS:
+    for name in FILES:
         if (definition.root / name).exists():
             shutil.copyfile(definition.root / name, root / name)
+    for lock in definition.root.glob("requirements*.lock"):  # by which the build checks the builder's packages
+        shutil.copyfile(lock, root / lock.name)
     if definition.folder is not None:
         target = root / definition.folder.relative_to(definition.root)
         shutil.copytree(definition.folder, target, ignore=ignore, copy_function=shutil.copyfile)

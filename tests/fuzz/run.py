@@ -129,11 +129,13 @@ def _add(whole: Outcome, part: Outcome) -> None:
 
 
 def _work(layer: str, mutations: int, seed: int, seeds: Path, scratch: Path, results: Connection) -> None:
+    from loader._fetch.remote import read_config
     from tests.fuzz.layers import LAYERS, WITH_TFDS
 
     has_tfds = layer == WITH_TFDS
     for module in (*_PRELOADED, *(("tensorflow", "tensorflow_datasets") if has_tfds else ())):
         importlib.import_module(module)
+    read_config(None)  # for what DVC imports lazily
     if not has_tfds:
         sys.modules["tensorflow_datasets"] = None  # type: ignore[assignment]  # as if it were not installed
         warnings.simplefilter("error")  # not with TensorFlow, which warns

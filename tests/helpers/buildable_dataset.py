@@ -48,7 +48,6 @@ PARAMS = """
 tiny:
   builder: datasets/standard/tiny
   version: 1.0.0
-  visibility: VISIBILITY
   license: CC0
 """
 

@@ -54,13 +54,11 @@ toolchain: {}
 first:
   builder: datasets/standard/first
   version: 1.0.0   # aligned
-  visibility: public
   license: "CC0"
 
 second:
   builder: second
   version: 2.0.0
-  visibility: private
   license: CC BY 4.0
   configs: [a, b]
 # The end.

@@ -53,7 +53,7 @@ def make_large(root: Path, count: int) -> Path:
             tar.write(entry.tobuf(tarfile.USTAR_FORMAT) + data + bytes(-len(data) % 512))
         tar_size = tar.tell()
     index = {"offset": 512, "size": len(header), "sha256": hashlib.sha256(header).hexdigest()}
-    entry = {"config": None, "size": tar_size, "sha256": "", "index": index}
+    entry = {"config": None, "size": tar_size, "sha256": "0" * 64, "index": index}
     manifest = {"format": 1, "name": "large", "version": "1.0.0", "artifacts": {"large.tar": entry}}
     (root / "artifacts/large.json").write_text(json.dumps(manifest))
     return root

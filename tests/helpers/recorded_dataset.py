@@ -41,7 +41,6 @@ toolchain: {}
 small:
   builder: datasets/standard/small
   version: 1.0.0
-  visibility: public
   license: CC0
 """
 
@@ -153,7 +152,6 @@ def record_artifacts(root: Path) -> None:
                 "small": {
                     "builder": "datasets/standard/small",
                     "version": "1.0.0",
-                    "visibility": "public",
                     "license": "CC0",
                 }
             }

@@ -35,7 +35,6 @@ toolchain: {}
 downloader:
   builder: datasets/standard/downloader
   version: 1.0.0
-  visibility: VISIBILITY
   license: CC BY 4.0
 """
 
@@ -79,7 +78,7 @@ def make_source_files_dataset(
     tars = [f"downloader-{config}" for config in configs] or ["downloader"]
     outs = "\n".join(f"      - artifacts/{tar}.tar: {{remote: {visibility}}}" for tar in tars)
     (root / "dvc.yaml").write_text(DVC.replace("OUTS", outs))
-    params = PARAMS.replace("VISIBILITY", visibility) + (f"  configs: [{', '.join(configs)}]\n" if configs else "")
+    params = PARAMS + (f"  configs: [{', '.join(configs)}]\n" if configs else "")
     (root / "params.yaml").write_text(params)
     (root / "artifacts").mkdir()
     return root

@@ -93,7 +93,7 @@ def inside_a_record(root, position):
     artifact = find_artifact("small", repo=root).open()
     rows = artifact.header.rows
     for start in range(rows.offset, rows.offset + rows.size, index.ROW.size):
-        offset, length, _, _ = index.ROW.unpack_from(artifact.map, start)
+        offset, length, _, _ = index.ROW.unpack(artifact.read(start, index.ROW.size))
         if length and offset <= position + 64 and position < offset + length:
             return max(position, offset)
     raise AssertionError("there is no record")

@@ -52,7 +52,8 @@ def test_a_limit_removes_the_least_recently_used_entries_now_and_later(three):
     loader.cache.limit(2500)
     assert names() == ["b.tar", "c.tar"]
     new = add_entry("d", 2000, used=50)
-    store.trim(keep=new)
+    store.keep(new)
+    store.trim()
     assert names() == ["d.tar"]
     loader.cache.limit(None)
     add_entry("e", 10_000, used=400)
@@ -64,7 +65,8 @@ def test_a_new_entry_stays_even_if_it_is_larger_than_the_limit(three):
     loader.cache.limit(10)
     assert names() == []
     new = add_entry("d", 2000, used=1)
-    store.trim(keep=new)
+    store.keep(new)
+    store.trim()
     assert names() == ["d.tar"]
 
 

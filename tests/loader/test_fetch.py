@@ -174,11 +174,20 @@ def test_an_artifact_in_a_shared_dvc_cache_is_used_in_place(pushed, tmp_path):
     assert loader.ensure("small", repo=pushed, offline=True).is_relative_to(tmp_path / "shared")
 
 
-def test_wrong_credentials_are_an_error(pushed):
-    edit_local(pushed, without_keys)
+def test_wrong_credentials_are_an_error(pushed, remote):
+    (key,) = remote.keys("public")
+    remote.write(key.replace("public", "private", 1), remote.read(key))
+    edit_local(pushed, lambda text: without_keys(text).replace("s3://public", "s3://private"))
     message = failure(pushed, AWS_ACCESS_KEY_ID="WRONG", AWS_SECRET_ACCESS_KEY="wrong")
-    assert "refuses access" in message
-    assert "check the AWS credentials" in message
+    assert "refuses access, because the AWS credentials in use are not accepted" in message
+    assert "set AWS_PROFILE" in message
+
+
+def test_a_public_remote_is_read_in_spite_of_wrong_credentials(pushed):
+    edit_local(pushed, without_keys)
+    process = start(pushed, AWS_ACCESS_KEY_ID="WRONG", AWS_SECRET_ACCESS_KEY="wrong")
+    output, errors = process.communicate()
+    assert (process.returncode, output.strip()) == (0, "5300"), errors
 
 
 def test_a_missing_aws_profile_is_an_error(pushed):
@@ -194,7 +203,9 @@ def test_an_unreachable_server_is_an_error(pushed, s3_server):
 def test_a_missing_object_is_an_error(pushed, remote):
     (key,) = remote.keys("public")
     remote.remove(key)
-    assert "does not have it" in failure(pushed)
+    message = failure(pushed)
+    assert "does not have it" in message
+    assert message.endswith("make push DATASET=small PUBLIC=1")
 
 
 def test_a_truncated_object_is_an_error(pushed, remote):
@@ -209,7 +220,9 @@ def test_a_changed_object_is_an_error(pushed, remote):
     data = bytearray(remote.read(key))
     data[len(data) // 2] ^= 1
     remote.write(key, bytes(data))
-    assert "is not the one that dvc.lock records" in failure(pushed, "IntegrityError")
+    message = failure(pushed, "IntegrityError")
+    assert "is not the one that dvc.lock records" in message
+    assert message.endswith("make push DATASET=small PUBLIC=1")
 
 
 def test_an_artifact_that_was_never_recorded_is_an_error(pushed):

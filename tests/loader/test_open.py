@@ -229,7 +229,7 @@ def test_a_split_can_be_pickled(tar):
 @pytest.mark.filterwarnings("ignore:os.fork.. was called:RuntimeWarning")  # if another test imported JAX
 def test_worker_processes_read_it(tar, method):
     _, train = loader.open(tar, split="train")
-    train[0]  # mapped before the fork
+    train[0]  # opened before the fork
     with multiprocessing.get_context(method).Pool(2) as pool:
         found = pool.starmap(_read, [(train, number) for number in (0, 4999, 5299)])
     assert found == [b"train 0", b"train 4999", b"train 5299"]

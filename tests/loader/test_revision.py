@@ -78,6 +78,28 @@ def test_a_version_is_read_from_the_revision_that_recorded_it(history):
     assert info.version == "1.0.0"
 
 
+def test_a_version_prefers_its_release_tag(history):
+    """The history records 1.0.0 with other bytes after its release."""
+
+    def git(*arguments):
+        subprocess.run(
+            ["git", "-c", "user.name=t", "-c", "user.email=t@example.org", *arguments], cwd=history, check=True
+        )
+
+    git("checkout", "--quiet", "v1", "--", "artifacts/small.json", "dvc.lock")
+    manifest = history / "artifacts/small.json"
+    manifest.write_text(manifest.read_text().replace('"CC0"', '"other"'))
+    git("commit", "--quiet", "--all", "--message", "1.0.0 again")
+    git("checkout", "--quiet", "v2", "--", "artifacts/small.json", "dvc.lock")
+    git("commit", "--quiet", "--all", "--message", "2.0.0 again")
+    assert loader.load("small", repo=history, version="1.0.0")[0].license == "other"
+    git("tag", "--annotate", "small@v1.0.0", "v1", "--message", "small 1.0.0")
+    assert loader.load("small", repo=history, version="1.0.0")[0].license == "CC0"
+    git("tag", "--annotate", "small@v3.0.0", "v1", "--message", "wrong")
+    with pytest.raises(loader.ManifestError, match=r"the tag small@v3\.0\.0 of .* records 1\.0\.0"):
+        loader.load("small", repo=history, version="3.0.0")
+
+
 def test_an_unknown_version_is_an_error_that_lists_the_versions(history):
     with pytest.raises(loader.NotFoundError, match=r"no version '3\.0\.0'.*its versions: 2\.0\.0, 1\.0\.0"):
         loader.load("small", repo=history, version="3.0.0")

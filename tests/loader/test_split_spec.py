@@ -126,12 +126,22 @@ def test_the_positions_of_consecutive_splits_are_one_range(small):
         "train[1shard:50%]",
         "train[:--5]",
         "train[1__0:20]",
+        "train[:5.0]",
+        "train[:.]",
+        "train[1.5shard:]",
+        "train[:1.2.3%]",
+        f"train[:{'9' * 5000}]",
+        "train\0",
+        "train[\ud800]",
     ],
 )
 def test_an_invalid_split_string_is_an_argument_error(small, spec):
     with pytest.raises(loader.ArgumentError) as raised:
         loader.load("small", split=spec, repo=small)
     assert "\n" not in str(raised.value)
+    assert "int()" not in str(raised.value)
+    assert "split" in str(raised.value)
+    assert repr(spec).encode("ascii", "backslashreplace").decode()[:20] in str(raised.value)
     with pytest.raises(ValueError):
         loader.load("small", split=spec, repo=small)
 
@@ -143,5 +153,21 @@ def test_a_missing_split_or_example_is_a_not_found_error(small, spec):
 
 
 def test_even_splits_need_at_least_one_part():
-    with pytest.raises(loader.ArgumentError, match="into 0 parts"):
+    with pytest.raises(loader.ArgumentError, match="n must be an integer of at least 1, not 0"):
         loader.even_splits("train", 0)
+
+
+@pytest.mark.parametrize(("spec", "fewer"), [("test[-{}%:]", "0.7"), ("test[:-{}%]", "0.7"), ("test[-{}%:-0.1%]", "5")])
+def test_a_percentage_from_the_end_that_rounds_to_no_example_is_refused(small, spec, fewer):
+    # TFDS takes it for the beginning: all of the split for "[-0.7%:]", and nothing for "[:-0.7%]"
+    with pytest.raises(
+        loader.ArgumentError, match=r"split 'test\[.*\]' of small.* is ambiguous: .* of 70 examples rounds to none"
+    ):
+        loader.load("small", split=spec.format(fewer), repo=small)
+
+
+@pytest.mark.parametrize(
+    ("spec", "count"), [("test[-0.8%:]", 1), ("test[:-0.8%]", 69), ("test[-0%:]", 70), ("test[:0.1%]", 0)]
+)
+def test_other_percentages_are_those_of_tfds(small, spec, count):
+    assert len(loader.load("small", split=spec, repo=small)[1]) == count

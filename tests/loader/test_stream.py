@@ -193,7 +193,7 @@ def test_a_private_remote_needs_credentials(streamed, remote, monkeypatch):
     assert_example(stream(streamed, split="train")[1][7], "train", 7)
     edit_local(streamed, lambda text: re.sub(" *(credentialpath|profile) = .*\n", "", text))
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    with pytest.raises(loader.FetchError, match=r"refuses access .*check the AWS credentials"):
+    with pytest.raises(loader.FetchError, match=r"refuses access without credentials .*set AWS_PROFILE"):
         stream(streamed)
 
 
@@ -207,7 +207,7 @@ def test_a_public_remote_needs_no_credentials(streamed, monkeypatch, tmp_path):
 def test_a_missing_object_is_an_error(streamed, remote):
     (key,) = remote.keys("public")
     remote.remove(key)
-    with pytest.raises(loader.FetchError, match=r"does not have it \(s3://.*dvc push"):
+    with pytest.raises(loader.FetchError, match=r"does not have it \(s3://.*make push DATASET=small PUBLIC=1$"):
         stream(streamed)
 
 

@@ -12,8 +12,11 @@ from pathlib import Path
 import pytest
 
 import loader
+from loader._format.tfrecord import masked_crc
+from scripts._build.package import _shard_rows
 from scripts._process.errors import ScriptError
 from scripts._tfds.fetch import fetch_sources
+from scripts._tfds.shards import KEY_BYTES
 from scripts.build import build
 from tests.conftest import clean_environment, make_clone
 from tests.helpers.buildable_dataset import BUILDER, add_buildable
@@ -255,6 +258,17 @@ def test_an_unknown_dataset_and_another_toolchain_are_refused_at_once(tiny):
     output = tiny.scripts("build", "tiny", check=False)
     assert "params.yaml asks for tensorflow 12" in output
     assert "make setup" in output
+
+
+def test_a_record_that_is_too_long_for_the_index_is_refused(tmp_path):
+    shard, keys = tmp_path / "shard", tmp_path / "keys"
+    length = (1 << 32).to_bytes(8, "little")
+    with shard.open("wb") as file:  # a file with a hole, which takes no room
+        file.write(length + masked_crc(length).to_bytes(4, "little"))
+        file.truncate(12 + (1 << 32) + 4)
+    keys.write_bytes(bytes(KEY_BYTES))
+    with pytest.raises(ScriptError, match=r"split train: record 0 of shard has 4,294,967,296 bytes, but a row of the"):
+        list(_shard_rows(shard, 0, keys, 1, "train"))
 
 
 @pytest.mark.slow

@@ -17,7 +17,7 @@ from tests.helpers.killing import kill_at_step, read_files
 
 ROOT = Path(__file__).resolve().parents[2]
 PATH = Path("some.yaml")
-PARAMS = {"builder": "datasets/standard/third", "version": "1.0.0", "visibility": "private", "license": "MIT"}
+PARAMS = {"builder": "datasets/standard/third", "version": "1.0.0", "license": "MIT"}
 THIRD = NewDataset("third", PARAMS, "The third: one, # two", ("artifacts/first.tar",))
 
 
@@ -41,7 +41,8 @@ def test_adding_appends_an_entry_and_removing_it_restores_the_files(root):
 def test_an_added_dataset_can_be_read_as_a_definition(root):
     add_dataset(THIRD, root=root)
     found = read_definition("third", root=root)
-    assert (found.builder, found.version, found.visibility, found.license) == tuple(PARAMS.values())
+    assert (found.builder, found.version, found.license) == tuple(PARAMS.values())
+    assert found.visibility == "private"
     assert found.parents == {"first": ("first.tar",)}
     stage = read_stage(root / "dvc.yaml", "third")
     assert stage["deps"] == ["datasets/standard/third", "artifacts/first.tar"]
@@ -49,7 +50,7 @@ def test_an_added_dataset_can_be_read_as_a_definition(root):
     text = (root / "dvc.yaml").read_text()
     assert text.index("a comment of nobody's") < text.index("third:") < text.index("# and what follows them")
     assert (root / "params.yaml").read_text() == PARAMS_YAML + (
-        "\nthird:\n  builder: datasets/standard/third\n  version: 1.0.0\n  visibility: private\n  license: MIT\n"
+        "\nthird:\n  builder: datasets/standard/third\n  version: 1.0.0\n  license: MIT\n"
     )
 
 

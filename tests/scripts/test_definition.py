@@ -66,19 +66,13 @@ def test_an_unknown_name_without_similar_names_gets_the_list(root, name):
     assert_refused(root, rf"there is no dataset '{re.escape(name)}' in params\.yaml; it has: another, small", name)
 
 
-@pytest.mark.parametrize("field", ["builder", "version", "visibility", "license"])
+@pytest.mark.parametrize("field", ["builder", "version", "license"])
 @pytest.mark.parametrize("value", [None, "", "1.0", "[a]"])
 def test_a_field_that_is_missing_or_not_a_string_is_named(root, field, value):
     replacement = "" if value is None else f"  {field}: {value}\n"
     line = re.search(rf"  {field}: .*\n", PARAMS_YAML).group()
     change(root / "params.yaml", line, replacement)
     assert_refused(root, f"the block 'small' needs '{field}', a string")
-
-
-@pytest.mark.parametrize("value", ["secret", "Public", "'public '"])
-def test_an_invalid_visibility_is_refused(root, value):
-    change(root / "params.yaml", "visibility: public", f"visibility: {value}")
-    assert_refused(root, f"the visibility of 'small' is '{value.strip(chr(39))}', it must be public or private")
 
 
 @pytest.mark.parametrize("block", ["", " 1", " []", " text"])
@@ -136,57 +130,56 @@ def test_a_dataset_without_a_stage_is_an_error(root, content):
     assert_refused(root, r"dvc\.yaml has no stage 'small', but params\.yaml has a block 'small'")
 
 
-@pytest.mark.parametrize(("visibility", "remote"), [("private", "public"), ("public", "private"), ("public", "other")])
-def test_a_remote_that_contradicts_the_visibility_is_an_error(root, visibility, remote):
-    change(root / "params.yaml", "visibility: public", f"visibility: {visibility}")
-    change(root / "dvc.yaml", "{remote: public}", f"{{remote: {remote}}}")
-    assert_refused(
-        root, rf"names remote '{remote}' for artifacts/small\.tar, but in params\.yaml small is {visibility}"
-    )
-
-
-def test_a_private_dataset_goes_to_the_private_remote(root):
-    change(root / "params.yaml", "visibility: public", "visibility: private")
-    change(root / "dvc.yaml", "{remote: public}", "{remote: private}")
-    assert read_definition("small", root=root).visibility == "private"
-
-
 @pytest.mark.parametrize(
-    "out",
+    ("out", "visibility"),
     [
-        "artifacts/small.tar",
-        "artifacts/small.tar:",
-        "artifacts/other.tar: {remote: public}",
-        "small.tar: {remote: public}",
+        ("artifacts/small.tar: {remote: public}", "public"),
+        ("artifacts/small.tar: {remote: private}", "private"),
+        ("artifacts/small.tar", "private"),
+        ("artifacts/small.tar:", "private"),
+        ("artifacts/small.tar: {persist: true}", "private"),
     ],
 )
-def test_an_output_without_a_remote_of_its_own_is_an_error(root, out):
-    # DVC would push it to the default remote, which is the public one
+def test_the_remote_in_dvc_yaml_is_the_visibility_and_private_by_default(root, out, visibility):
     change(root / "dvc.yaml", "artifacts/small.tar: {remote: public}", out)
-    assert_refused(root, r"artifacts/small\.tar")
+    assert read_definition("small", root=root).visibility == visibility
+
+
+@pytest.mark.parametrize("remote", ["other", "Public", "1"])
+def test_another_remote_is_an_error(root, remote):
+    change(root / "dvc.yaml", "{remote: public}", f"{{remote: {remote}}}")
+    assert_refused(root, r"dvc\.yaml: the outputs of 'small' must all have remote: public or all have remote: private")
+
+
+@pytest.mark.parametrize(("visibility", "remote"), [("private", "public"), ("public", "private"), ("secret", "public")])
+def test_a_visibility_left_in_params_yaml_must_not_contradict_the_remote(root, visibility, remote):
+    change(root / "params.yaml", "license: CC0", f"license: CC0\n  visibility: {visibility}")
+    change(root / "dvc.yaml", "{remote: public}", f"{{remote: {remote}}}")
+    assert_refused(root, rf"calls small {visibility}, but dvc\.yaml has remote: {remote}, which decides; remove")
+
+
+@pytest.mark.parametrize("out", ["artifacts/other.tar: {remote: public}", "small.tar: {remote: public}"])
+def test_a_missing_output_is_an_error(root, out):
+    change(root / "dvc.yaml", "artifacts/small.tar: {remote: public}", out)
+    assert_refused(root, r"the stage 'small' needs the output artifacts/small\.tar, with remote: private")
 
 
 @pytest.mark.parametrize(
     "out", ["artifacts/more.bin", "artifacts/more.bin: {remote: private}", "artifacts/more.bin: {}"]
 )
-def test_every_output_must_go_to_the_remote_of_the_visibility(root, out):
+def test_all_outputs_must_have_one_remote(root, out):
     change(
         root / "dvc.yaml",
         "artifacts/small.tar: {remote: public}",
         f"artifacts/small.tar: {{remote: public}}\n      - {out}",
     )
-    assert_refused(root, r"dvc\.yaml names remote .* for artifacts/more\.bin, but in params\.yaml small is public")
+    assert_refused(root, r"the outputs of 'small' must all have remote: public or .*, not 'private', 'public'")
 
 
 @pytest.mark.parametrize("stages", ["[a]", "{small: [1]}", "{small: {outs: 3}}", "3"])
 def test_a_dvc_yaml_in_another_format_is_an_error(root, stages):
     (root / "dvc.yaml").write_text(f"stages: {stages}\n")
     assert_refused(root, r"dvc\.yaml does not have DVC's format: ")
-
-
-def test_an_output_whose_options_name_no_remote_is_an_error(root):
-    change(root / "dvc.yaml", "{remote: public}", "{persist: true}")
-    assert_refused(root, r"names remote None for .*, but in params\.yaml small is public")
 
 
 def test_a_stage_without_outputs_is_an_error(root):
@@ -266,7 +259,7 @@ def test_a_stage_agrees_with_its_block(name):
     assert stage["cmd"] == f"python -m scripts build {name}"
     assert {name, "toolchain"} <= set(stage["params"])
     assert stage["outs"] == [
-        {f"artifacts/{tar.name}": {"remote": block["visibility"]}} for tar in definition.tars.values()
+        {f"artifacts/{tar.name}": {"remote": definition.visibility}} for tar in definition.tars.values()
     ]
     assert [metric[f"artifacts/{name}.json"] for metric in stage["metrics"]] == [{"cache": False, "persist": True}]
     if definition.is_ours:
@@ -285,7 +278,7 @@ def test_a_stage_agrees_with_its_block(name):
         ("[1]", "'small' has the config 1; a config becomes part of a file name"),
         ("[a/b]", "'small' has the config 'a/b'"),
         ("[a, a]", "'small' lists a config twice"),
-        ("[a]", r"the stage 'small' needs the output artifacts/small-a\.tar with remote: public"),
+        ("[a]", r"the stage 'small' needs the output artifacts/small-a\.tar, with remote: private"),
     ],
 )
 def test_configs_must_be_a_list_of_names_with_an_output_each(root, configs, match):
@@ -323,9 +316,7 @@ def test_arguments_must_be_a_mapping_of_json_values(root, arguments, match):
 def derive(root, visibility):
     """Add a dataset `made` that is derived from `small`."""
     with (root / "params.yaml").open("a") as file:
-        file.write(
-            f"made: {{builder: datasets/standard/made, version: 1.0.0, visibility: {visibility}, license: CC0}}\n"
-        )
+        file.write("made: {builder: datasets/standard/made, version: 1.0.0, license: CC0}\n")
     with (root / "dvc.yaml").open("a") as file:
         file.write(
             f"  made:\n    deps: [datasets/standard/made, artifacts/small.tar]\n"
@@ -348,23 +339,23 @@ def test_a_parent_is_recognized_in_any_notation_of_its_path(root, dep):
 def test_a_dataset_derived_from_private_data_in_two_steps_cannot_be_public(root):
     derive(root, "public")
     with (root / "params.yaml").open("a") as file:
-        file.write("again: {builder: datasets/standard/again, version: 1.0.0, visibility: public, license: CC0}\n")
+        file.write("again: {builder: datasets/standard/again, version: 1.0.0, license: CC0}\n")
     with (root / "dvc.yaml").open("a") as file:
         file.write(
             "  again:\n    deps: [artifacts/made.tar]\n    outs:\n      - artifacts/again.tar: {remote: public}\n"
         )
     assert read_definition("again", root=root).parents == {"made": ("made.tar",)}
-    for name in ("params.yaml", "dvc.yaml"):
-        path = root / name
-        path.write_text(path.read_text().replace("public", "private", 1))
-    assert_refused(root, "again is public, but derived from small, which is not", "again")
+    path = root / "dvc.yaml"
+    path.write_text(path.read_text().replace("public", "private", 1))
+    assert_refused(root, "again is public, but derived from small, which is private", "again")
 
 
 def test_a_dataset_derived_from_private_data_cannot_be_public(root):
     derive(root, "public")
-    for name in ("params.yaml", "dvc.yaml"):
-        path = root / name
-        path.write_text(path.read_text().replace("public", "private", 1))
+    path = root / "dvc.yaml"
+    path.write_text(path.read_text().replace("public", "private", 1))
     assert_refused(
-        root, "made is public, but derived from small, which is not; make made private in params.yaml", "made"
+        root,
+        "made is public, but derived from small, which is private; set remote: private for made in dvc.yaml",
+        "made",
     )

@@ -443,3 +443,33 @@ def test_a_relative_folder_is_relative_to_the_working_directory(small, tmp_path,
     monkeypatch.chdir(tmp_path)
     assert extract("small", root=small, to=Path("to")) == tmp_path / "to" / VERSION
     assert (tmp_path / "to" / VERSION / "features.json").is_file()
+
+
+def test_clones_that_extract_into_one_folder_exclude_each_other(small, tmp_path, monkeypatch):
+    shutil.copytree(small, tmp_path / "other", symlinks=True)
+    to = tmp_path / "to"
+
+    def extract_both(*arguments):
+        with pytest.raises(ScriptError, match=f"extract small: another one is at work in {to}; wait"):
+            extract("small", root=tmp_path / "other", to=to)
+        extract_members(*arguments)
+
+    extract_members = module.extract_members
+    monkeypatch.setattr(module, "extract_members", extract_both)
+    extract("small", root=small, to=to)
+    monkeypatch.undo()
+    assert files(to) == files(extract("small", root=small, to=tmp_path / "alone").parents[1])
+    assert [path.name for path in to.iterdir()] == ["small"]
+
+
+@pytest.mark.parametrize("kind", ["link", "file"])
+def test_a_link_or_file_at_the_name_of_the_working_folder_is_refused_and_kept(small, tmp_path, kind):
+    to, mine = tmp_path / "to", tmp_path / "mine"
+    to.mkdir()
+    mine.mkdir()
+    working = to / ".small.extracting"
+    working.symlink_to(mine) if kind == "link" else working.write_text("mine")
+    before = tree(tmp_path)
+    with pytest.raises(ScriptError, match=rf"\.small\.extracting is a {kind}, .*; remove it with: rm '{working}'"):
+        extract("small", root=small, to=to)
+    assert tree(tmp_path / "mine") == {} and tree(tmp_path) == before

@@ -77,9 +77,9 @@ MD5S = sorted(md5(data) for data in FILES.values())
 
 def test_the_files_are_on_the_remote_and_only_their_record_is_in_git(make, remote):
     root = make()
-    urls = mirror("downloader", public=True, root=root)
+    stored = mirror("downloader", public=True, root=root)
     assert keys(remote, "public") == MD5S
-    assert [url.startswith("s3://public/") for url in urls] == [True, True]
+    assert [(each.url.startswith("s3://public/"), each.proof) for each in stored] == [(True, "its SHA-256")] * 2
     assert remote.keys("private") == []
     text = (root / "sources/downloader.dvc").read_text()
     assert text.count("remote: public") == 2
@@ -217,8 +217,7 @@ def test_a_record_of_another_version_of_the_file_is_not_used(make, server):
 def test_a_record_with_the_public_remote_for_private_files_is_refused(make):
     root = make()
     mirror("downloader", public=True, root=root)
-    for name in ("params.yaml", "dvc.yaml"):
-        (root / name).write_text((root / name).read_text().replace("public", "private"))
+    (root / "dvc.yaml").write_text((root / "dvc.yaml").read_text().replace("public", "private"))
     with pytest.raises(
         ScriptError,
         match=r"downloader\.dvc names remote 'public' for a\.bin, but in params\.yaml downloader is private",
@@ -281,7 +280,7 @@ KILL = """
 import os, pathlib, signal
 from unittest import mock
 import scripts._dvc.track, scripts.mirror
-from scripts._dvc.objects import RemoteObject
+from scripts._dvc.remote_object import RemoteObject
 
 def die(*_, **__):
     os.kill(os.getpid(), signal.SIGKILL)

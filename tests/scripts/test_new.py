@@ -56,7 +56,7 @@ def give_features(root, name, **features):
 def test_a_new_dataset_builds_without_changes(clone):
     output = clone.run("make", "--silent", "new", "NAME=my_dataset", "KIND=standard").stdout
     assert len(re.findall(r"^  \d\. .*", output, re.MULTILINE)) == 3
-    assert "it is private: to publish it, set visibility in params.yaml" in output
+    assert "it is private: to publish it, set remote to public in dvc.yaml" in output
     assert {line[3:] for line in git_status(clone.root)} == {
         "dvc.yaml",
         "params.yaml",

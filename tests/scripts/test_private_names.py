@@ -115,7 +115,7 @@ def private_uses(source):
             modules = [node.module or ""] if isinstance(node, ast.ImportFrom) else [alias.name for alias in node.names]
             if any(re.match(r"tensorflow_datasets\.(core|.*\b_)", module) for module in modules):
                 yield ast.unparse(node)
-        elif isinstance(node, ast.Attribute) and node.attr.startswith("_"):
+        elif isinstance(node, ast.Attribute) and re.match("_[^_]", node.attr):
             root = root_of(node.value)
             if root in ("tfds", "tensorflow_datasets") or (node.attr in listed and root not in ("self", "cls")):
                 yield ast.unparse(node)

@@ -1,5 +1,7 @@
 """Pushing and pulling with a real S3 server: consent, the right remote, and the check of the uploaded object."""
 
+import hashlib
+import json
 import os
 import subprocess
 from pathlib import Path
@@ -11,7 +13,7 @@ from scripts._process.errors import ScriptError
 from scripts.pull import pull
 from scripts.push import push
 from tests.helpers.buildable_dataset import add_buildable
-from tests.helpers.recorded_dataset import make_dvc, make_recorded
+from tests.helpers.recorded_dataset import make_dvc, make_recorded, record_artifacts
 
 ROOT = Path(__file__).resolve().parents[2]
 PUSH = "from pathlib import Path; from scripts.push import push; push('small', public=True, root=Path({!r}))"
@@ -25,16 +27,9 @@ def repository(tmp_path, remote):
     return root
 
 
-def make_private(root):
-    for name in ("params.yaml", "dvc.yaml"):
-        path = root / name
-        path.write_text(
-            path.read_text()
-            .replace("visibility: public", "visibility: private")
-            .replace("remote: public", "remote: private")
-        )
-    lock = root / "dvc.lock"
-    lock.write_text(lock.read_text().replace("visibility: public", "visibility: private"))
+def make_private(root, option="{remote: private}"):
+    path = root / "dvc.yaml"
+    path.write_text(path.read_text().replace("{remote: public}", option))
 
 
 def test_a_public_dataset_needs_consent(repository, remote):
@@ -44,17 +39,17 @@ def test_a_public_dataset_needs_consent(repository, remote):
 
 
 def test_the_artifact_is_stored_on_the_remote(repository, remote):
-    (url,) = push("small", public=True, root=repository)
+    (stored,) = push("small", public=True, root=repository)
     (key,) = remote.keys("public")
-    assert url == f"s3://{key}"
+    assert (stored.url, stored.proof) == (f"s3://{key}", "its SHA-256")
     assert remote.read(key) == (repository / "artifacts/small.tar").read_bytes()
     assert remote.keys("private") == []
 
 
 def test_an_upload_that_does_not_arrive_is_an_error(repository, monkeypatch):
-    from s3fs import S3FileSystem
+    from scripts._dvc.remote_object import RemoteObject
 
-    monkeypatch.setattr(S3FileSystem, "put_file", lambda *_, **__: None)
+    monkeypatch.setattr(RemoteObject, "put", lambda *_: None)
     with pytest.raises(loader.FetchError, match=r"s3://public/.* does not have the content of .*small\.tar"):
         push("small", public=True, root=repository)
 
@@ -87,12 +82,14 @@ def test_no_dvc_push_sends_a_private_dataset_to_the_public_remote(repository, re
         assert remote.keys("public") == []
 
 
-def test_params_and_dvc_yaml_must_agree(repository, remote):
-    path = repository / "params.yaml"
-    path.write_text(path.read_text().replace("visibility: public", "visibility: private"))
-    with pytest.raises(ScriptError, match=r"but in params\.yaml small is private"):
-        push("small", public=False, root=repository)
-    assert remote.keys("public") == remote.keys("private") == []
+def test_without_a_remote_in_dvc_yaml_a_dataset_is_private_whatever_the_default_remote_is(repository, remote):
+    make_private(repository, "{}")
+    subprocess.run(["dvc", "remote", "default", "--local", "public"], cwd=repository, check=True)
+    with pytest.raises(ScriptError, match="small is private"):
+        push("small", public=True, root=repository)
+    push("small", public=False, root=repository)
+    assert remote.keys("public") == []
+    assert len(remote.keys("private")) == 1
 
 
 def test_one_bucket_for_both_is_refused(repository):
@@ -252,3 +249,61 @@ def test_a_pull_does_not_overwrite_a_changed_artifact(repository):
     with pytest.raises(loader.FetchError, match=r"small: .*small\.tar is in the way.*: rm "):
         pull("small", root=repository)
     assert tar.read_bytes() == data + b"mine"
+
+
+@pytest.fixture
+def commit(repository):
+    """A function that commits the repository and returns the abbreviated commit."""
+
+    def git(*command):
+        identity = ("-c", "user.name=t", "-c", "user.email=t@example.org")
+        return subprocess.run(
+            ["git", *identity, *command], cwd=repository, check=True, capture_output=True, text=True
+        ).stdout
+
+    def commit():
+        git("add", "--all")
+        git("commit", "--quiet", "--allow-empty", "--message", "record")
+        return git("rev-parse", "--short", "HEAD").strip()
+
+    return commit
+
+
+def build_again(root):
+    """Record other bytes, as a changed builder would."""
+    tar, manifest = root / "artifacts/small.tar", root / "artifacts/small.json"
+    data = tar.read_bytes() + bytes(512)
+    tar.unlink()
+    tar.write_bytes(data)
+    record = json.loads(manifest.read_text())
+    record["artifacts"]["small.tar"] |= {"sha256": hashlib.sha256(data).hexdigest(), "size": len(data)}
+    manifest.write_text(json.dumps(record))
+    record_artifacts(root)
+
+
+def test_a_version_that_is_on_the_remote_with_other_bytes_is_refused(repository, remote, commit):
+    push("small", public=True, root=repository)
+    first = commit()
+    build_again(repository)
+    message = rf"small 1\.0\.0 is on the remote with other bytes \(recorded in commit {first}\): raise the version in"
+    for _ in range(2):
+        with pytest.raises(ScriptError, match=message):
+            push("small", public=True, root=repository)
+        commit()  # it is as wrong once it is committed
+    assert len(remote.keys("public")) == 1
+
+
+def test_a_version_whose_earlier_bytes_were_never_pushed_may_have_others(repository, remote, commit):
+    commit()
+    build_again(repository)
+    push("small", public=True, root=repository)
+    assert len(remote.keys("public")) == 1
+
+
+def test_without_gits_history_a_push_says_so_and_goes_on(repository, remote, capsys):
+    subprocess.run(["rm", "-rf", repository / ".git"], check=True)
+    path = repository / ".dvc/config"
+    path.write_text(path.read_text().replace("[core]", "[core]\n    no_scm = true"))
+    push("small", public=True, root=repository)
+    assert "small: not checked whether 1.0.0 was pushed with other bytes: git " in capsys.readouterr().err
+    assert len(remote.keys("public")) == 1

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import time
 
 import pytest
 
@@ -119,6 +120,30 @@ def test_nothing_is_registered_if_one_file_is_not_found(root, server):
     with pytest.raises(ScriptError, match=r"source file not found: .*/b\.bin:\n  upstream .*: answers 404"):
         register("downloader", root=root)
     assert not tsv_path(root).exists()
+
+
+@pytest.mark.parametrize("registered", [False, True])
+def test_the_first_failure_stops_the_other_downloads(root, server, registered):
+    slow = os.urandom(50 << 16)
+    server.serve("/a.bin", WebFile(slow, pause_seconds=0.5))  # 25 seconds
+    tsv_path(root).write_text(tsv_line(f"{server.url}/a.bin", slow) if registered else "")
+    del server.files["/b.bin"]
+    started = time.monotonic()
+    with pytest.raises(ScriptError, match=r"source file not found: .*/b\.bin"):
+        register("downloader", root=root)
+    assert time.monotonic() - started < 15
+
+
+def test_secrets_in_a_url_are_not_shown(tmp_path, server, capsys):
+    body = 'return {"train": self._generate_examples(dl_manager.download([f"{BASE}/a.bin?token=s3cr3t"]))}'
+    url = server.url.replace("http://", "http://user:s3cr3t@")
+    root = make_source_files_dataset(tmp_path / "repository", url, body)
+    server.serve("/a.bin?token=s3cr3t", WebFile(A))
+    (source,) = register("downloader", root=root)
+    assert source.url == f"{url}/a.bin?token=s3cr3t"  # TFDS looks it up by the whole URL
+    shown = capsys.readouterr().err
+    assert f"{server.url}/a.bin?token=***" in shown
+    assert "s3cr3t" not in shown
 
 
 def test_without_upstream_a_stored_file_or_the_mirror_is_used(root, server, monkeypatch, capsys):

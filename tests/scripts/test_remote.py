@@ -58,9 +58,9 @@ def test_point_committed_writes_the_committed_file(root):
     point_committed(root, URLS, None)
     assert committed(root) == {name: {"url": url, "verify": True} for name, url in URLS.items()}
     assert local(root) == {}
-    assert dvc(root, "config", "core.remote").strip() == "public"
+    assert dvc(root, "config", "core.remote").strip() == "private"
     assert dvc(root, "remote", "list").split() == [
-        "public", "s3://our-public/data", "(default)", "private", "s3://our-private"
+        "public", "s3://our-public/data", "private", "s3://our-private", "(default)"
     ]  # fmt: skip
 
 
@@ -89,8 +89,16 @@ def test_verify_stays_true(root, endpoint):
 def test_an_endpoint_is_written_for_both_remotes_and_removed_if_the_next_call_has_none(root):
     point_committed(root, URLS, "https://s3.example.org")
     assert {remote["endpointurl"] for remote in committed(root).values()} == {"https://s3.example.org"}
+    assert local(root) == {name: {"endpointurl": "https://s3.example.org"} for name in URLS}
     point_committed(root, URLS, None)
     assert [remote.get("endpointurl") for remote in committed(root).values()] == [None, None]
+    assert local(root) == {}
+
+
+def test_an_endpoint_of_this_clone_that_an_earlier_call_did_not_write_is_kept(root):
+    dvc(root, "remote", "modify", "--local", "private", "endpointurl", "https://gateway.example.org")
+    point_committed(root, URLS, None)
+    assert local(root) == {"private": {"endpointurl": "https://gateway.example.org"}}
 
 
 def test_point_committed_keeps_other_options_of_a_remote(root):

@@ -7,7 +7,7 @@ import pytest
 
 from scripts._process.errors import ScriptError
 from scripts.new import new
-from scripts.remove import remove
+from scripts.remove import Removal, remove
 from tests.helpers.buildable_dataset import add_buildable
 from tests.helpers.commented_repository import git_commit, git_status, make_commented_repository
 from tests.helpers.killing import kill_at_step, read_files
@@ -62,9 +62,23 @@ def test_artifacts_and_source_files_are_kept_and_named(root):
 @pytest.mark.parametrize("name", ["frist", "toolchain", "", "../first"])
 def test_an_unknown_name_changes_nothing(root, name):
     before = read_files(root)
-    with pytest.raises(ScriptError, match=r"there is no dataset .* in params\.yaml or dvc\.yaml"):
-        remove(name, root=root)
+    assert remove(name, root=root) == Removal((), ())
     assert read_files(root) == before
+
+
+def test_removing_a_dataset_again_changes_nothing(root):
+    remove("first", root=root)
+    before = read_files(root)
+    assert remove("first", root=root) == Removal((), ())
+    assert read_files(root) == before
+
+
+def test_a_record_that_a_merge_has_left_in_the_lock_file_is_removed(root):
+    lock = (root / "dvc.lock").read_bytes()
+    remove("first", root=root)
+    (root / "dvc.lock").write_bytes(lock)
+    assert remove("first", root=root).removed == ("dvc.lock",)
+    assert b"first" not in (root / "dvc.lock").read_bytes()
 
 
 def test_a_dataset_that_another_is_derived_from_is_not_removed(root):
@@ -110,7 +124,7 @@ def test_dvc_works_after_all_datasets_are_removed(clone):
     for name in reversed(stages):  # derived datasets are after their parents
         clone.scripts("remove", name)
     assert "up to date" in clone.run("dvc", "repro").stdout
-    assert "error: there is no dataset 'mnist'" in clone.scripts("remove", "mnist", check=False)
+    assert "nothing to remove: there is no dataset 'mnist'" in clone.scripts("remove", "mnist")
 
 
 def test_a_killed_remove_is_completed_by_running_it_again(tmp_path):

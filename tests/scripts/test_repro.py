@@ -1,7 +1,9 @@
 """Building several datasets: in parallel, in order if one needs the other, and with DVC's lock in use."""
 
+import os
 import re
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -13,6 +15,7 @@ from dvc.lock import Lock
 
 from scripts._define.definition import read_definition
 from scripts._define.lineage import group_related
+from scripts._dvc.recorded import restore_outputs
 from scripts._process.errors import ScriptError
 from scripts.repro import repro
 from tests.conftest import clean_environment
@@ -60,23 +63,110 @@ def test_a_failed_build_does_not_prevent_the_other_one(two):
     assert not (two.root / "artifacts/twin.json").exists()
 
 
+def test_two_builds_of_one_dataset_wait_for_each_other(two):
+    change(two, "tiny", "(time.sleep(0.05) or number for number in range(count))")
+    command = [sys.executable, "-m", "scripts", "repro"]
+    options = {"cwd": two.root, "env": clean_environment(), "stderr": subprocess.PIPE, "text": True}
+    first = subprocess.Popen([*command, "tiny"], **options)
+    wait_for(lambda: is_writing(two, "tiny"))
+    second = subprocess.Popen([*command, "twin", "tiny"], **options)
+    _, output = second.communicate(timeout=300)
+    assert first.wait() == 0, first.stderr.read()
+    first.stderr.close()
+    assert second.returncode == 0, output
+    assert "tiny: another command is building it; waiting until it has finished\n" in output
+    assert "twin: another command" not in output
+    assert "Stage 'tiny' didn't change, skipping" in output
+
+
+def test_the_files_to_commit_are_named_completely(two):
+    output = two.run("make", "build", "DATASET=tiny twin").stderr
+    (command,) = re.findall("^to record what was built: (git add .+)$", output, re.MULTILINE)
+    assert command == "git add dvc.lock artifacts/tiny.json artifacts/twin.json"
+    two.run(*command.split())
+    assert "to record what was built" not in two.run("make", "build", "DATASET=tiny twin").stderr
+
+
+FAILURES = {"error": "[1 / 0]", "kill": "[os.kill(os.getpid(), 9)]", "exit": "[sys.exit(1)]"}
+
+
+@pytest.mark.parametrize("failure", FAILURES)
+def test_a_build_that_fails_leaves_the_recorded_artifact(two, failure):
+    two.run("make", "build", "DATASET=tiny")
+    tar, manifest = two.root / "artifacts/tiny.tar", two.root / "artifacts/tiny.json"
+    before = tar.read_bytes(), manifest.read_bytes()
+    change(two, "tiny", FAILURES[failure])
+    done = two.run("make", "build", "DATASET=tiny twin", check=False)
+    assert done.returncode
+    assert "tiny: the recorded artifacts/tiny.tar is back" in done.stderr
+    assert (tar.read_bytes(), manifest.read_bytes()) == before
+    assert tar.stat().st_nlink == 2 or not can_link_without_copying(two)  # the file in DVC's cache, not a copy
+    assert "git add dvc.lock artifacts/tiny.json artifacts/twin.json" in done.stderr
+
+
+def can_link_without_copying(clone):
+    return (
+        clone.run("dvc", "config", "cache.type").stdout.strip() == "reflink,hardlink,copy" and sys.platform == "linux"
+    )
+
+
+def change(clone, name, numbers):
+    """Make a builder generate other numbers, with an expression that may use os, sys and time."""
+    path = clone.root / f"datasets/standard/{name}/{name}.py"
+    path.write_text("import os, sys, time, itertools\n" + path.read_text().replace("range(count)", numbers))
+
+
+def is_writing(clone, name):
+    return bool(list((clone.root / f".scratch/build-{name}").glob(f"{name}/data/*/*")))
+
+
+def wait_for(condition):
+    deadline = time.monotonic() + 120
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def test_the_artifacts_of_a_failed_build_are_replaced_by_the_recorded_ones(two):
+    two.run("make", "build", "DATASET=tiny")
+    tar, manifest = two.root / "artifacts/tiny.tar", two.root / "artifacts/tiny.json"
+    recorded = tar.read_bytes()
+    started = time.time()
+    assert restore_outputs(two.root, "tiny", built_since=started) == []
+    tar.unlink()
+    tar.write_bytes(b"of one config, before another one failed")
+    assert restore_outputs(two.root, "tiny", built_since=time.time() + 1) == []
+    assert restore_outputs(two.root, "tiny", built_since=started) == [tar]
+    assert tar.read_bytes() == recorded
+    tar.unlink()
+    tar.write_bytes(b"of a complete build, which only could not be recorded")
+    manifest.write_text(manifest.read_text() + "\n")
+    assert restore_outputs(two.root, "tiny", built_since=started) == []
+
+
+def test_a_damaged_file_in_the_cache_is_not_put_back(two):
+    two.run("make", "build", "DATASET=tiny")
+    tar = two.root / "artifacts/tiny.tar"
+    (cached,) = [path for path in (two.root / ".dvc/cache/files/md5").rglob("*") if path.is_file()]
+    tar.unlink()
+    cached.chmod(0o644)
+    cached.write_bytes(b"damaged")
+    cached.chmod(0o444)
+    assert restore_outputs(two.root, "tiny") == []
+    assert not tar.exists()
+
+
 @pytest.fixture
 def start():
     """A function that starts a build of datasets without end, waits until it writes, and returns all its processes."""
     started = []
 
-    def start(clone, *command):
+    def start(clone, *command, **options):
         names = command[-1].split()
         for name in names:
-            path = clone.root / f"datasets/standard/{name}/{name}.py"
-            path.write_text(path.read_text().replace("range(count)", "__import__('itertools').count()"))
-        started.append(
-            psutil.Popen([sys.executable, "-m", *command[:-1], *names], cwd=clone.root, env=clean_environment())
-        )
-        deadline = time.monotonic() + 120
-        while not all(list((clone.root / f".scratch/build-{name}").glob(f"{name}/data/*/*")) for name in names):
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
+            change(clone, name, "itertools.count()")
+        started.append(psutil.Popen([*command[:-1], *names], cwd=clone.root, env=clean_environment(), **options))
+        wait_for(lambda: all(is_writing(clone, name) for name in names))
         started.extend(started[0].children(recursive=True))
         return started
 
@@ -88,20 +178,36 @@ def start():
 
 # DVC runs stages in a shell: Debian's sh stays their parent process, bash replaces itself with the command
 @pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 @pytest.mark.parametrize(("shell", "names"), [("/bin/bash", "tiny"), ("/bin/sh", "tiny twin")])
-def test_on_sigterm_all_processes_of_a_build_end(two, start, shell, names, monkeypatch):
+def test_on_a_signal_all_processes_of_a_build_end(two, start, shell, names, number, monkeypatch):
     monkeypatch.setenv("SHELL", shell)
-    process, *others = start(two, "scripts", "repro", names)
-    process.terminate()
-    assert process.wait(timeout=60) == 128 + signal.SIGTERM
+    process, *others = start(two, sys.executable, "-m", "scripts", "repro", names)
+    process.send_signal(number)
+    assert process.wait(timeout=60) == 128 + number
     assert not psutil.wait_procs(others, timeout=5)[1]
     assert not list((two.root / ".scratch").glob("build-*/"))
+
+
+def test_ctrl_c_is_quiet_and_leaves_the_recorded_artifact(two, start):
+    two.run("make", "build", "DATASET=tiny")
+    before = (two.root / "artifacts/tiny.tar").read_bytes()
+    with (two.root / "output").open("w+") as output:
+        options = {"start_new_session": True, "stdout": output, "stderr": output}
+        process, *others = start(two, sys.executable, "-m", "scripts", "repro", "tiny", **options)
+        os.killpg(process.pid, signal.SIGINT)  # a terminal sends it to all processes of the command
+        assert process.wait(timeout=60) == 128 + signal.SIGINT
+        assert not psutil.wait_procs(others, timeout=5)[1]
+        output.seek(0)
+        text = output.read()
+    assert "Traceback" not in text and "Aborted" not in text
+    assert (two.root / "artifacts/tiny.tar").read_bytes() == before
 
 
 @pytest.mark.parametrize("shell", ["/bin/bash", "/bin/sh"])
 def test_a_build_ends_when_its_dvc_is_killed(two, start, shell, monkeypatch):
     monkeypatch.setenv("SHELL", shell)
-    process, *others = start(two, "dvc", "repro", "tiny")
+    process, *others = start(two, sys.executable, "-m", "dvc", "repro", "tiny")
     process.kill()
     process.wait()
     assert not psutil.wait_procs(others, timeout=60)[1]

@@ -1,12 +1,16 @@
 """The S3 server on this machine: starting, finding and stopping it, and its access rights."""
 
 import json
+import os
+import shlex
+import shutil
 import urllib.error
 import urllib.request
 
 import pytest
 
 from scripts._process.s3_server import find, start, stop
+from tests.helpers.buildable_dataset import add_buildable
 
 
 @pytest.fixture
@@ -52,8 +56,6 @@ def test_two_servers_can_run_at_once(folder, s3_server):
 
 
 def test_a_process_that_got_the_id_of_a_dead_server_is_not_stopped(folder):
-    import os
-
     folder.mkdir()
     (folder / "server.json").write_text(json.dumps({"pid": os.getpid(), "endpoint": "http://127.0.0.1:1"}))
     assert find(folder) is None
@@ -72,6 +74,29 @@ def test_the_command_points_the_clone_at_it_and_stopping_reverts_that(clone):
     finally:
         assert "S3 server stopped" in clone.scripts("s3", "--stop")
     assert "endpointurl" not in (clone.root / ".dvc/config.local").read_text()
+
+
+def test_what_the_command_prints_works_as_printed(clone, tmp_path):
+    add_buildable(clone.root)
+    output = clone.scripts("s3")
+    try:
+        clone.run("dvc", "repro", "tiny")
+        clone.scripts("push", "tiny", "--public")
+        shutil.rmtree(clone.root / ".dvc/cache")
+        (clone.root / "artifacts/tiny.tar").unlink()
+        (export,) = (text.partition(": export ")[2] for text in output.splitlines() if ": export " in text)
+        environment = dict(each.split("=", 1) for each in shlex.split(export))
+        code = (
+            "from botocore.session import Session; s3 = Session().create_client('s3'); "
+            "print(s3.list_objects_v2(Bucket='public')['KeyCount'])"
+        )
+        assert clone.python(code, env=environment).strip() == "1"
+        (call,) = (text.partition(" in it, ")[2] for text in output.splitlines() if " in it, " in text)
+        expression = call.removesuffix(" elsewhere").replace("NAME", "'tiny'")
+        code = f"import os, loader; os.chdir({os.fspath(tmp_path)!r}); print(len({expression}[1]['train']))"
+        assert int(clone.python(code)) > 0
+    finally:
+        clone.scripts("s3", "--stop")
 
 
 @pytest.mark.parametrize("state", ["{}", "[]", '{"pid": "x", "endpoint": ""}', '{"pid": -1, "endpoint": ""}', "{"])

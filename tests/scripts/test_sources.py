@@ -258,13 +258,25 @@ def test_a_file_with_a_content_encoding_is_not_decompressed(small, server, encod
 
 
 def test_partial_files_that_are_not_needed_are_removed(small, folder, server):
-    write(folder / f".{NAME}.123.part", DATA[:100])
-    write(folder / ".abc.part-x/package.tgz", b"half")
-    write(folder / ".abc.part.json", b"{}")
-    write(folder / "other.bin", b"mine")
+    key = "0123456789abcdef"
+    for name in (f".{key}.part", f".{key}.part.json", f"..{key}.part.json.part"):
+        write(folder / name, DATA[:100])
     with sources(small) as found:
         assert found.find(source(server.respond("/up", DATA))) == folder / NAME
-    assert stored(folder) == {NAME: DATA, "other.bin": b"mine"}
+    assert stored(folder) == {NAME: DATA}
+
+
+def test_hidden_files_of_the_user_are_kept(small, folder, server, tmp_path):
+    key = "0123456789abcdef"
+    names = (".git/config", ".notes", ".x.part", f".{key}.part.txt", f".{key}", f".{key}.part.json/mine")
+    for name in names:
+        write(folder / name, b"mine")
+    link = folder / f".{key}.part"
+    link.symlink_to(write(tmp_path / "elsewhere", b"mine"))
+    with sources(small) as found:
+        assert found.find(source(server.respond("/up", DATA))) == folder / NAME
+    assert all((folder / name).read_bytes() == b"mine" for name in names)
+    assert link.is_symlink()
 
 
 def test_a_hidden_link_to_a_folder_is_not_followed(small, folder, server, tmp_path):
@@ -397,3 +409,11 @@ def test_secrets_in_the_url_of_a_mirror_are_not_shown(small, server, monkeypatch
     with pytest.raises(ScriptError) as raised:
         sources(small).find(source(server.respond("/missing", b"", status=404)))
     assert "s3cr3t" not in str(raised.value) + capsys.readouterr().err
+
+
+@pytest.mark.parametrize("url", ["ftp://user:s3cr3t@example.org/one.bin", "http://u:s3cr3t@[bad/x?sig=s3cr3t"])
+def test_secrets_in_the_url_of_a_source_file_are_not_shown(small, url, capsys):
+    with pytest.raises(ScriptError) as raised:
+        sources(small).find(source(url))
+    assert "s3cr3t" not in str(raised.value) + capsys.readouterr().err
+    assert f"source file not found: {NAME}" in str(raised.value)

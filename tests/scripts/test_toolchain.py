@@ -1,10 +1,13 @@
-"""Checks in seconds whether another version of a package would change the bytes of datasets."""
+"""Checks in seconds whether another version of a package would change the bytes of datasets, or what they read."""
 
 import copy
 import json
 
+import kornia_rs
 import pytest
+import simplejpeg
 
+from tests.toolchain.decoded import DECODERS, measure_decoders
 from tests.toolchain.measure import ENCODERS, RECORD, build, changes, explain
 
 
@@ -32,6 +35,33 @@ def test_another_encoder_is_found_and_named(clone, recorded, tmp_path, monkeypat
     ]
     text = explain(recorded, found)
     assert "no version changed, so it is this machine or our own code" in text
+
+
+def test_another_decoder_is_found_and_named(recorded, monkeypatch):
+    """As if a new simplejpeg used another inverse cosine transform, and a new kornia-rs rounded 16-bit pixels."""
+    jpeg, png = simplejpeg.decode_jpeg, kornia_rs.io.decode_image_png_u16
+    monkeypatch.setattr(
+        simplejpeg, "decode_jpeg", lambda *args, **options: jpeg(*args, **{**options, "fastdct": False})
+    )
+    monkeypatch.setattr(kornia_rs.io, "decode_image_png_u16", lambda *args: png(*args) & 0xFFF0)
+    found = {**recorded, "decoders": measure_decoders()}
+    lines = changes(recorded, found)
+    assert {line.partition(",")[0] for line in lines} >= {
+        "420.jpg to 3 channels",
+        "grey.jpg to 1 channels",
+        "grey16.png to 1 channels",
+        "rgb16.png to 3 channels",
+    }
+    assert all(name.partition(" ")[0].endswith((".jpg", "16.png")) for name in lines)
+    assert (
+        "rgb16.png to 3 channels, decoded by kornia-rs if the channels are those of the file, otherwise "
+        "opencv-python-headless: other values, which derived datasets read"
+    ) in lines
+    assert "have, or read, other bytes or values than those recorded" in explain(recorded, found)
+
+
+def test_every_decoder_that_derived_datasets_read_through_is_measured(recorded):
+    assert {f".{name.split('.')[1].split()[0]}" for name in recorded["decoders"]} == set(DECODERS)
 
 
 def test_every_named_encoder_is_measured(recorded):

@@ -350,7 +350,7 @@ def test_an_unknown_dataset_is_an_error(small):
     "change",
     [
         {"license": "CC BY 4.0"},
-        {"visibility": "private"},
+        {"license": "other"},
         {"sources": [{"url": "x"}]},
         {"description": "Something else."},
     ],

@@ -1,4 +1,4 @@
-"""Build a dataset with every encoder, and compute a digest of each feature's bytes and values.
+"""Build a dataset with every encoder, and compute a digest of each feature's bytes and values, and of decoded files.
 
 The digests are recorded in `digests.json`. If another version of a package changes one, every dataset with such a
 feature will have other bytes, and it is better to know that before building 100 GB again. `python -m tests.toolchain`
@@ -22,6 +22,7 @@ import numpy as np
 from scripts._process.files import read_yaml
 from tests.conftest import Clone
 from tests.helpers.buildable_dataset import PARAMS, STAGE
+from tests.toolchain.decoded import DECODERS, measure_decoders
 
 NAME = "canonical"
 BUILDER = Path(__file__).with_name("canonical.py")
@@ -110,12 +111,16 @@ def measure(root: Path) -> dict[str, Any]:
             "records": _digest(record.hex() for record in records),
             "shards": _digest(shards),
         },
+        "decoders": measure_decoders(),
     }
 
 
 def versions() -> dict[str, str]:
     """Return the versions of Python, zlib and the packages that may affect the bytes."""
-    packages = ("etils", "numpy", "protobuf", "pydub", "tensorflow", "tensorflow-datasets")
+    packages = (
+        *("etils", "kornia-rs", "numpy", "opencv-python-headless", "protobuf", "pydub", "simplejpeg", "tensorflow"),
+        "tensorflow-datasets",
+    )
     return {
         "python": platform.python_version(),
         "zlib": zlib.ZLIB_RUNTIME_VERSION,
@@ -124,7 +129,7 @@ def versions() -> dict[str, str]:
 
 
 def changes(recorded: dict[str, Any], found: dict[str, Any]) -> list[str]:
-    """Return one line for each feature and file that changed; an empty list if the bytes are those recorded."""
+    """Return a line for each feature, file and decoded file that changed; an empty list if nothing did."""
     lines = []
     for name in sorted({*recorded["features"], *found["features"]}):
         before, after = recorded["features"].get(name), found["features"].get(name)
@@ -134,6 +139,10 @@ def changes(recorded: dict[str, Any], found: dict[str, Any]) -> list[str]:
     for name, maker in FILES.items():
         if recorded["files"].get(name) != found["files"].get(name):
             lines.append(f"{name}, made by {maker}")
+    for name in sorted({*recorded["decoders"], *found["decoders"]}):
+        if recorded["decoders"].get(name) != found["decoders"].get(name):
+            decoder = DECODERS[Path(name.partition(" ")[0]).suffix]
+            lines.append(f"{name}, decoded by {decoder}: other values, which derived datasets read")
     return lines
 
 
@@ -143,7 +152,7 @@ def explain(recorded: dict[str, Any], found: dict[str, Any]) -> str:
     versions = [f"{name} {before.get(name)} -> {new}" for name, new in after.items() if before.get(name) != new]
     cause = ", ".join(versions) or "no version changed, so it is this machine or our own code"
     lines = "\n".join(f"  {line}" for line in changes(recorded, found))
-    return f"""datasets built in this environment have other bytes than those recorded.
+    return f"""datasets built in this environment have, or read, other bytes or values than those recorded.
 {lines}
 since they were recorded: {cause}
 to keep the recorded bytes, keep the old versions: set a bound in pyproject.toml, then run: make lock

@@ -1,0 +1,93 @@
+"""Check the arguments of public functions, so that a wrong one is an error that names it, before anything is read."""
+
+from __future__ import annotations
+
+import operator
+import os
+import re
+from typing import Any
+
+from loader._errors import ArgumentError
+
+
+def check_dataset(name: Any) -> None:
+    """Check the name of a dataset, which becomes part of paths.
+
+    Raises
+    ------
+    ArgumentError
+        It is not one.
+    """
+    if not isinstance(name, str) or not re.fullmatch(r"[a-zA-Z]\w*", name):
+        raise ArgumentError(f"name={name!r} is not the name of a dataset, which has letters, digits and _")
+
+
+def check_text(**options: Any) -> None:
+    """Check that options are strings, or None.
+
+    Raises
+    ------
+    ArgumentError
+        One is something else, or has a zero byte or half of a surrogate pair in it.
+    """
+    for option, value in options.items():
+        if value is not None and not isinstance(value, str):
+            raise ArgumentError(f"{option}= takes a string, not {value!r}")
+        if value is not None and not _is_text(value):
+            raise ArgumentError(f"{option}={value!r} has a zero byte or an unpaired surrogate in it")
+
+
+def check_path(option: str, value: Any, *, optional: bool = False) -> None:
+    """Check that an option is a path, or None if it is optional; for `repo=`, a URL is one too.
+
+    Raises
+    ------
+    ArgumentError
+        It is not.
+    """
+    if value is None and optional:
+        return
+    try:
+        path = os.fspath(value)
+        is_path = isinstance(path, str) and b"\0" not in os.fsencode(path)
+    except (TypeError, ValueError):  # ValueError if it cannot be encoded
+        is_path = False
+    if not is_path:
+        raise ArgumentError(f"{option}={value!r} is not a path")
+
+
+def check_flags(**options: Any) -> None:
+    """Check that options are True or False, or None.
+
+    Raises
+    ------
+    ArgumentError
+        One is something else.
+    """
+    for option, value in options.items():
+        if value is not None and not isinstance(value, bool):
+            raise ArgumentError(f"{option}= takes True or False, not {value!r}")
+
+
+def check_integer(option: str, value: Any, *, least: int) -> int:
+    """Return an option as an integer, which JSON can hold; NumPy's are accepted.
+
+    Raises
+    ------
+    ArgumentError
+        It is not an integer, or less than `least`.
+    """
+    try:
+        number = operator.index(value)
+    except TypeError:
+        raise ArgumentError(f"{option}= takes an integer, not {value!r}") from None
+    if isinstance(value, bool) or number < least:
+        raise ArgumentError(f"{option} must be an integer of at least {least}, not {value!r}")
+    return number
+
+
+def _is_text(value: str) -> bool:
+    try:
+        return b"\0" not in value.encode()
+    except UnicodeEncodeError:
+        return False

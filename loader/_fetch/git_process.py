@@ -1,0 +1,136 @@
+"""Run git so that it runs no program that a repository names, asks nothing, and ends in time."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from loader._errors import FetchError, without_secrets
+
+if TYPE_CHECKING:
+    import subprocess
+
+SECONDS = 120
+NETWORK_SECONDS = 300
+STOP_SECONDS = 5
+
+# The configuration of a repository can name programs. The commands that the loader uses run none of them (rev-parse,
+# cat-file, ls-tree, ls-files and rev-list read no filter, diff, alias, editor, pager or signature), apart from these.
+_SAFE = (
+    "--no-pager",
+    *("-c", "core.fsmonitor=false"),
+    *("-c", "core.hooksPath=/dev/null"),
+    *("-c", "core.logAllRefUpdates=false"),  # a reflog would store the URL with its password
+    *("-c", "log.showSignature=false"),
+    *("-c", "protocol.ext.allow=never"),
+    *("-c", "gc.autoDetach=false"),  # nothing goes on after the command
+    *("-c", "http.lowSpeedLimit=1000"),
+    *("-c", "http.lowSpeedTime=30"),
+)
+# Git fetches an object that a partial clone lacks, with the programs that the repository's configuration names. Version
+# 2.44 and older do not know the first variable; without any protocol they fetch nothing either.
+_WITHOUT_NETWORK = {"GIT_NO_LAZY_FETCH": "1", "GIT_ALLOW_PROTOCOL": ""}
+_WITHOUT_PROMPTS = {
+    "GIT_TERMINAL_PROMPT": "0",
+    "GCM_INTERACTIVE": "never",
+    "SSH_ASKPASS": "",
+    "SSH_ASKPASS_REQUIRE": "never",
+}
+_REPOSITORY_VARIABLES = {
+    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
+    "GIT_COMMON_DIR",
+    "GIT_DIR",
+    "GIT_GRAFT_FILE",
+    "GIT_INDEX_FILE",
+    "GIT_NAMESPACE",
+    "GIT_OBJECT_DIRECTORY",
+    "GIT_PREFIX",
+    "GIT_REPLACE_REF_BASE",
+    "GIT_SHALLOW_FILE",
+    "GIT_WORK_TREE",
+}
+
+
+def run_git(
+    folder: Path, *arguments: str, label: str, is_bare: bool = False, uses_network: bool = False
+) -> subprocess.CompletedProcess[bytes]:
+    """Run git in a folder.
+
+    Parameters
+    ----------
+    folder
+        The working folder: a folder in a work tree, or a bare repository.
+    arguments
+        The command and its arguments.
+    label
+        The repository, for messages.
+    is_bare
+        Whether the folder is a bare repository. Otherwise one in it is ignored: it could be among the files of a
+        repository, with a configuration of its author.
+    uses_network
+        Whether git may use the network, for which it takes the user's configuration.
+
+    Raises
+    ------
+    FetchError
+        Git is not installed, or does not end within its time.
+    """
+    import subprocess  # imported here because the work tree is read without it
+
+    if shutil.which("git") is None:
+        raise FetchError("reading another revision or a repository at a URL needs git, which is not installed")
+    bare = f"safe.bareRepository={'all' if is_bare else 'explicit'}"
+    command = ["git", "-C", os.fspath(folder), *_SAFE, "-c", bare, *arguments]
+    seconds = NETWORK_SECONDS if uses_network else SECONDS
+    process = subprocess.Popen(
+        command,
+        cwd=os.sep,  # the process's own working folder may be removed
+        env=_environment(folder, uses_network=uses_network),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,  # without a terminal to ask on, and stopped with all its children
+    )
+    try:
+        output, errors = process.communicate(timeout=seconds)
+    except BaseException as error:  # the user's Ctrl-C too
+        _stop(process)
+        if isinstance(error, subprocess.TimeoutExpired):
+            raise FetchError(f"git {arguments[0]} takes longer than {seconds:g} seconds in {label}") from error
+        raise
+    return subprocess.CompletedProcess(command, process.returncode, output, errors)
+
+
+def first_line(output: bytes) -> str:
+    """Return the error in git's output; the lines after it are advice."""
+    return without_secrets(output.decode(errors="replace").strip().partition("\n")[0].strip())
+
+
+def _environment(folder: Path, *, uses_network: bool) -> dict[str, str]:
+    environment = {name: value for name, value in os.environ.items() if name not in _REPOSITORY_VARIABLES}
+    # what a commit contains is what its hash says, whatever replacements the repository has
+    environment |= {"LC_ALL": "C", "GIT_NO_REPLACE_OBJECTS": "1", **_WITHOUT_PROMPTS}
+    environment.setdefault("GIT_ASKPASS", "")  # empty: no program, not even that of core.askPass
+    if not uses_network:
+        return environment | _WITHOUT_NETWORK
+    if not environment.keys() & {"GIT_SSH", "GIT_SSH_COMMAND"}:
+        own = run_git(folder, "config", "--get", "core.sshCommand", label=str(folder), is_bare=True)
+        if own.returncode:
+            environment["GIT_SSH_COMMAND"] = "ssh -oBatchMode=yes -oConnectTimeout=30"
+    return environment
+
+
+def _stop(process: subprocess.Popen[bytes]) -> None:
+    """Stop git and its children; git removes its lock files if it has the time to."""
+    import subprocess
+
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, number)
+        with suppress(subprocess.TimeoutExpired):
+            process.communicate(timeout=STOP_SECONDS)
+            return

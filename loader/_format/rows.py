@@ -1,0 +1,62 @@
+"""Keep what was verified of the rows of an artifact on disk, in bounded memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+from hashlib import sha256
+
+from loader._format.files import Pread
+from loader._format.index import BLOCK_BYTES, BLOCK_RECORDS, ROW, Member
+
+BLOCKS_KEPT = 256
+"""Blocks of rows in memory: 46 MB, for a million records."""
+GROUP_RECORDS = 16
+_GROUP_BYTES = GROUP_RECORDS * ROW.size
+_GROUPS_OF_BLOCK = BLOCK_RECORDS // GROUP_RECORDS
+_DIGEST_BYTES = 16
+
+Read = Callable[[int], bytes]
+
+
+def verified_rows(rows: Member, block: Read, pread: Pread) -> tuple[Read, int]:
+    """Return a function to consecutive rows by their number, and how many rows it returns.
+
+    If the artifact has few blocks, it returns blocks, which stay in memory. If it has more, records read in random
+    order would need another block each, 180 KB to read and hash. So it returns groups of 16 rows; of each block that
+    was verified, the digests of its groups stay in memory, which is one byte for each record, and verify a group that
+    is read again.
+
+    Parameters
+    ----------
+    rows
+        The member that holds the rows.
+    block
+        Returns a block by its number, verified.
+    pread
+        Returns up to a number of bytes of the tar at an offset, not verified.
+    """
+    if rows.size <= BLOCKS_KEPT * BLOCK_BYTES:
+        return lru_cache(maxsize=None)(block), BLOCK_RECORDS
+    digests: dict[int, bytes] = {}  # by block, of all its groups
+
+    def group(number: int) -> bytes:
+        block_number, place = divmod(number, _GROUPS_OF_BLOCK)
+        if block_number in digests:
+            start = number * _GROUP_BYTES
+            try:
+                data = pread(min(_GROUP_BYTES, rows.size - start), rows.offset + start)
+            except OSError:
+                data = b""  # reading the block says why
+            if digests[block_number].startswith(_digest(data), place * _DIGEST_BYTES):
+                return data
+        data = block(block_number)
+        groups = [data[at : at + _GROUP_BYTES] for at in range(0, len(data), _GROUP_BYTES)]
+        digests[block_number] = b"".join(map(_digest, groups))
+        return groups[place]
+
+    return lru_cache(maxsize=BLOCKS_KEPT * _GROUPS_OF_BLOCK)(group), GROUP_RECORDS
+
+
+def _digest(data: bytes) -> bytes:
+    return sha256(data).digest()[:_DIGEST_BYTES]

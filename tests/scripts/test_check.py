@@ -1,0 +1,166 @@
+"""`make check`: the repository's records agree, or everything that does not is listed."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from scripts._process.errors import ScriptError
+from scripts.check import check
+from tests.helpers.commented_repository import git_commit
+from tests.helpers.recorded_dataset import make_git
+
+
+@pytest.fixture
+def root(small):
+    make_git(small)
+    git_commit(small)
+    return small
+
+
+def problems(root):
+    """What `check` lists."""
+    with pytest.raises(ScriptError) as raised:
+        check(root=root)
+    first, *lines = str(raised.value).splitlines()
+    assert first == f"{len(lines)} found:"
+    return [line.strip() for line in lines]
+
+
+def edit(path, old, new):
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+
+def test_records_that_agree_pass(root):
+    check(root=root)
+
+
+def test_this_repository_passes(clone):
+    assert clone.run("make", "check").stdout == "the records agree\n"
+
+
+def test_it_imports_neither_dvc_nor_tensorflow(root):
+    code = "import sys; from scripts.check import check; from pathlib import Path; check(root=Path(sys.argv[1])); "
+    code += "print(*{'dvc', 'tensorflow', 'tensorflow_datasets', 'botocore'} & sys.modules.keys())"
+    done = subprocess.run([sys.executable, "-c", code, str(root)], check=True, capture_output=True, text=True)
+    assert done.stdout.strip() == ""
+
+
+@pytest.mark.parametrize("file", ["params.yaml", "dvc.yaml", "dvc.lock", "artifacts/small.json", ".dvc/config"])
+def test_merge_markers_are_found(root, file):
+    path = root / file
+    path.write_text(f"<<<<<<< HEAD\n{path.read_text()}=======\n>>>>>>> other\n")
+    assert problems(root) == [f"{file}:1 has a merge conflict that was not resolved"]
+
+
+def test_a_dataset_that_was_never_built_is_no_problem(root):
+    with (root / "params.yaml").open("a") as file:
+        file.write("new: {builder: new, version: 1.0.0, license: CC0}\n")
+    with (root / "dvc.yaml").open("a") as file:
+        file.write("  new:\n    cmd: x\n    outs: [artifacts/new.tar]\n")
+    check(root=root)
+
+
+def test_a_broken_definition_is_listed_beside_the_others(root):
+    with (root / "params.yaml").open("a") as file:
+        file.write("a: {builder: a, version: 1.0.0, license: CC0}\nb: 3\n")
+    assert problems(root) == [
+        "dvc.yaml has no stage 'a', but params.yaml has a block 'a'",
+        "params.yaml: the block 'b' is not a mapping",
+    ]
+
+
+def test_a_definition_that_changed_after_the_build_is_found(root):
+    edit(root / "params.yaml", "license: CC0", "license: MIT")
+    assert problems(root) == [
+        "small: params.yaml has changed since it was built (license); build it with: make build DATASET=small"
+    ]
+
+
+def test_a_manifest_that_dvc_lock_does_not_record_is_found(root):
+    edit(root / "artifacts/small.json", '"license": "CC0"', '"license": "MIT"')
+    assert problems(root) == [
+        "small: dvc.lock records another artifacts/small.json; restore both with: "
+        "git checkout -- artifacts/small.json dvc.lock"
+    ]
+
+
+def test_a_missing_manifest_is_found(root):
+    (root / "artifacts/small.json").unlink()
+    (problem,) = problems(root)
+    assert "the manifest" in problem
+    assert "is missing" in problem
+
+
+def test_outputs_that_are_not_recorded_are_found(root):
+    edit(root / "dvc.lock", "artifacts/small.tar", "artifacts/other.tar")
+    assert problems(root) == [
+        "small: dvc.lock does not record artifacts/small.tar; build it with: make build DATASET=small",
+        "small: dvc.lock records artifacts/other.tar, which dvc.yaml does not list; "
+        "build it with: make build DATASET=small",
+    ]
+
+
+def test_a_record_without_a_definition_is_found(root):
+    lock = json.loads((root / "dvc.lock").read_text())
+    lock["stages"]["gone"] = lock["stages"]["small"]
+    (root / "dvc.lock").write_text(json.dumps(lock))
+    assert problems(root) == [
+        "dvc.lock records gone, which dvc.yaml does not define; remove it with: make remove DATASET=gone"
+    ]
+
+
+def test_a_public_dataset_made_from_private_data_is_found(root):
+    with (root / "params.yaml").open("a") as file:
+        file.write("made: {builder: made, version: 1.0.0, license: CC0}\n")
+    with (root / "dvc.yaml").open("a") as file:
+        file.write(
+            "  made:\n    deps: [artifacts/small.tar]\n    outs:\n      - artifacts/made.tar: {remote: public}\n"
+        )
+    check(root=root)
+    edit(root / "dvc.yaml", "artifacts/small.tar: {remote: public}", "artifacts/small.tar: {remote: private}")
+    (problem,) = problems(root)
+    assert problem.startswith("made is public, but derived from small, which is private")
+
+
+def test_one_bucket_for_both_remotes_is_found(root):
+    edit(root / ".dvc/config", "s3://datasets-private", "s3://datasets-public/private")
+    (problem,) = problems(root)
+    assert problem.startswith(".dvc/config: ")
+    assert "datasets-public" in problem
+
+
+def test_a_manifest_that_is_not_in_git_is_found(root):
+    subprocess.run(["git", "rm", "--quiet", "--cached", "artifacts/small.json"], cwd=root, check=True)
+    assert problems(root) == [
+        "small: artifacts/small.json is not in git, so nobody else can load it; add it with: "
+        "git add artifacts/small.json"
+    ]
+
+
+def test_a_version_that_is_recorded_with_two_contents_is_found(root):
+    first = subprocess.check_output(["git", "rev-parse", "--short", "HEAD"], cwd=root, text=True).strip()
+    path = root / "artifacts/small.json"
+    before = path.read_text()
+    raw = json.loads(before)
+    raw["artifacts"]["small.tar"]["sha256"] = "0" * 64
+    path.write_text(json.dumps(raw))
+    git_commit(root)
+    path.write_text(before)
+    git_commit(root)
+    (problem,) = problems(root)
+    assert problem.startswith("small 1.0.0 is recorded with two contents, in commits ")
+    assert first in problem
+    edit(root / "params.yaml", "license: CC0", f"license: CC0\n  withdrawn: [{first}]")
+    assert problems(root) == [
+        "small: params.yaml has changed since it was built (withdrawn); build it with: make build DATASET=small"
+    ]
+
+
+def test_a_folder_without_git_is_told(small):
+    make_git(small)
+    (small / ".git").rename(small / "gone")
+    assert any("git" in problem for problem in problems(small))
