@@ -85,7 +85,10 @@ def locate(config: dict[str, Any], tracked: TrackedFile) -> S3Object:
     FetchError
         The remote is not configured, not on S3, or has credentials in its URL.
     """
-    name = tracked.remote or config.get("core", {}).get("remote")
+    # an output without a remote of its own is private, whatever this machine's default is
+    name = tracked.remote or (
+        "private" if "private" in config.get("remote", {}) else config.get("core", {}).get("remote")
+    )
     options = dict(config.get("remote", {}).get(name, {}))
     is_foreign = options.pop(_FROM_REPOSITORY, False)
     url, endpoint = str(options.get("url", "")), str(options.get("endpointurl", ""))

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from scripts._dvc.crc64 import crc64nvme_of_file
 from scripts._dvc.transfer import MAX_PARTS, MIB, part_bytes
 from scripts._process.files import CHUNK_BYTES, hash_file
 
@@ -70,7 +69,7 @@ def examine(head: Mapping[str, Any], path: Path | None, *, md5: str, size: int) 
     if not encrypted and parts and path is not None and etag in _etags_of_parts(path, size, int(parts[1])):
         return Finding(True, "the MD5 of its parts")
     if path is not None and (crc := _whole(head, "ChecksumCRC64NVME")) is not None:
-        return Finding(int.from_bytes(crc, "big") == crc64nvme_of_file(path), "its CRC-64/NVME")
+        return Finding(crc == crc64nvme(path), "its CRC-64/NVME")
     stated = head.get("Metadata", {})
     if "md5" in stated:
         return Finding(stated.items() >= metadata_of(md5, size).items(), "the MD5 in its metadata")
@@ -88,6 +87,17 @@ def _whole(head: Mapping[str, Any], field: str) -> bytes | None:
     if not value or "-" in value or head.get("ChecksumType", "FULL_OBJECT") != "FULL_OBJECT":
         return None
     return base64.b64decode(value)
+
+
+def crc64nvme(path: Path) -> bytes:
+    """Return the CRC-64/NVME of a file's bytes, as S3 keeps it of objects that are uploaded in parts."""
+    from awscrt import checksums
+
+    crc = 0
+    with path.open("rb") as file:
+        while chunk := file.read(CHUNK_BYTES):
+            crc = checksums.crc64nvme(chunk, crc)
+    return crc.to_bytes(8, "big")
 
 
 def _etags_of_parts(path: Path, size: int, count: int) -> set[str]:

@@ -53,7 +53,7 @@ class TrackedSources:
         for filename, file in files.items():
             if file.remote != definition.visibility:
                 raise ScriptError(
-                    f"{path} names remote {file.remote!r} for {filename}, but in params.yaml {definition.name} is "
+                    f"{path} names remote {file.remote!r} for {filename}, but in dvc.yaml {definition.name} is "
                     f"{definition.visibility}; replace it with: rm {path} && make mirror DATASET={definition.name}"
                 )
         return cls(definition, files)
@@ -94,3 +94,5 @@ class TrackedSources:
                     raise UnavailableError(f"the object on remote {file.remote!r} has another md5")
         except FetchError as error:
             raise UnavailableError(str(error)) from error
+        except OSError as error:
+            raise UnavailableError(f"cannot be written to {target.parent} ({error.strerror})") from error

@@ -220,7 +220,7 @@ def test_a_record_with_the_public_remote_for_private_files_is_refused(make):
     (root / "dvc.yaml").write_text((root / "dvc.yaml").read_text().replace("public", "private"))
     with pytest.raises(
         ScriptError,
-        match=r"downloader\.dvc names remote 'public' for a\.bin, but in params\.yaml downloader is private",
+        match=r"downloader\.dvc names remote 'public' for a\.bin, but in dvc\.yaml downloader is private",
     ):
         mirror("downloader", public=False, root=root)
 
