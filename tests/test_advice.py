@@ -68,8 +68,8 @@ def tiny(clone):
     return clone
 
 
-def follow(clone, *command, env=None, pattern=r"(?:with|run|it): ((?:make|git|dvc|rm) [^;,\n]*)"):
-    """Run a command that fails, then each command that its message names, then the command again."""
+def advice_of(clone, *command, env=None, pattern=r"(?:with|run|it|pulled): ((?:make|git|dvc|rm) [^;,\n]*)"):
+    """Run a command that fails; return its message, and the commands that the message names."""
     failed = clone.run(*command, check=False, env=env)
     assert failed.returncode, f"{command} should have failed"
     text = failed.stdout + failed.stderr
@@ -127,20 +127,23 @@ def remove_checksum(clone):
         (remove_checksum, ["make", "build", "DATASET=tiny", "OVERWRITE=1"]),
     ],
 )
-def test_following_the_advice_mends_it(tiny, remote, breaks, command):
+def test_following_the_advice_fixes_it(tiny, remote, breaks, command):
     remote.point(tiny.root)
     breaks(tiny)
-    text, advice = follow(tiny, *command)
-    outcomes = [tiny.run("sh", "-c", each, check=False) for each in advice]
-    # of several ways (pull it, or build it) one must lead out
-    assert any(done.returncode == 0 for done in outcomes), (text, [done.stderr for done in outcomes])
-    tiny.run(*command)
+    for _ in range(2):  # once a damaged file is removed, the next message says how to get it
+        text, advice = advice_of(tiny, *command)
+        outcomes = [tiny.run("sh", "-c", each, check=False) for each in advice]
+        # of several ways (pull it, or build it) one must help
+        assert any(done.returncode == 0 for done in outcomes), (text, [done.stderr for done in outcomes])
+        if tiny.run(*command, check=False).returncode == 0:
+            return
+    pytest.fail(text)
 
 
 @pytest.mark.slow
 def test_consent_is_asked_for_with_the_command_that_gives_it(tiny, remote):
     remote.point(tiny.root)
-    _, (advice,) = follow(tiny, "make", "push", "DATASET=tiny")
+    _, (advice,) = advice_of(tiny, "make", "push", "DATASET=tiny")
     assert advice == "make push DATASET=tiny PUBLIC=1"
     tiny.run("sh", "-c", advice)
     assert len(remote.keys("public")) == 1

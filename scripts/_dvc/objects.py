@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import sqlite3
 from pathlib import Path
 
 from botocore.exceptions import BotoCoreError
@@ -47,6 +48,8 @@ def open_repo(root: Path) -> Repo:
         return Repo(root, config={"remote": settings})
     except DvcException as error:
         raise FetchError(f"DVC cannot open {root}: {error}") from error
+    except sqlite3.Error as error:
+        raise FetchError(f"DVC's state in {root}/.dvc/tmp cannot be written ({error}); is the disk full?") from error
     except BotoCoreError as error:
         raise FetchError(f"the AWS configuration of this machine cannot be used: {error}") from error
 

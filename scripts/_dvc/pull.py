@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sqlite3
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -49,8 +50,8 @@ def dvc_pull(root: Path, path: Path, *, name: str) -> None:
     cached = cached_file(repo, found.md5) or _download(repo, found, again=make_command("push", name, found.remote))
     try:
         wait_for_lock(lambda: repo.checkout(targets=[str(path)]))
-    except (DvcException, OSError) as error:
-        if path.exists() and not isinstance(error, CheckoutError | OSError):
+    except (DvcException, OSError, sqlite3.Error) as error:  # DVC's own state is kept by SQLite
+        if path.exists() and not isinstance(error, CheckoutError | OSError | sqlite3.Error):
             raise FetchError(f"{path} is in the way, and DVC has no copy of it; remove it with: rm {path}") from error
         raise FetchError(
             f"{path} cannot be written ({_why_not_written(path, found.size)}); the pulled file is in DVC's cache "

@@ -110,10 +110,16 @@ def test_invalid_utf_8_names_the_file(root, file):
 
 
 @pytest.mark.parametrize("file", ["params.yaml", "dvc.yaml"])
-@pytest.mark.parametrize("content", ["", "[]", "text", "1"])
+@pytest.mark.parametrize("content", ["[]", "text", "1"])
 def test_yaml_that_is_not_a_mapping_names_the_file(root, file, content):
     (root / file).write_text(content)
     assert_refused(root, rf"{re.escape(file)} is not a mapping")
+
+
+@pytest.mark.parametrize("file", ["params.yaml", "dvc.yaml"])
+def test_an_empty_file_is_named_with_what_restores_it(root, file):
+    (root / file).write_text("")
+    assert_refused(root, rf"{re.escape(file)} is empty, perhaps because the disk was full; restore the committed one")
 
 
 @pytest.mark.parametrize("file", ["params.yaml", "dvc.yaml"])

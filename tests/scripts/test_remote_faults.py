@@ -195,7 +195,7 @@ def test_wrong_bytes_of_an_earlier_download_are_fetched_again(pushed):
 
 
 def limit_file_size():
-    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (500_000, 500_000))
 
 
 def test_a_full_disk_does_not_blame_the_object(pushed, remote):
