@@ -66,10 +66,10 @@ fetch: .dataset $(READY) ## fetch only a dataset's source files, several at once
 	@$(RUN) fetch $(DATASET)
 
 mirror: .dataset $(READY) ## keep a dataset's source files on its remote, in case upstream disappears: DATASET=mnist PUBLIC=1 [DEEP=1]
-	@$(RUN) mirror $(DATASET) $(if $(call yes,PUBLIC),--public) $(if $(call yes,DEEP),--deep)
+	@$(RUN) mirror $(DATASET) $(strip $(if $(call yes,PUBLIC),--public) $(if $(call yes,DEEP),--deep))
 
 push: .dataset $(READY) ## push an artifact to its remote: DATASET=mnist PUBLIC=1 [DEEP=1]
-	@$(RUN) push $(DATASET) $(if $(call yes,PUBLIC),--public) $(if $(call yes,DEEP),--deep)
+	@$(RUN) push $(DATASET) $(strip $(if $(call yes,PUBLIC),--public) $(if $(call yes,DEEP),--deep))
 
 pull: .dataset $(READY) ## pull an artifact from its remote: DATASET=mnist
 	@$(RUN) pull $(DATASET)

@@ -65,6 +65,7 @@ def test_the_variables_of_make_become_options_of_the_commands(clone):
     assert commands("fetch", "DATASET=tiny") == ["fetch tiny"]
     for action in ("mirror", "push"):
         assert commands(action, "DATASET=tiny", "PUBLIC=1") == [f"{action} tiny --public"]
+        assert commands(action, "DATASET=tiny", "PUBLIC=1", "DEEP=1") == [f"{action} tiny --public --deep"]
         for consent in ({}, {"PUBLIC": "1"}):  # an environment variable may be set for another purpose
             assert commands(action, "DATASET=tiny", env=consent) == [f"{action} tiny "]
     for environment in ({"OVERWRITE": "1"}, {"TO": "/elsewhere"}):
