@@ -28,11 +28,14 @@ def check_text(**options: Any) -> None:
     Raises
     ------
     ArgumentError
-        One is something else, or has a zero byte or half of a surrogate pair in it.
+        One is something else, is empty (as an unset variable of a shell is), or has a zero byte or half of a surrogate
+        pair in it.
     """
     for option, value in options.items():
         if value is not None and not isinstance(value, str):
             raise ArgumentError(f"{option}= takes a string, not {value!r}")
+        if value == "":
+            raise ArgumentError(f"{option}= is empty; leave it out for the default")
         if value is not None and not _is_text(value):
             raise ArgumentError(f"{option}={value!r} has a zero byte or an unpaired surrogate in it")
 
@@ -47,9 +50,14 @@ def check_path(option: str, value: Any, *, optional: bool = False) -> None:
     """
     if value is None and optional:
         return
+    if value == "":
+        raise ArgumentError(f"{option}= is empty")
     try:
         path = os.fspath(value)
-        is_path = isinstance(path, str) and b"\0" not in os.fsencode(path)
+        data = os.fsencode(path)
+        # no file system has longer names; those in a URL may be
+        is_short = b"://" in data or max(map(len, data.split(b"/"))) <= 255
+        is_path = isinstance(path, str) and b"\0" not in data and is_short
     except (TypeError, ValueError):  # ValueError if it cannot be encoded
         is_path = False
     if not is_path:

@@ -7,6 +7,8 @@ from typing import Literal
 from scripts._define.definition import UNKNOWN_LICENSE, Definition
 from scripts._process.errors import ScriptError
 
+_NOT_LOOKED_UP = {"", "?", "-", "n/a", "none", "tba", "tbd", "todo"}
+
 
 def check_consent(definition: Definition, *, public: bool, action: Literal["push", "mirror"]) -> None:
     """Refuse to upload a dataset or its source files without the consent that its visibility requires.
@@ -39,7 +41,8 @@ def check_consent(definition: Definition, *, public: bool, action: Literal["push
             f"{name} is public: this publishes {what}; check that the license ({definition.license}) allows it, "
             f"and consent with: make {action} DATASET={name} PUBLIC=1"
         )
-    if definition.license.startswith(UNKNOWN_LICENSE):
+    stated = definition.license.strip().lower()
+    if stated in _NOT_LOOKED_UP or stated.startswith(UNKNOWN_LICENSE):
         raise ScriptError(
             f"{name}: its license is {definition.license!r}; "
             f"set the license in params.yaml under which {what} may be published"

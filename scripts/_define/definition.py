@@ -23,7 +23,7 @@ PARAMS_FILE = "params.yaml"
 TOOLCHAIN = "toolchain"
 DECIDES_BYTES = ("builder", "version", "configs", "arguments")
 """The keys of a block that determine the bytes of an artifact; the others are about the manifest only."""
-UNKNOWN_LICENSE = "unknown"  # a license that begins with this has yet to be looked up
+UNKNOWN_LICENSE = "unknown"
 
 
 @dataclass(frozen=True)

@@ -109,7 +109,7 @@ def remote_object(repo: Repo, name: str, *, md5: str, size: int) -> RemoteObject
     """
     try:
         odb = repo.cloud.get_remote_odb(name, hash_name="md5")
-    except DvcException as error:
+    except (DvcException, ValueError) as error:  # of a URL that cannot be parsed
         raise FetchError(
             f"remote {name!r} cannot be used: {error}; configure it with: make remote PUBLIC=... PRIVATE=..."
         ) from error

@@ -16,6 +16,7 @@ from scripts._process.s3_server import S3_PROFILE
 
 PRIVATE = "private"
 VISIBILITIES = ("public", PRIVATE)
+_BUCKET = re.compile(r"[A-Za-z0-9][\w.-]*")
 LOCAL_OPTIONS = ("url", "endpointurl", "region", "credentialpath", "profile")
 # an AWS configuration or credentials file can name an endpoint too
 DECIDE_SERVER = ("endpointurl", "use_ssl", "ssl_verify", "configpath", "credentialpath")
@@ -90,9 +91,10 @@ def check_apart(urls: dict[str, str]) -> None:
     """
     for name, url in urls.items():
         parts = urlsplit(url)
-        if parts.scheme != "s3" or not parts.netloc:
+        # a port or a user is not part of the bucket's name for DVC, which would ignore them
+        if parts.scheme != "s3" or not _BUCKET.fullmatch(parts.netloc):
             raise ScriptError(f"the {name} remote needs a URL like s3://bucket or s3://bucket/folder, not {url!r}")
-    buckets = {urlsplit(url).netloc for url in urls.values()}
+    buckets = {urlsplit(url).netloc.lower() for url in urls.values()}
     if len(buckets) != len(urls):
         raise ScriptError(f"the remotes public and private are in one bucket, {buckets.pop()!r}; give each its own")
 

@@ -53,7 +53,8 @@ def output_remotes(stage: Stage) -> dict[str, str | None]:
     remotes = {}
     for out in stage.get("outs") or ():
         for path, options in out.items() if isinstance(out, dict) else [(out, None)]:
-            remotes[path] = options.get("remote") if isinstance(options, dict) else None
+            remote = options.get("remote") if isinstance(options, dict) else None
+            remotes[path] = remote if remote is None else str(remote)
     return remotes
 
 

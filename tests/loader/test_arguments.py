@@ -68,7 +68,7 @@ def test_the_hash_of_open(small, hash):
         loader.open(small / "artifacts/small.tar", hash=hash)
 
 
-@pytest.mark.parametrize("config", ["../x", "/etc", "a/../b", ""])
+@pytest.mark.parametrize("config", ["../x", "/etc", "a/../b"])
 def test_a_config_that_leads_out_of_the_data_folder(tmp_path, config):
     with pytest.raises(loader.ArgumentError, match=r"^config=.* is not the name of a config"):
         loader.load("small", data_dir=tmp_path, config=config)
@@ -173,3 +173,16 @@ def test_keywords_that_as_dataset_does_not_have(small):
     pytest.importorskip("tensorflow_datasets")
     with pytest.raises(loader.ArgumentError, match="'batchsize'"):
         loader.load("small", repo=small, format="tf", batchsize=3)
+
+
+@pytest.mark.parametrize("option", ["rev", "version", "config", "repo"])
+def test_an_empty_option_is_not_taken_for_none(small, option):
+    """An unset variable of a shell must not drop a pinned revision."""
+    with pytest.raises(loader.ArgumentError, match=f"{option}= is empty"):
+        loader.load("small", **{"repo": small, option: ""})
+
+
+@pytest.mark.parametrize("read", [loader.from_directory, loader.open])
+def test_a_path_that_no_file_system_has_is_refused(read):
+    with pytest.raises(loader.ArgumentError, match="is not a path"):
+        read("x" * 10_000)

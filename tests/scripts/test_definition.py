@@ -151,7 +151,7 @@ def test_the_remote_in_dvc_yaml_is_the_visibility_and_private_by_default(root, o
     assert read_definition("small", root=root).visibility == visibility
 
 
-@pytest.mark.parametrize("remote", ["other", "Public", "1"])
+@pytest.mark.parametrize("remote", ["other", "Public", "1", "[public]", "{public: 1}"])
 def test_another_remote_is_an_error(root, remote):
     change(root / "dvc.yaml", "{remote: public}", f"{{remote: {remote}}}")
     assert_refused(root, r"dvc\.yaml: the outputs of 'small' must all have remote: public or all have remote: private")

@@ -217,3 +217,12 @@ def test_a_url_that_is_not_an_s3_url_is_refused(root, name, url):
 def test_two_buckets_are_accepted():
     check_apart(URLS)
     check_apart({"public": "s3://data-public", "private": "s3://data-private/data-public"})
+
+
+@pytest.mark.parametrize(
+    "url", ["s3://b:443", "s3://b:443/", "s3://x@b", "s3://x:y@b/f", "s3://arn:aws:s3:us-east-1:1:ap/b"]
+)
+def test_a_bucket_in_disguise_is_refused(url):
+    """DVC ignores a port and a user, so two URLs would be one bucket."""
+    with pytest.raises(ScriptError, match="the private remote needs a URL like s3://bucket"):
+        check_apart({"public": "s3://b", "private": url})
