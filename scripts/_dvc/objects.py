@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import sqlite3
 from pathlib import Path
@@ -18,6 +17,7 @@ from loader._errors import endpoint_of
 from scripts._dvc.remote_object import RemoteObject
 from scripts._dvc.remotes import PRIVATE, VISIBILITIES, check_apart, confirm_command, unconfirmed_options
 from scripts._process.errors import ScriptError
+from scripts._process.files import hash_file
 
 # seconds; transfer.STEP_SECONDS limits a whole step, whatever the options of a remote are
 TIMEOUTS = {"connect_timeout": 10, "read_timeout": 20}
@@ -133,8 +133,7 @@ def cached_file(repo: Repo, md5: str) -> Path | None:
     """
     path = Path(repo.cache.local.oid_to_path(md5))
     try:
-        with path.open("rb") as file:
-            found = hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
+        found = hash_file(path, "md5")
     except OSError:
         return None
     if found != md5:

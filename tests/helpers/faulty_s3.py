@@ -10,6 +10,7 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import chain, repeat
+from pathlib import Path
 from threading import Event, Thread
 from urllib.parse import urlsplit
 
@@ -131,3 +132,12 @@ def faulty_s3(endpoint: str) -> Iterator[FaultyS3]:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+@contextmanager
+def faulty_s3_of(root: Path, endpoint: str) -> Iterator[FaultyS3]:
+    """Run the proxy between a repository's remotes and their server, in its `.dvc/config.local`."""
+    with faulty_s3(endpoint) as proxy:
+        path = root / ".dvc/config.local"
+        path.write_text(path.read_text().replace(endpoint, proxy.url))
+        yield proxy

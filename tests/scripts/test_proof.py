@@ -12,7 +12,7 @@ from loader._format.names import object_path
 from scripts._dvc.objects import open_repo, remote_object
 from scripts._dvc.proof import Finding, crc64nvme, examine
 from scripts.push import push
-from tests.helpers.faulty_s3 import faulty_s3
+from tests.helpers.faulty_s3 import faulty_s3_of
 from tests.helpers.recorded_dataset import make_dvc, make_recorded
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -30,9 +30,7 @@ def repository(tmp_path, remote):
 @pytest.fixture
 def proxy(repository, s3_server):
     """A proxy between the repository and the S3 server."""
-    with faulty_s3(s3_server.endpoint) as proxy:
-        path = repository / ".dvc/config.local"
-        path.write_text(path.read_text().replace(s3_server.endpoint, proxy.url))
+    with faulty_s3_of(repository, s3_server.endpoint) as proxy:
         yield proxy
 
 

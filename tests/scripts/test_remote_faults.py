@@ -16,7 +16,7 @@ from scripts._dvc.stages import recorded_output
 from scripts.pull import pull
 from scripts.push import push
 from tests.conftest import clean_environment
-from tests.helpers.faulty_s3 import faulty_s3
+from tests.helpers.faulty_s3 import faulty_s3_of
 from tests.helpers.recorded_dataset import make_dvc, make_recorded
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -44,9 +44,7 @@ def pushed(repository):
 @pytest.fixture
 def proxy(repository, s3_server):
     """A proxy between the repository and the S3 server."""
-    with faulty_s3(s3_server.endpoint) as proxy:
-        path = repository / ".dvc/config.local"
-        path.write_text(path.read_text().replace(s3_server.endpoint, proxy.url))
+    with faulty_s3_of(repository, s3_server.endpoint) as proxy:
         yield proxy
 
 
