@@ -8,7 +8,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 ROOMS = ("_process", "_dvc", "_define", "_sources", "_tfds", "_build", "_verify")  # each may import those before it
-LOADER_ROOMS = ("_errors", "_format", "_features", "_fetch")
+LOADER_ROOMS = ("_errors", "_format", "_features", "_display", "_fetch", "_registry")
+ABOVE_THE_API = ("_catalog", "_commands")  # rooms that use the public API of the loader; `__main__` runs the commands
 
 
 def module_name(path):
@@ -91,6 +92,12 @@ def test_commands_stand_alone():
 def test_a_room_imports_only_what_is_below_it():
     assert violations(["scripts"], is_below(ROOMS)) == []
     assert violations(["loader"], is_below(LOADER_ROOMS)) == []
+    assert violations(["loader/_catalog"], lambda _, other: room(other) != "_commands") == []
+
+
+def test_only_the_commands_are_above_the_api_of_the_loader():
+    above = ("loader.__main__", *(f"loader.{each}" for each in ABOVE_THE_API))
+    assert violations(["loader"], lambda name, other: name.startswith(above) or room(other) not in ABOVE_THE_API) == []
 
 
 def test_no_modules_import_each_other():

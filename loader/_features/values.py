@@ -109,12 +109,15 @@ def array_decoder(shape: Shape, dtype: DType, key: str) -> Decoder:
         array = array.view(np.uint64) if dtype == np.uint64 else array.astype(dtype, copy=False)
         return array.reshape(target)
 
-    return _without_warning(decode, dtype)
+    return _without_warning(decode) if dtype in (np.float16, np.float64) else decode
 
 
-def _without_warning(decode: Decoder, dtype: DType) -> Decoder:
-    """Suppress NumPy's warning that a float32 too large for float16 becomes infinite, as it does in TensorFlow."""
-    return np.errstate(over="ignore")(decode) if dtype == np.float16 else decode
+def _without_warning(decode: Decoder) -> Decoder:
+    """Suppress NumPy's warnings about a float32 that it converts as TensorFlow does.
+
+    One too large for float16 becomes infinite, and a signalling NaN a quiet one.
+    """
+    return np.errstate(over="ignore", invalid="ignore")(decode)
 
 
 def _scalar_decoder(kind: str, dtype: DType, key: str) -> Decoder:
@@ -138,7 +141,7 @@ def _scalar_decoder(kind: str, dtype: DType, key: str) -> Decoder:
     if dtype == np.uint64:
         return decode_uint64
     decode = {"bytes_list": decode_bytes, "int64_list": decode_integer, "float_list": decode_float}[kind]
-    return _without_warning(decode, dtype)
+    return _without_warning(decode) if dtype == np.float16 else decode  # Python's floats have no signalling NaN
 
 
 def fits(shape: Shape, declared: Shape) -> bool:

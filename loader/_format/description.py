@@ -137,8 +137,13 @@ def _text(value: Any) -> str:
 
 
 def _split(raw: dict[str, Any]) -> SplitInfo:
-    lengths = tuple(int(length) for length in raw.get("shardLengths", ()))
+    lengths = tuple(map(_count, raw.get("shardLengths", ())))
     template = raw.get("filepathTemplate") or "{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_X_OF_Y}"
-    if any(length < 0 for length in lengths):
-        raise ValueError("a shard has a negative number of records")
-    return SplitInfo(_text(raw["name"]), sum(lengths), int(raw.get("numBytes", 0)), lengths, _text(template))
+    return SplitInfo(_text(raw["name"]), sum(lengths), _count(raw.get("numBytes", 0)), lengths, _text(template))
+
+
+def _count(value: Any) -> int:
+    number = int(value)
+    if not 0 <= number < 1 << 63:
+        raise ValueError(f"{value!r:.80} is not a number of records or bytes")
+    return number

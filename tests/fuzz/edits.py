@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -206,7 +206,7 @@ def json_edits(draw: Draw, text: bytes, most: int = 3) -> tuple[Edit, ...]:
     """Edits of a JSON text."""
     if draw(st.integers(0, 9)) == 0:
         return draw(splices(text, most))
-    nodes = list(_nodes(parse(text)))
+    nodes = list(walk(parse(text)))
     values = st.sampled_from(VALUES)
     grafts = st.sampled_from(nodes).map(lambda node: render(node[1]))
     found: list[Edit] = []
@@ -246,10 +246,11 @@ def render(node: Any) -> str:
     return json.dumps(node)
 
 
-def _nodes(node: Any, path: Path = ()) -> Any:
+def walk(node: Any, path: Path = ()) -> Iterator[tuple[Path, Any]]:
+    """Yield every value in a JSON value, and its path."""
     yield path, node
     for name, value in _items(node):
-        yield from _nodes(value, (*path, name))
+        yield from walk(value, (*path, name))
 
 
 def _items(node: Any) -> list[tuple[str | int, Any]]:

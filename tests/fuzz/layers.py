@@ -182,8 +182,8 @@ def metadata(name: str) -> Callable[[Path, Path], Layer]:
             (folder / name).write_bytes(data)
             errors: list[LoaderError] = []
             for options in ({}, {"split": ["train[:50%]+test", "train[1shard]", *loader.even_splits("all", 2)]}):
-                _call_each(errors, [lambda o=options: _use(*load(mutable.root, **o))])
-                _call_each(errors, [lambda o=options: _use(*loader.from_directory(folder, **o))])
+                _call_each(errors, [lambda o=options: use(*load(mutable.root, **o))])
+                _call_each(errors, [lambda o=options: use(*loader.from_directory(folder, **o))])
             if errors:
                 raise errors[0]
 
@@ -229,14 +229,14 @@ def tfrecord(seeds: Path, scratch: Path) -> Layer:
 
 def example_bytes(seeds: Path, scratch: Path) -> Layer:
     """The bytes of an Example."""
-    stored, check = _decoders(seeds)
+    stored, check = stored_features(seeds)
     places = [(name, serialize(example)) for name, found in stored.items() for example in found.examples]
     return Layer(st.sampled_from(places).flatmap(lambda place: st.tuples(st.just(place[0]), spliced(place[1]))), check)
 
 
 def example_fields(seeds: Path, scratch: Path) -> Layer:
     """The lists of an Example, and the images, arrays and audio files in them."""
-    stored, check = _decoders(seeds)
+    stored, check = stored_features(seeds)
     places = [(name, example) for name, found in stored.items() for example in found.examples]
     return Layer(
         st.sampled_from(places).flatmap(
@@ -380,7 +380,7 @@ def _assert_all(ds: dict[str, Any], expected: dict[str, list[Any]]) -> None:
         raise errors[0]
 
 
-def _use(info: Any, ds: Any) -> None:
+def use(info: Any, ds: Any) -> None:
     """Print a dataset's description, look up labels, and read the first example and batch of every split."""
     f"{info} {[*info.features]} {info.description}".encode()
     for feature in info.features.values():
@@ -396,7 +396,8 @@ def _use(info: Any, ds: Any) -> None:
         raise errors[0]
 
 
-def _decoders(seeds: Path) -> tuple[dict[str, Stored], Callable[[tuple[str, bytes]], None]]:
+def stored_features(seeds: Path) -> tuple[dict[str, Stored], Callable[[tuple[str, bytes]], None]]:
+    """Return features by name, and a function that checks how the features of a name decode a record."""
     stored = handmade_features()
     if (seeds / "tfds").exists():
         [folder] = (seeds / "tfds").glob("features/*")

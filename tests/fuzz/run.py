@@ -36,7 +36,7 @@ SEARCH_MUTATIONS = 1000
 MAX_FAILURES = 5
 _MAX_SHOWN, _MAX_FRAMES = 2000, 4
 # Includes everything that the loader imports lazily, so that no check imports a module
-_PRELOADED = ["tests.fuzz.layers", "cv2", *(f"loader._features.{name}" for name in ("audio", "images", "tfds"))]
+PRELOADED = ["tests.fuzz.layers", "cv2", *(f"loader._features.{name}" for name in ("audio", "images", "tfds"))]
 _FORBIDDEN = (
     "os.system",
     "os.exec",
@@ -87,7 +87,7 @@ def run(layer: str, mutations: int, seed: int, seeds: Path) -> Outcome:
         The folder that `tests.fuzz.layers.make_seeds` filled.
     """
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(_PRELOADED)
+    context.set_forkserver_preload(PRELOADED)
     whole = Outcome()
     while whole.mutations < mutations and len(whole.failures) < MAX_FAILURES:
         with tempfile.TemporaryDirectory(prefix="fuzz-") as scratch:
@@ -133,7 +133,7 @@ def _work(layer: str, mutations: int, seed: int, seeds: Path, scratch: Path, res
     from tests.fuzz.layers import LAYERS, WITH_TFDS
 
     has_tfds = layer == WITH_TFDS
-    for module in (*_PRELOADED, *(("tensorflow", "tensorflow_datasets") if has_tfds else ())):
+    for module in (*PRELOADED, *(("tensorflow", "tensorflow_datasets") if has_tfds else ())):
         importlib.import_module(module)
     read_config(None)  # for what DVC imports lazily
     if not has_tfds:
@@ -146,7 +146,7 @@ def _work(layer: str, mutations: int, seed: int, seeds: Path, scratch: Path, res
     folder = scratch / "layer"
     folder.mkdir()
     made = LAYERS[layer](seeds, folder)
-    watch = _Watch(scratch, may_write=has_tfds)
+    watch = Watch(scratch, may_write=has_tfds)
     done = 0
     while done < mutations:
         part = _search(made, min(SEARCH_MUTATIONS, mutations - done), seed + done, watch, current)
@@ -156,7 +156,7 @@ def _work(layer: str, mutations: int, seed: int, seeds: Path, scratch: Path, res
             break
 
 
-def _search(layer: Any, mutations: int, seed: int, watch: _Watch, current: Any) -> Outcome:
+def _search(layer: Any, mutations: int, seed: int, watch: Watch, current: Any) -> Outcome:
     """Try mutations; if one fails, report the smallest that fails in the same way."""
     outcome = Outcome()
     peak_before = _peak_memory()
@@ -181,7 +181,7 @@ def _search(layer: Any, mutations: int, seed: int, watch: _Watch, current: Any) 
             with watch.watching():
                 layer.check(mutation)
         except LoaderError as error:
-            _assert_plain(error)
+            assert_plain(error)
             outcome.errors += 1
         else:
             outcome.right += 1
@@ -199,7 +199,7 @@ def _search(layer: Any, mutations: int, seed: int, watch: _Watch, current: Any) 
     return outcome
 
 
-def _assert_plain(error: LoaderError) -> None:
+def assert_plain(error: LoaderError) -> None:
     """Assert that the message is one line that any terminal can print, and that the cause is not a lack of memory."""
     message = str(error)
     assert message.isprintable(), f"the message is not printable: {message!r}"
@@ -216,7 +216,7 @@ def _peak_memory() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
-class _Watch:
+class Watch:
     """Find forbidden side effects of a check by Python's audit events, and limit its time and memory."""
 
     def __init__(self, scratch: Path, *, may_write: bool) -> None:

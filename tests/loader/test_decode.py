@@ -1,7 +1,9 @@
 """Every feature with one value decodes to the type, dtype, shape and value of `tfds.as_numpy`."""
 
 import io
+import struct
 import tracemalloc
+import warnings
 import wave
 import zlib
 
@@ -237,6 +239,16 @@ def shaped(data, *shape):
 def test_a_record_that_does_not_match_its_features_is_an_error_that_names_the_feature(declared, fill):
     with pytest.raises(loader.DecodeError, match="feature 'x'"):
         decode(declared, fill)
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_a_signalling_nan_decodes_without_a_warning(dtype):
+    stored = struct.pack("<II", 0x7F800001, 0xFFA00000)  # not as floats, which Python makes quiet
+    declared = feature("Tensor", **tensor(dtype.__name__, 2))
+    with warnings.catch_warnings(action="error"):
+        found = decode(declared, lambda f: f["x"].float_list.MergeFromString(b"\n\x08" + stored))
+    assert found["x"].dtype == dtype
+    assert np.isnan(found["x"]).all()
 
 
 @pytest.mark.parametrize(

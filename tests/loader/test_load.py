@@ -153,6 +153,16 @@ class TestFromDirectory:
         with pytest.raises(loader.LoaderError):
             loader.from_directory(folder)
 
+    @pytest.mark.parametrize("count", ["-1", 1 << 63, "9" * 4300])
+    @pytest.mark.parametrize("key", ["shardLengths", "numBytes"])
+    def test_an_impossible_number_of_records_or_bytes_is_an_error(self, folder, key, count):
+        path = folder / "dataset_info.json"
+        info = json.loads(path.read_text())
+        info["splits"][0][key] = [count, count] if key == "shardLengths" else count
+        path.write_text(json.dumps(info))
+        with pytest.raises(loader.DecodeError, match="is not a number of records or bytes"):
+            loader.from_directory(folder)
+
     def test_another_file_format_is_an_error_that_names_it(self, folder):
         path = folder / "dataset_info.json"
         info = json.loads(path.read_text())
