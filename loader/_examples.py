@@ -111,8 +111,9 @@ class Examples:
         """
         try:
             position = int(self._positions[number])
-        except IndexError:
-            raise IndexError(f"{self.name} has {len(self):,} examples, index {number:,} is out of range") from None
+        except (IndexError, OverflowError):
+            index = f"index {number:,}" if abs(number) < 1 << 64 else "an index of more than 64 bits"
+            raise IndexError(f"{self.name} has {len(self):,} examples, {index} is out of range") from None
         try:
             return self._decode(self._read(position))
         except DecodeError as error:
@@ -135,8 +136,6 @@ class Examples:
         ------
         IndexError
             An index is out of range.
-        TypeError
-            The key is neither a slice nor a list of integers.
         """
         return self._part(self._positions[key] if isinstance(key, slice) else self._select(key))
 
@@ -153,8 +152,6 @@ class Examples:
         chosen = np.asarray(key)
         if chosen.size == 0:
             chosen = chosen.astype(np.intp)
-        if chosen.ndim != 1 or chosen.dtype.kind not in "iu":
-            raise TypeError(f"{self.name} takes an integer, a slice or a list of integers, not {key!r}")
         wide = chosen.astype(object if chosen.dtype == np.uint64 else np.int64)
         outside = (wide < -len(self)) | (wide >= len(self))
         if outside.any():

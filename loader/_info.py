@@ -21,6 +21,12 @@ class DatasetInfo(Description):
 
     features: FeaturesDict
 
+    def _repr_html_(self) -> str:
+        """Return the description, the splits and the features, for a notebook."""
+        from loader._display.notebook import info_html  # only a notebook needs it
+
+        return info_html(repr(self), self, self.features)
+
 
 def read_info(read_file: ReadFile, *, license: str = "") -> DatasetInfo:
     """Read the description and the features from the metadata files of TFDS.

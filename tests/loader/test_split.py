@@ -31,10 +31,12 @@ def test_integers_count_from_both_ends(train):
     assert train[np.int32(7)]["text"] == b"train 7"
 
 
-@pytest.mark.parametrize("number", [5300, -5301, 10**30])
+@pytest.mark.parametrize("number", [5300, -5301, 2**63, -(2**63) - 1, 10**30, pytest.param(10**5000, id="5001 digits")])
 def test_an_integer_out_of_range_is_an_index_error(train, number):
-    with pytest.raises(IndexError, match="has 5,300 examples"):
-        train[number]
+    for split in (train, train.shuffle(1)):
+        for key in (number, [number], (0, number, -1), np.array([number])):
+            with pytest.raises(IndexError, match="has 5,300 examples"):
+                split[key]
 
 
 def test_slices_are_splits_over_the_same_data(train):
@@ -62,10 +64,43 @@ def test_an_empty_list_selects_no_examples(train):
     assert list(train[[]]) == []
 
 
-@pytest.mark.parametrize("key", ["train", 1.5, [1.5], [[1]], None, {1}])
-def test_other_keys_are_type_errors(train, key):
-    with pytest.raises(TypeError):
-        train[key]
+NO_KEYS = ["train", 1.5, np.float64(1), 1j, None, ..., True, np.bool_(True), {1}, {1: 2}, b"1", object(), iter([1])]
+NO_KEYS += [[1.5], [2**70, 1.5], ["1"], [None], [[1]], [[1], [1, 2]], (1, slice(2)), [slice(2)], [True], (True, False)]
+NO_KEYS += [np.array(kind) for kind in ([1.0], [[1]], "1", ["1"], [True] * 5299, [[True] * 5300], [1j], [None], True)]
+NO_KEYS += [np.array([1], kind) for kind in ("M8[s]", "m8[s]", "S1", "f2")]
+NO_KEYS += [np.zeros(0, bool), np.zeros((0, 2)), slice("a", None), slice(1.5), slice(0, 5, 0), slice(None, [1])]
+
+
+@pytest.mark.parametrize("key", NO_KEYS, ids=lambda key: repr(key)[:60])
+def test_other_keys_are_argument_errors(train, key):
+    for split in (train, train.shuffle(1)):
+        with pytest.raises(
+            loader.ArgumentError, match=r"^small/1.0.0 train (takes an integer, a slice, |has no part )"
+        ):
+            split[key]
+
+
+def test_a_mask_selects_the_examples_for_which_it_is_true(train):
+    mask = np.zeros(5300, bool)
+    mask[[7, 5299]] = True
+    assert texts(train[mask]) == texts(train[mask.tolist()]) == ["train 7", "train 5299"]
+    assert texts(train[::-1][mask]) == ["train 5292", "train 0"]
+    assert texts(train[10:10][[]]) == []
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.uint8, np.int64, np.uint64])
+def test_an_array_without_dimensions_is_an_integer(train, dtype):
+    assert train[np.array(7, dtype)]["text"] == b"train 7"
+
+
+@pytest.mark.parametrize("is_shuffled", [False, True])
+def test_boundaries_of_slices_may_have_any_size(train, is_shuffled):
+    part = train.shuffle(1) if is_shuffled else train
+    assert len(part[-(2**70) : 2**70]) == len(part[::-1]) == 5300
+    assert texts(part[:: 2**70]) == texts(part[:1])
+    assert texts(part[:: -(2**70)]) == texts(part[-1:])
+    assert len(part[2**70 :]) == len(part[5:2]) == 0
+    assert texts(part[np.int8(3) : np.uint64(9) : np.int64(3)]) == [texts(part[3:4])[0], texts(part[6:7])[0]]
 
 
 def test_a_list_with_an_index_out_of_range_is_an_index_error(train):
