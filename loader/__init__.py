@@ -7,6 +7,8 @@ ds["train"][0]
 
 from loader import cache
 from loader._batches import Batches
+from loader._datasets import info, names, versions
+from loader._diff import Difference, diff
 from loader._errors import (
     AccessError,
     ArgumentError,
@@ -22,6 +24,7 @@ from loader._fetch.access import reading_only
 from loader._format.description import SplitInfo
 from loader._info import DatasetInfo
 from loader._load import ensure, from_directory, load, open  # noqa: A004  (its public name is loader.open)
+from loader._registry.entry import ConfigEntry, DatasetEntry, VersionEntry
 from loader._split import Split
 from loader._split_spec import EvenSplit, even_splits
 
@@ -29,8 +32,11 @@ __all__ = [
     "AccessError",
     "ArgumentError",
     "Batches",
+    "ConfigEntry",
+    "DatasetEntry",
     "DatasetInfo",
     "DecodeError",
+    "Difference",
     "EvenSplit",
     "FetchError",
     "IntegrityError",
@@ -40,13 +46,18 @@ __all__ = [
     "Split",
     "SplitInfo",
     "UnsupportedError",
+    "VersionEntry",
     "cache",
+    "diff",
     "ensure",
     "even_splits",
     "from_directory",
+    "info",
     "load",
+    "names",
     "open",
     "reading_only",
+    "versions",
 ]
 
 for _name in __all__:

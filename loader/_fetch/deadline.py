@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import Future
 from threading import Event, Thread
+from typing import TypeVar
+
+Result = TypeVar("Result")
 
 
 class DeadlineError(Exception):
     """The time is over."""
 
 
-def run_within(seconds: float, work: Callable[[Event], bytes]) -> bytes:
+def run_within(seconds: float, work: Callable[[Event], Result]) -> Result:
     """Return the result of `work`, or raise its exception.
 
     A socket's timeout starts again with every byte, so a server that sends one now and then would never time out. The
@@ -22,7 +25,7 @@ def run_within(seconds: float, work: Callable[[Event], bytes]) -> bytes:
     DeadlineError
         It took longer.
     """
-    result: Future[bytes] = Future()
+    result: Future[Result] = Future()
     is_abandoned = Event()
 
     def run() -> None:

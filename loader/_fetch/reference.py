@@ -214,7 +214,7 @@ def find_artifact(
     offline: bool | None = None,
 ) -> ArtifactReference:
     """Return a reference to a dataset's artifact; the parameters and errors are those of `loader.load`."""
-    access = current_access()
+    access, present = current_access(), None
     if access is not None:
         access.check_dataset(name, rev=rev, repo=repo)
         repo, offline, wanted, version = access.root, True, version, None
@@ -222,13 +222,13 @@ def find_artifact(
         access.check_version(name, wanted=wanted, present=present.version)
         access.check_artifact(name, present.artifact(config).filename)
     offline = is_offline(offline)
-    repository, hold = _open_repository(repo, rev=rev, offline=offline)
+    repository, hold = open_held(repo, rev=rev, offline=offline)
     revision = repository.revision(name, rev=rev, version=version)
-    manifest = revision.manifest(name)
+    manifest = present or revision.manifest(name)
     return ArtifactReference(repository, revision, manifest, manifest.artifact(config), offline, hold)
 
 
-def _open_repository(repo: PathLike | None, *, rev: str | None, offline: bool) -> tuple[Repository, store.Hold | None]:
+def open_held(repo: PathLike | None, *, rev: str | None, offline: bool) -> tuple[Repository, store.Hold | None]:
     """Return the repository, and what keeps its clone in the cache if it is at a URL."""
     for _ in range(ATTEMPTS):
         repository = open_repository(repo, rev=rev, offline=offline)

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from loader._errors import ManifestError, NotFoundError
@@ -35,6 +39,9 @@ class TrackedFile:
     remote: str | None
 
 
+_MANIFEST = re.compile(r"([a-zA-Z]\w*)\.json")  # unlike <name>.stats.json, which lies beside it
+
+
 class Revision(ABC):
     """A state of the repository; `label` names it in messages."""
 
@@ -43,6 +50,14 @@ class Revision(ABC):
     @abstractmethod
     def read(self, path: str) -> bytes:
         """Return the bytes of the file at `path`; raise FileNotFoundError if there is none."""
+
+    @abstractmethod
+    def read_all(self, paths: Iterable[str]) -> dict[str, bytes]:
+        """Return the bytes of the files at `paths`, without those that are missing or cannot be read."""
+
+    @abstractmethod
+    def files(self, folder: str) -> list[str]:
+        """Return the paths of the regular files below `folder`, relative to the repository."""
 
     @abstractmethod
     def datasets(self) -> set[str]:
@@ -131,9 +146,25 @@ class WorkTree(Revision):
         """Return the bytes of a file in the work tree."""
         return read_regular(self.root / path)
 
+    def read_all(self, paths: Iterable[str]) -> dict[str, bytes]:
+        """Return the bytes of files in the work tree."""
+        found = {}
+        for path in paths:
+            with suppress(OSError):
+                found[path] = self.read(path)
+        return found
+
+    def files(self, folder: str) -> list[str]:
+        """Return the paths of the files below a folder of the work tree; links to folders are not followed."""
+        return [
+            os.path.relpath(os.path.join(parent, name), self.root)  # noqa: PTH118  (many of them)
+            for parent, _, names in os.walk(self.root / folder)
+            for name in names
+        ]
+
     def datasets(self) -> set[str]:
         """Return the names of the manifests in `artifacts/`."""
-        return {file.stem for file in (self.root / ARTIFACTS).glob("*.json")}
+        return _datasets(file.name for file in (self.root / ARTIFACTS).glob("*.json"))
 
     def fix(self, path: str) -> str:
         """Return the command that restores a committed file."""
@@ -152,10 +183,23 @@ class Commit(Revision):
         """Return the bytes of a file in the commit."""
         return self.git.read(self.commit, path)
 
+    def read_all(self, paths: Iterable[str]) -> dict[str, bytes]:
+        """Return the bytes of files in the commit, read by one process."""
+        objects = {path: self._objects[path] for path in paths if path in self._objects}
+        found = self.git.objects(objects.values())
+        return {path: found[each][1] for path, each in objects.items() if each in found}
+
+    def files(self, folder: str) -> list[str]:
+        """Return the paths of the files below a folder of the commit."""
+        return [path for path in self._objects if path.startswith(f"{folder}/")]
+
+    @cached_property
+    def _objects(self) -> dict[str, str]:
+        return self.git.tree(self.commit)
+
     def datasets(self) -> set[str]:
         """Return the names of the manifests in the commit's `artifacts/`."""
-        names = self.git.file_names(self.commit, ARTIFACTS)
-        return {name.removesuffix(".json") for name in names if name.endswith(".json")}
+        return _datasets(self.git.file_names(self.commit, ARTIFACTS))
 
     def fix(self, path: str) -> str:
         """Return an alternative, because a commit cannot be changed."""
@@ -184,3 +228,8 @@ class Commit(Revision):
             f"{name} has no version {version!r} in the history of {self.label}; its versions: "
             f"{', '.join(known) or 'none'}"
         )
+
+
+def _datasets(filenames: Iterable[str]) -> set[str]:
+    """Return the datasets whose manifests are among these files."""
+    return {found[1] for filename in filenames if (found := _MANIFEST.fullmatch(filename))}

@@ -169,37 +169,3 @@ class TestFromDirectory:
         path.write_text(json.dumps({**info, "fileFormat": "array_record"}))
         with pytest.raises(loader.UnsupportedError, match="array_record"):
             loader.from_directory(folder)
-
-
-def run_loader(root, *arguments):
-    return subprocess.run(
-        [sys.executable, "-m", "loader", *arguments],
-        cwd=ROOT,
-        env={**os.environ, "DATASETS_REPO": os.fspath(root)},
-        capture_output=True,
-        text=True,
-    )
-
-
-def test_the_command_describes_a_dataset(small):
-    done = run_loader(small, "small")
-    assert done.returncode == 0, done.stderr
-    for text in ("small/1.0.0 (CC0)", "train", "5,300 examples", "samples", "first example of train", "b'train 0'"):
-        assert text in done.stdout
-
-
-def test_an_error_of_the_command_is_one_sentence(small):
-    done = run_loader(small, "smal")
-    assert done.returncode == 1
-    assert done.stderr.startswith("error: there is no dataset 'smal'")
-    assert "Traceback" not in done.stderr
-
-
-def test_the_command_takes_another_repository_and_version(small):
-    done = subprocess.run(
-        [sys.executable, "-m", "loader", "small", "--repo", small, "--version", "1.0.0"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-    )
-    assert done.stdout.startswith("small/1.0.0 (CC0)"), done.stderr

@@ -3,6 +3,7 @@
 import time
 
 import pytest
+from ruamel.yaml import YAML
 
 from loader._fetch.safe_yaml import parse_yaml
 
@@ -46,3 +47,30 @@ def test_anchors_are_read():
 @pytest.mark.parametrize("text", ["", "# nothing\n"])
 def test_an_empty_document_is_none(text):
     assert parse_yaml(text) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("a: 017", "a: 0o17", "a: 1_000", "a: yes", "a: off", "a: 1e3", "a: 12:30:45", "a: 2024-01-02", "a: 0x1f"),
+        *("a: ~", "a:", "a: True", "a: tRue", "a: null", "a: .inf", "a: -3", "a: +1", "a: 1.5", "a: '5'", "a: !!str 5"),
+        *("a: 2.4.6", "a: 0b1010101010101010101010101010101", "a: 123456789012345678901234567890e1", "1: 2", "? [a]"),
+        *(
+            "a: |\n  true\n",
+            "a: >-\n  1\n  2",
+            '{"a": [1, true, null]}',
+            "a: x\x85y",
+            "a: x\u2028y",
+            "--- a\n",
+            "- - a",
+        ),
+        *("a: &b-c [1]\nd: *b-c", "a: 123e4567890123456789012345678901", "a: 0badc0de0badc0de0badc0de0badc0de.dir"),
+        "%YAML 1.1\n---\na: yes",
+    ],
+)
+def test_a_value_means_what_it_means_to_dvc(text):
+    assert repr(parse_yaml(text)) == repr(YAML(typ="safe", pure=True).load(text))
+
+
+def test_aliases_are_counted_without_being_followed():
+    assert parse_yaml("a: &a [1, 2]\nb: [*a, *a]") == {"a": [1, 2], "b": [[1, 2], [1, 2]]}

@@ -181,7 +181,7 @@ def test_another_order_of_the_same_records_is_reported(make):
     records = records_of(train=20, test=5)
     records["train"] = [records["train"][n] for n in order]
     lines = compare(make(), make(records, keys={"train": order}))
-    assert lines[1:] == ["split train: the records are in another order from record 9 on"]
+    assert lines[1:] == ["split train: the records are in another order from record 8 on"]
 
 
 def test_a_split_that_only_one_artifact_has_is_reported(make):
@@ -298,9 +298,7 @@ def test_the_same_pixels_from_another_encoder_are_reported_as_such(make):
         made.append(make({"train": [record]}, features=with_feature("image", image)))
     lines = compare(*made)
     assert lines[1] == "split train: 1 of 1 records differ, in image (1)"
-    assert lines[2].startswith(
-        "  record 0: image has the same value, or one that only TFDS decodes, in another encoding: "
-    )
+    assert lines[2].startswith("  record 0: image has the same value in another encoding: ")
 
 
 def test_a_changed_value_in_a_nested_feature_is_reported(make):

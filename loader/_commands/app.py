@@ -1,0 +1,45 @@
+"""The command line: `python -m loader COMMAND`, or `loader COMMAND`."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+
+import typer
+
+from loader._errors import LoaderError, without_secrets
+
+COMMANDS = ("list", "info", "versions", "diff", "show", "fetch", "catalog", "report")
+COMPLETED = "loader"
+"""The name of the program in shells: they complete the words after a program's name, not those after `python -m`."""
+
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,  # otherwise brackets in help texts are markup
+)
+
+
+@app.callback()
+def describe() -> None:
+    """Find datasets, look at them, compare and fetch them.
+
+    Exit codes: 0 if it worked; 1 if not, with one sentence on stderr; 2 if the command line is wrong. diff
+    --exit-code ends as git diff does: 0 without differences, 1 with differences, 2 if it did not work.
+    """
+
+
+for _name in COMMANDS:
+    app.command(_name)(importlib.import_module(f"loader._commands.{_name}").command)
+
+
+def main() -> None:
+    """Run a command; an error that the user can fix is one sentence on stderr."""
+    completes = f"_{COMPLETED.upper()}_COMPLETE" in os.environ or any("-completion" in each for each in sys.argv[1:2])
+    is_module = sys.argv[0].endswith("__main__.py") and not completes
+    try:
+        app(prog_name="python -m loader" if is_module else COMPLETED)
+    except (LoaderError, OSError) as error:
+        print(without_secrets(f"error: {error}"), file=sys.stderr)
+        sys.exit(1)

@@ -1,0 +1,207 @@
+"""`python -m loader info NAME`: what is known of a dataset."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict
+
+from loader._commands.entries import as_json, default_config, features_of
+from loader._commands.options import Json, Name, Offline, Remote, Repo, Rev
+from loader._commands.tables import is_terminal, print_heading, print_json, print_line, print_table, size_text
+from loader._commands.versions import print_versions
+from loader._datasets import info, versions
+from loader._registry.entry import ConfigEntry, DatasetEntry
+from loader._registry.statistics import Range, Statistics, ValueStatistics
+
+MOST_LINES = 20
+"""Most lines of a text, rows of a table and classes of a feature on a terminal; elsewhere all are printed."""
+
+
+def command(
+    name: Name, rev: Rev = None, repo: Repo = None, offline: Offline = False, remote: Remote = False, json: Json = False
+) -> None:
+    """Print what is known of a dataset: features, splits, statistics, sources, relatives, versions, how to load it."""
+    entry = info(name, rev=rev, repo=repo, offline=offline or None, ask_remote=remote)
+    history = versions(name, rev=rev, repo=repo, offline=offline or None)
+    if json:
+        print_json(as_json(entry) | {"versions": [asdict(version) for version in history]})
+        return
+    print_line(f"{entry.name} {entry.version or ''}".rstrip())
+    _print_text(entry.description)
+    print()
+    for label, value in _facts(entry):
+        print_line(f"{label:<12}{value}")
+    if config := default_config(entry):
+        _print_splits(entry)
+        _print_features(config, entry.statistics)
+    if entry.statistics is not None:
+        _print_statistics(entry.statistics)
+    _print_artifacts(entry)
+    if entry.sources:
+        print_heading("sources")
+        rows = [
+            (*(str(source.get(key, "")) for key in ("filename", "size", "url")), _hash(str(source.get("sha256", ""))))
+            for source in entry.sources
+        ]
+        _print_rows(("file", "bytes", "url", "sha256"), rows, numbers=("bytes",))
+    if entry.citation:
+        print_heading("citation")
+        _print_text(entry.citation)
+    if history:
+        print_heading("versions")
+        shown = history[:MOST_LINES] if is_terminal() else history
+        print_versions(shown, name)
+        if len(shown) < len(history):
+            print_line(f"... {len(history) - len(shown)} more: python -m loader versions {name}")
+    print_heading("load it")
+    for line in _usage(entry, rev, repo):
+        print_line(line)
+
+
+def _facts(entry: DatasetEntry) -> Iterator[tuple[str, str]]:
+    facts = {
+        "state": str(entry.state),
+        "kind": entry.kind,
+        "license": entry.license,
+        "visibility": entry.visibility,
+        "homepage": entry.homepage,
+        "builder": entry.builder,
+        "derived from": ", ".join(f"{name} {version}".rstrip() for name, version in entry.parents.items()),
+        "parent of": ", ".join(entry.children),
+        "toolchain": ", ".join(f"{package} {version}" for package, version in entry.toolchain.items()),
+        "revision": entry.revision,
+    }
+    return ((f"{label} ", value) for label, value in facts.items() if value)
+
+
+def _print_splits(entry: DatasetEntry) -> None:
+    print_heading("splits")
+    rows = [
+        (config.name or "", split, f"{numbers.examples}", f"{numbers.bytes}", f"{numbers.shards}")
+        for config in entry.configs
+        for split, numbers in config.splits.items()
+    ]
+    _print_rows(("config", "split", "examples", "bytes", "shards"), rows, numbers=("examples", "bytes", "shards"))
+
+
+def _print_features(config: ConfigEntry, statistics: Statistics | None) -> None:
+    classes: dict[str, dict[str, int]] = {}  # the number of labels of each class, by feature
+    for count in statistics.class_counts if statistics else ():
+        if count.config == config.name:
+            of_feature = classes.setdefault(count.feature, {})
+            of_feature[count.name] = of_feature.get(count.name, 0) + count.examples
+    print_heading("features" + (f" of config {config.name}" if config.name else ""))
+    rows = [(path, repr(feature)) for path, feature in features_of(config).items()]
+    _print_rows(("feature", "type"), rows)
+    for path, counts in classes.items():
+        names = [f"{name} ({examples})" for name, examples in counts.items()]
+        print_line(f"classes of {path}: {_some(names)}")
+
+
+def _print_statistics(statistics: Statistics) -> None:
+    print_heading("statistics")
+    columns = ("config", "split", "feature", "values", "mean", "missing", "empty", "shape", "length")
+    rows = [_value_row(value) for value in statistics.values]
+    _print_rows(columns, rows, numbers=("mean", "missing", "empty"))
+    for found in statistics.duplicates_found:
+        examples = f"{found.examples} example{'s' if found.examples > 1 else ''}"
+        by = "" if found.by == "record" else f", by {found.by}"
+        config = f" of config {found.config}" if found.config else ""
+        if len(found.splits) == 1:
+            print_line(f"duplicates: {examples} of {found.splits[0]}{config} repeat an earlier one{by}")
+        else:
+            first, second = found.splits
+            print_line(f"leaked: {examples} of {second}{config} are in {first} too{by}")
+    if not statistics.duplicates_found:
+        print_line("no example repeats another one")
+
+
+def _value_row(value: ValueStatistics) -> tuple[str, ...]:
+    return (
+        value.config or "",
+        value.split,
+        value.feature,
+        "" if value.min is None else f"{_number(value.min)}..{_number(value.max)}",
+        _number(value.mean),
+        _number(value.missing),
+        _number(value.empty),
+        " x ".join(_span(smallest, largest) for smallest, largest in value.shape or ()),
+        _length(value.length),
+    )
+
+
+def _number(value: int | float | None) -> str:
+    return "" if value is None else f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def _span(smallest: int, largest: int) -> str:
+    return str(smallest) if smallest == largest else f"{smallest}..{largest}"
+
+
+def _length(length: Range | None) -> str:
+    return "" if length is None else f"{_span(length.min, length.max)}, mean {length.mean:.6g}"
+
+
+def _print_artifacts(entry: DatasetEntry) -> None:
+    if not entry.configs:
+        return
+    print_heading("artifacts")
+    rows = [
+        (
+            config.filename,
+            size_text(config.size),
+            _hash(config.sha256),
+            _hash(config.md5 or ""),
+            config.place,
+            config.remote or "",
+        )
+        for config in entry.configs
+    ]
+    _print_rows(("file", "size", "sha256", "md5", "place", "remote"), rows, numbers=("size",))
+
+
+def _usage(entry: DatasetEntry, rev: str | None, repo: str | None) -> Iterator[str]:
+    """Yield the lines that load a dataset, in Python and in the shell."""
+    if not entry.configs:
+        yield f"make build DATASET={entry.name}"
+        return
+    given = {"rev": rev, "repo": repo}
+    if len(entry.configs) > 1:
+        given["config"] = entry.configs[-1].name
+    keywords = "".join(f", {key}={value!r}" for key, value in given.items() if value is not None)
+    options = "".join(f" --{key} {shlex.quote(value)}" for key, value in given.items() if value is not None)
+    yield "import loader"
+    yield f'info, ds = loader.load("{entry.name}"{keywords})'
+    yield f"python -m loader show {entry.name}{options}"
+    yield f"python -m loader fetch {entry.name}{options}"
+
+
+def _print_text(text: str) -> None:
+    lines = text.strip().splitlines()
+    for line in lines[:MOST_LINES] if is_terminal() else lines:
+        print_line(line)
+    if is_terminal() and len(lines) > MOST_LINES:
+        print_line(f"... {len(lines) - MOST_LINES} more lines: --json has them")
+
+
+def _print_rows(columns: tuple[str, ...], rows: Iterable[Iterable[str]], *, numbers: tuple[str, ...] = ()) -> None:
+    """Print a table without the columns that are empty in all rows, on a terminal without the last of many rows."""
+    cells = [list(row) for row in rows]
+    used = [at for at in range(len(columns)) if (at == 0 and not cells) or any(row[at] for row in cells)]
+    shown = cells[:MOST_LINES] if is_terminal() else cells
+    print_table([columns[at] for at in used], [[row[at] for at in used] for row in shown], numbers=numbers)
+    if len(shown) < len(cells):
+        print_line(f"... {len(cells) - len(shown)} more rows: --json has them")
+
+
+def _hash(digits: str) -> str:
+    """Return a hash, abbreviated on a terminal."""
+    return f"{digits[:12]}..." if is_terminal() and digits else digits
+
+
+def _some(names: list[str]) -> str:
+    """Return names, on a terminal without the last ones of many."""
+    if not is_terminal() or len(names) <= MOST_LINES:
+        return ", ".join(names)
+    return ", ".join(names[:MOST_LINES]) + f", and {len(names) - MOST_LINES} more"

@@ -1,0 +1,90 @@
+"""`python -m loader list`: what datasets there are."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from loader._commands.entries import as_json, default_config, features_of, type_names
+from loader._commands.options import Json, Offline, Remote, Repo, Rev
+from loader._commands.tables import print_json, print_table, printable, size_text
+from loader._registry.entry import DatasetEntry
+from loader._registry.lookup import entries, nearest
+
+COLUMNS = ("name", "kind", "version", "configs", "license", "visibility", "splits", "size", "state")
+
+
+def command(
+    text: Annotated[
+        str | None, typer.Argument(help="Only those with this text in their name, description, features or classes.")
+    ] = None,
+    kind: Annotated[str | None, typer.Option(help="Only this kind: standard or adversarial.")] = None,
+    license: Annotated[str | None, typer.Option(help='Only those whose license begins so, like "CC BY".')] = None,
+    feature: Annotated[str | None, typer.Option(help="Only those with a feature of this type, like Image.")] = None,
+    rev: Rev = None,
+    repo: Repo = None,
+    offline: Offline = False,
+    remote: Remote = False,
+    json: Json = False,
+) -> None:
+    """List the datasets: their versions, licenses, splits, sizes and states.
+
+    The state says where the artifacts are: here (in artifacts/), in a cache of this machine, or not on this machine;
+    with --remote, also whether they are on their remote. It says what has changed since a dataset was built.
+    """
+    known = entries(rev=rev, repo=repo, offline=offline or None, ask_remote=remote, with_statistics=text is not None)
+    found = [
+        entry
+        for entry in known
+        if (kind is None or entry.kind == kind.casefold())
+        and (license is None or entry.license.casefold().startswith(license.casefold()))
+        and (feature is None or _has_type(entry, feature.casefold()))
+        and (text is None or _has_text(entry, text.casefold()))
+    ]
+    if json:
+        print_json([as_json(entry) for entry in found])
+    elif found:
+        print_table(COLUMNS, [_row(entry) for entry in found], numbers=("size",))
+    if not found:
+        typer.echo(printable(_nothing(known, text)), err=True)
+
+
+def _row(entry: DatasetEntry) -> tuple[str, ...]:
+    config = default_config(entry)
+    splits = config.splits if config else {}
+    return (
+        entry.name,
+        entry.kind,
+        entry.version or "",
+        ",".join(config.name for config in entry.configs if config.name),
+        entry.license,
+        entry.visibility,
+        ", ".join(f"{name} {split.examples}" for name, split in splits.items()),
+        size_text(entry.size) if entry.configs else "",
+        str(entry.state),
+    )
+
+
+def _has_type(entry: DatasetEntry, wanted: str) -> bool:
+    return any(
+        wanted.removesuffix("feature") == name.casefold()
+        for config in entry.configs
+        for feature in features_of(config).values()
+        for name in type_names(feature)
+    )
+
+
+def _has_text(entry: DatasetEntry, wanted: str) -> bool:
+    texts = [entry.name, entry.description]
+    texts += [path for config in entry.configs for path in features_of(config)]
+    if entry.statistics is not None:
+        texts += {count.name for count in entry.statistics.class_counts}
+    return any(wanted in text.casefold() for text in texts)
+
+
+def _nothing(known: list[DatasetEntry], text: str | None) -> str:
+    if text is None or not known:
+        kinds = sorted({entry.kind for entry in known})
+        return f"no dataset matches; there are {len(known)}" + (f" of the kinds {', '.join(kinds)}" if kinds else "")
+    return f"no dataset matches {text!r}; {nearest(text, [entry.name for entry in known])}"

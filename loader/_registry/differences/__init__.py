@@ -1,0 +1,1 @@
+"""What differs between two revisions of a dataset: computed without the data, and as text or HTML."""

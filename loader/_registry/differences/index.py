@@ -1,0 +1,149 @@
+"""Read the record index of an artifact on this machine or on its remote, without fetching the artifact."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from threading import Lock
+
+import numpy as np
+
+from loader._errors import FetchError
+from loader._fetch.places import OFFLINE_VARIABLE
+from loader._fetch.reference import ArtifactReference
+from loader._fetch.revision import Commit
+from loader._fetch.s3 import S3Object
+from loader._fetch.stream import READS_AT_ONCE, StreamedArtifact
+from loader._format.artifact import Artifact
+from loader._format.index import BLOCK_BYTES, ROW_TYPE
+from loader._format.manifest import ArtifactEntry, Manifest
+from loader._format.row_changes import Array
+
+BLOCKS_AT_ONCE = 23
+"""Blocks of rows in one request, 4 MiB; of 8 requests at once each is verified when it is there."""
+
+
+class RemoteArtifact(StreamedArtifact):
+    """An artifact on its remote that counts the bytes read, and keeps its rows in memory once they were verified."""
+
+    def __init__(self, source: S3Object, manifest: Manifest, entry: ArtifactEntry) -> None:
+        super().__init__(source, manifest, entry)
+        self.bytes_fetched = 0
+        self._lock = Lock()
+        self._ahead: dict[int, bytes] = {}  # read but not yet verified, by offset
+        self._rows: memoryview | None = None
+
+    def read(self, offset: int, size: int) -> bytes:
+        """Return bytes of the object."""
+        if (data := self._ahead.pop(offset, None)) is not None:
+            return data
+        data = super().read(offset, size)
+        with self._lock:
+            self.bytes_fetched += len(data)
+        return data
+
+    def block(self, number: int) -> bytes:
+        """Return a block of rows, verified."""
+        if self._rows is not None:
+            return bytes(self._rows[number * BLOCK_BYTES : (number + 1) * BLOCK_BYTES])
+        return super().block(number)
+
+    def blocks(self, numbers: Sequence[int]) -> Iterator[bytes]:
+        """Yield blocks of rows, verified; adjacent ones are read together, and several requests run at once."""
+        rows = self.header.rows
+
+        def fetch(run: list[int]) -> bytes:
+            start = run[0] * BLOCK_BYTES
+            return self.read(rows.offset + start, min(len(run) * BLOCK_BYTES, rows.size - start))
+
+        runs = _runs(numbers)
+        pool = ThreadPoolExecutor(READS_AT_ONCE, thread_name_prefix="loader")
+        try:
+            for run, data in zip(runs, pool.map(fetch, runs), strict=True):
+                for place, number in enumerate(run):
+                    part = data[place * BLOCK_BYTES : (place + 1) * BLOCK_BYTES]
+                    self._ahead[rows.offset + number * BLOCK_BYTES] = part
+                    yield super().block(number)
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+    def keep(self, rows: memoryview) -> None:
+        """Keep the verified rows, so that reading records does not read them again."""
+        self._rows = rows
+
+
+def locate(reference: ArtifactReference) -> Artifact:
+    """Return an artifact on this machine if there is one, or else on its remote.
+
+    Raises
+    ------
+    FetchError
+        It is not on this machine, and nothing is fetched offline, or its remote cannot be used.
+    IntegrityError, ManifestError
+        The file in the work tree is not the one recorded, and no other copy is.
+    """
+    try:
+        return replace(reference, offline=True).open()
+    except FetchError:
+        if reference.offline:
+            revision = reference.revision
+            rev = f" --rev {revision.commit[:12]}" if isinstance(revision, Commit) else ""
+            name = reference.manifest.name
+            raise FetchError(
+                f"{name}: {reference.entry.filename} of {revision.label} is not on this machine, and nothing is "
+                f"fetched offline; leave out --offline and {OFFLINE_VARIABLE} to read only its record index from the "
+                f"remote, or fetch it with: python -m loader fetch {name}{rev}"
+            ) from None
+    streamed = reference.stream()
+    assert isinstance(streamed, StreamedArtifact)
+    return RemoteArtifact(streamed.source, streamed.manifest, streamed.entry)
+
+
+def read_rows(artifacts: Sequence[Artifact]) -> list[dict[str, Array]]:
+    """Return the rows of artifacts, verified, by split. A block that several have is read only once.
+
+    Raises
+    ------
+    IntegrityError, ManifestError
+        An index header or a block is not the one recorded.
+    FetchError
+        A remote does not answer.
+    """
+    known: dict[str, memoryview] = {}
+    result: dict[int, dict[str, Array]] = {}
+    for place, artifact in sorted(enumerate(artifacts), key=lambda each: isinstance(each[1], RemoteArtifact)):
+        header = artifact.header
+        buffer = memoryview(bytearray(header.rows.size))
+        parts = [buffer[at : at + BLOCK_BYTES] for at in range(0, len(buffer), BLOCK_BYTES)]
+        missing = []
+        for number, sha256 in enumerate(header.blocks):
+            if sha256 in known:
+                parts[number][:] = known[sha256]
+            else:
+                missing.append(number)
+        blocks = artifact.blocks(missing) if isinstance(artifact, RemoteArtifact) else map(artifact.block, missing)
+        for number, block in zip(missing, blocks, strict=True):
+            parts[number][:] = block
+            known[header.blocks[number]] = parts[number]
+        if isinstance(artifact, RemoteArtifact):
+            artifact.keep(buffer)
+        rows = np.frombuffer(buffer, ROW_TYPE)
+        result[place] = {split: rows[slice(*_bounds(artifact, split))] for split in header.splits}
+    return [result[place] for place in range(len(artifacts))]
+
+
+def _bounds(artifact: Artifact, split: str) -> tuple[int, int]:
+    rows = artifact.rows(split)
+    return rows.start, rows.stop
+
+
+def _runs(numbers: Sequence[int]) -> list[list[int]]:
+    """Return the numbers in runs of consecutive ones, each to be read in one request."""
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and runs[-1][-1] == number - 1 and len(runs[-1]) < BLOCKS_AT_ONCE:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    return runs
