@@ -89,6 +89,6 @@ def command(
         f"it is private: to publish it, set remote to public in dvc.yaml\n"
         f"next:\n"
         f"  1. {license_step}make build DATASET={name}\n"
-        f"  2. git add artifacts/{name}.json dvc.yaml dvc.lock params.yaml; git commit\n"
+        f"  2. git add artifacts/{name}.*json dvc.yaml dvc.lock params.yaml; git commit\n"
         f"  3. make push DATASET={name}"
     )

@@ -1,4 +1,4 @@
-"""`python -m scripts build NAME`: build the artifacts and the manifest of a dataset."""
+"""`python -m scripts build NAME`: build the artifacts of a dataset, and the files that describe them."""
 
 from __future__ import annotations
 
@@ -9,10 +9,11 @@ from typing import Annotated, Any
 
 import typer
 
-from scripts._build.manifest import describe, write_manifest
+from scripts._build.manifest import describe, write_descriptions
 from scripts._build.package import pack
 from scripts._build.prepare import prepare
-from scripts._build.update import updated_manifest
+from scripts._build.statistics.compute import Statistician
+from scripts._build.update import kept_artifacts
 from scripts._define.definition import ROOT, Definition, read_definition
 from scripts._define.history import commit_of, other_content, recorded_versions, version_of
 from scripts._process.errors import ScriptError
@@ -30,7 +31,7 @@ def build(name: str, *, root: Path = ROOT, output: Path | None = None) -> list[P
     root
         The repository.
     output
-        The folder to put the artifacts and `<name>.json` in; `artifacts/` by default.
+        The folder to put the artifacts and the files that describe them in; `artifacts/` by default.
 
     Returns
     -------
@@ -44,31 +45,40 @@ def build(name: str, *, root: Path = ROOT, output: Path | None = None) -> list[P
         the disk is full. No incomplete file is left.
     """
     definition = read_definition(name, root=root)
-    if output is None and (manifest := updated_manifest(definition)) is not None:
-        _log(f"{name}: nothing that determines its bytes has changed; updating {definition.manifest.name}")
-        write_manifest(definition.manifest, manifest)
-        return list(definition.tars.values())
-    definition.check_toolchain()
     folder = output or definition.manifest.parent
-    with scratch_folder(root, f"build-{name}") as scratch:
-        built = []
-        for config, tar in definition.tars.items():
-            title = f"{name}/{config}" if config else name
-            _log(f"{title}: building {definition.version}")
-            config_scratch = scratch / (config or name)
-            config_scratch.mkdir()
-            prepared = prepare(definition, scratch=config_scratch, config=config)
-            _log(f"{title}: packing {folder / tar.name}")
-            packed = pack(prepared, folder / tar.name, scratch=config_scratch)
-            examples = ", ".join(f"{split.name} {split.num_examples:,}" for split in packed.info.splits.values())
-            _log(f"{title}: packed, {packed.entry.size:,} bytes, {examples}")
-            built.append((prepared, packed))
-        # last, because artifacts are valid only with a manifest
-        manifest = describe(definition, built)
-        write_manifest(folder / definition.manifest.name, manifest)
-    if output is None:
+    # its processes are forked before the build imports TensorFlow
+    with Statistician() as statistician, scratch_folder(root, f"build-{name}") as scratch:
+        kept = kept_artifacts(definition) if output is None else None
+        if kept is not None:
+            _log(f"{name}: nothing that determines its bytes has changed; only what describes them is written anew")
+            manifest, statistics = kept.manifest, kept.statistics
+        else:
+            manifest, statistics = _built(definition, folder, scratch), None
+        if statistics is None:
+            _log(f"{name}: computing statistics")
+            statistics = statistician.statistics(manifest, folder, scratch=scratch)
+        write_descriptions(definition, folder, manifest, statistics)
+    if output is None and kept is None:
         _warn_of_other_content(definition, manifest)
     return [folder / tar.name for tar in definition.tars.values()]
+
+
+def _built(definition: Definition, folder: Path, scratch: Path) -> dict[str, Any]:
+    """Build and pack every config of a dataset, and return the manifest."""
+    definition.check_toolchain()
+    built = []
+    for config, tar in definition.tars.items():
+        title = f"{definition.name}/{config}" if config else definition.name
+        _log(f"{title}: building {definition.version}")
+        config_scratch = scratch / (config or definition.name)
+        config_scratch.mkdir()
+        prepared = prepare(definition, scratch=config_scratch, config=config)
+        _log(f"{title}: packing {folder / tar.name}")
+        packed = pack(prepared, folder / tar.name, scratch=config_scratch)
+        examples = ", ".join(f"{split.name} {split.num_examples:,}" for split in packed.info.splits.values())
+        _log(f"{title}: packed, {packed.entry.size:,} bytes, {examples}")
+        built.append((prepared, packed))
+    return describe(definition, built)
 
 
 def command(name: Annotated[str, typer.Argument(help="The name of the dataset in params.yaml.")]) -> None:

@@ -86,7 +86,7 @@ def command(
         f"next:\n"
         f"  1. make build DATASET={name}    builds it without changes\n"
         f"  2. edit {folder}/{name}.py and README.md, and version and license in params.yaml, and build it again\n"
-        f"  3. git add {folder} artifacts/{name}.json dvc.yaml dvc.lock params.yaml; "
+        f"  3. git add {folder} artifacts/{name}.*json dvc.yaml dvc.lock params.yaml; "
         f"git commit; make push DATASET={name}"
     )
 

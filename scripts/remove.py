@@ -28,7 +28,7 @@ class Removal:
 
 
 def remove(name: str, *, root: Path = ROOT) -> Removal:
-    """Remove a dataset from params.yaml, dvc.yaml and dvc.lock, and its manifest.
+    """Remove a dataset from params.yaml, dvc.yaml and dvc.lock, and the files that describe it.
 
     Its folder is removed too if git has committed all of it. Artifacts and source files are kept, on this machine and
     on the remotes. Nothing is removed if there is no such dataset, because it may have been removed before.
@@ -49,10 +49,9 @@ def remove(name: str, *, root: Path = ROOT) -> Removal:
                 if _is_committed(folder, root):
                     folder.rename(scratch / str(number))  # atomic
                     removed.append(folder)
-            manifest = root / ARTIFACTS / f"{name}.json"
-            if manifest.exists():
-                manifest.unlink()
-                removed.append(manifest)
+            for described in sorted((root / ARTIFACTS).glob(f"{name}.*json")):
+                described.unlink()
+                removed.append(described)
 
         changed = remove_dataset(name, root=root, before_edit=remove_files)
     artifacts = (f"{ARTIFACTS}/{name}.tar", f"{ARTIFACTS}/{name}-*.tar")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,7 +13,7 @@ import typer
 from loader import LoaderError
 from loader._format.artifact import LocalArtifact
 from loader._format.description import read_description
-from loader._format.manifest import Manifest, read_manifest
+from loader._format.manifest import read_manifest
 from scripts._define.artifacts import open_artifact
 from scripts._define.definition import ROOT, Definition, read_definition, read_names
 from scripts._dvc.stages import recorded_output
@@ -111,7 +112,7 @@ def _check_rebuild_by_hash(definition: Definition) -> str:
         if differences:
             differences.append(f"to see what differs, pull it first: make pull DATASET={definition.name}")
         else:
-            differences += _compare_manifests(manifest, read_manifest(fresh.folder / definition.manifest.name))
+            differences += _compare_descriptions(definition, fresh.folder)
         conditions = fresh.conditions()
     return _rebuild_result(definition, differences, conditions)
 
@@ -122,16 +123,20 @@ def _check_rebuild(definition: Definition, artifacts: list[LocalArtifact]) -> st
         for config, artifact in zip(definition.tars, artifacts, strict=True):
             new = open_artifact(definition, config=config, folder=fresh.folder)
             differences += [f"{config}: {line}" if config else line for line in compare(artifact, new)]
-        differences = differences or _compare_manifests(artifact.manifest, new.manifest)
+        differences = differences or _compare_descriptions(definition, fresh.folder)
         conditions = fresh.conditions()
     return _rebuild_result(definition, differences, conditions)
 
 
-def _compare_manifests(recorded: Manifest, new: Manifest) -> list[str]:
-    if new.raw == recorded.raw:
-        return []
-    lines = compare_json(recorded.raw, new.raw)
-    return [f"{recorded.name}.json differs", *(f"  {line}" for line in lines)]
+def _compare_descriptions(definition: Definition, folder: Path) -> list[str]:
+    """Return how the manifest, the statistics and the Croissant description differ from those of a new build."""
+    differences = []
+    for path in reversed(definition.descriptions):
+        recorded, new = path.read_bytes(), (folder / path.name).read_bytes()
+        if recorded != new:
+            lines = compare_json(json.loads(recorded), json.loads(new)) or ["only in its layout"]
+            differences += [f"{path.name} differs", *(f"  {line}" for line in lines)]
+    return differences
 
 
 def _rebuild_result(definition: Definition, differences: list[str], conditions: str) -> str:

@@ -1,4 +1,6 @@
-"""Writing the manifest, which describes a dataset without its data (`loader._format.manifest` reads it)."""
+"""Writing the manifest, which describes a dataset without its data (`loader._format.manifest` reads it), and the other
+small files that a build makes.
+"""
 
 from __future__ import annotations
 
@@ -7,14 +9,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from loader._errors import without_secrets
 from loader._format.index import FORMAT
 from loader._format.manifest import read_manifest
 from loader._format.names import ARTIFACTS
+from scripts._build.croissant import croissant
 from scripts._build.package import Packed
 from scripts._build.prepare import Prepared
+from scripts._build.statistics.compute import write_statistics
 from scripts._define.definition import Definition
 from scripts._process.files import replacing
-from scripts._process.secrets import without_secrets
 
 
 def describe(definition: Definition, built: Sequence[tuple[Prepared, Packed]]) -> dict[str, Any]:
@@ -74,6 +78,16 @@ def _artifact(prepared: Prepared, packed: Packed) -> dict[str, Any]:
 
 
 def write_manifest(path: Path, manifest: dict[str, Any]) -> None:
-    """Write a manifest completely or not at all."""
+    """Write a manifest, or a Croissant description, completely or not at all."""
     with replacing(path) as file:
         file.write(json.dumps(manifest, indent=2, ensure_ascii=False).encode("utf-8") + b"\n")
+
+
+def write_descriptions(definition: Definition, folder: Path, manifest: dict[str, Any], statistics: Any) -> None:
+    """Write the statistics, the Croissant description and the manifest of a dataset to a folder.
+
+    Each is written completely or not at all; the manifest last, because artifacts are valid only with it.
+    """
+    write_statistics(folder / definition.statistics.name, statistics)
+    write_manifest(folder / definition.croissant.name, croissant(manifest, statistics))
+    write_manifest(folder / definition.manifest.name, manifest)

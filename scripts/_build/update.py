@@ -1,23 +1,41 @@
-"""Changing a manifest without building: if nothing that determines the bytes of a dataset has changed."""
+"""Describing artifacts anew without building them: if nothing that determines their bytes has changed."""
 
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from loader._format.manifest import read_manifest
+from loader import LoaderError
 from scripts._define.artifacts import open_artifact
 from scripts._define.definition import DECIDES_BYTES, PARAMS_FILE, TOOLCHAIN, Definition
-from scripts._dvc.stages import LOCK_FILE, Stage, read_stage
-from scripts._process.errors import ScriptError
+from scripts._dvc.stages import LOCK_FILE, STAGES_FILE, Stage, outputs, read_stage
 from scripts._process.files import hash_file
 
 
-def updated_manifest(definition: Definition) -> dict[str, Any] | None:
-    """Return the manifest with a definition's new license and description; None if the dataset must be built.
+@dataclass(frozen=True)
+class Kept:
+    """Artifacts that need not be built.
 
-    It need not be built if its block of `params.yaml` has changed, but only in keys that do not determine bytes, and
-    everything else is as `dvc.lock` records it. Its artifacts, which DVC has removed to run the stage, are put back.
+    Attributes
+    ----------
+    manifest
+        Their manifest, with the license and the description that the definition has now.
+    statistics
+        Their statistics, None if these have to be computed.
+    """
+
+    manifest: dict[str, Any]
+    statistics: dict[str, Any] | None
+
+
+def kept_artifacts(definition: Definition) -> Kept | None:
+    """Return what describes a dataset's recorded artifacts now; None if the dataset must be built.
+
+    It need not be built if everything that determines bytes is as `dvc.lock` records it, and something else is not: the
+    license, the description, or one of the small files that describe the artifacts, which an older version of this
+    project did not write. The artifacts, which DVC has removed to run the stage, are put back.
 
     Raises
     ------
@@ -28,12 +46,16 @@ def updated_manifest(definition: Definition) -> dict[str, Any] | None:
     if not (root / LOCK_FILE).exists():
         return None
     stage = read_stage(root / LOCK_FILE, name)
-    recorded = _recorded_params(stage)
-    before, now = recorded.get(name), definition.block
-    if not isinstance(before, dict) or before == now or _decisive(before) != _decisive(now):
+    params = _recorded_params(stage)
+    before, now = params.get(name), definition.block
+    if not isinstance(before, dict) or _decisive(before) != _decisive(now):
         return None
-    if recorded.get(TOOLCHAIN) != definition.toolchain or not _manifest_is_recorded(definition, stage):
+    if params.get(TOOLCHAIN) != definition.toolchain or not _is_recorded(definition.manifest, definition, stage):
         return None
+    listed = outputs(read_stage(root / STAGES_FILE, name))
+    described = [path for path in definition.descriptions if path.relative_to(root).as_posix() in listed]
+    if before == now and all(_is_recorded(path, definition, stage) for path in described):
+        return None  # all is as it was, so that DVC was told to build it again
     from scripts._dvc.recorded import dependencies_changed, restore_outputs
 
     if dependencies_changed(root, name):
@@ -41,13 +63,18 @@ def updated_manifest(definition: Definition) -> dict[str, Any] | None:
     restore_outputs(root, name)
     if not all(tar.exists() for tar in definition.tars.values()):
         return None
-    artifacts = [open_artifact(definition, config=config) for config in definition.tars]
-    own_description = json.loads(artifacts[0].read_file("dataset_info.json")).get("description", "").strip()
-    return {
+    try:
+        artifacts = [open_artifact(definition, config=config) for config in definition.tars]
+        infos = [json.loads(artifact.read_file("dataset_info.json")) for artifact in artifacts]
+    except LoaderError:
+        return None  # an artifact is not the recorded one
+    manifest = {
         **artifacts[0].manifest.raw,
         "license": definition.license,
-        "description": definition.description or own_description,
+        "description": definition.description or infos[0].get("description", "").strip(),
     }
+    has_statistics = _is_recorded(definition.statistics, definition, stage)
+    return Kept(manifest, json.loads(definition.statistics.read_bytes()) if has_statistics else None)
 
 
 def _recorded_params(stage: Stage) -> dict[str, Any]:
@@ -59,7 +86,8 @@ def _decisive(block: dict[str, Any]) -> dict[str, Any]:
     return {key: block.get(key) for key in DECIDES_BYTES}
 
 
-def _manifest_is_recorded(definition: Definition, stage: Stage) -> bool:
-    path = definition.manifest
-    recorded = [out for out in stage.get("outs") or () if str(out.get("path")).endswith(f"/{path.name}")]
-    return path.exists() and [out.get("md5") for out in recorded] == [hash_file(path, "md5")]
+def _is_recorded(path: Path, definition: Definition, stage: Stage) -> bool:
+    """Return whether a small output is here, and as `dvc.lock` records it."""
+    relative = path.relative_to(definition.root).as_posix()
+    recorded = [out.get("md5") for out in stage.get("outs") or () if out.get("path") == relative]
+    return path.exists() and recorded == [hash_file(path, "md5")]

@@ -60,7 +60,7 @@ class Workers:
             worker.connection.send(task)
             return worker.connection.recv()
         except (EOFError, OSError) as error:
-            raise ScriptError("a worker process that encodes examples was killed; is there enough memory?") from error
+            raise ScriptError("a worker process was killed; is there enough memory?") from error
         finally:
             self._idle.put(worker)
 

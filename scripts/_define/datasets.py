@@ -22,6 +22,10 @@ from scripts._process.files import read_yaml, replacing
 EDIT_LOCK = "define"
 """The scratch folder whose lock lets one process at a time edit these files."""
 
+COMMITTED = {"cache": False, "persist": True}
+"""The options of an output that git keeps: a build that fails leaves the recorded one."""
+PLOTS_KEY, PLOT_TEMPLATE = "plots", "classes"
+
 Edit = Callable[[str, Path], str]
 
 
@@ -57,9 +61,19 @@ class NewDataset:
             "cmd": f"python -m scripts build {self.name}",
             **({"deps": deps} if deps else {}),
             "params": [self.name, TOOLCHAIN],
-            "outs": [{f"{ARTIFACTS}/{tar}": {"remote": PRIVATE}} for tar in tars],
-            "metrics": [{f"{ARTIFACTS}/{self.name}.json": {"cache": False, "persist": True}}],
+            "outs": [
+                *({f"{ARTIFACTS}/{tar}": {"remote": PRIVATE}} for tar in tars),
+                {f"{ARTIFACTS}/{self.name}.json": {**COMMITTED}},
+                {f"{ARTIFACTS}/{self.name}.croissant.json": {**COMMITTED}},
+            ],
+            "metrics": [{f"{ARTIFACTS}/{self.name}.stats.json": {**COMMITTED}}],
         }
+
+    @property
+    def plot(self) -> dict[str, Any]:
+        """The drawing of its classes in dvc.yaml, for `dvc plots show`."""
+        file = f"{ARTIFACTS}/{self.name}.stats.json"
+        return {"template": PLOT_TEMPLATE, "x": {file: "examples"}, "y": {file: "class"}}
 
 
 def add_dataset(new: NewDataset, *, root: Path, before_edit: Callable[[], None] = lambda: None) -> None:
@@ -93,7 +107,9 @@ def add_dataset(new: NewDataset, *, root: Path, before_edit: Callable[[], None] 
             f"remove it with: make remove DATASET={name}"
         )
     edits: dict[str, Edit] = {
-        STAGES_FILE: lambda text, path: add_entry(text, name, new.stage, under=STAGES_KEY, path=path),
+        STAGES_FILE: lambda text, path: _with_plot(
+            add_entry(text, name, new.stage, under=STAGES_KEY, path=path), new, path
+        ),
         PARAMS_FILE: lambda text, path: add_entry(text, name, new.params, path=path),
     }
     _edit({file: edit for file, edit in edits.items() if present[file] is None}, root, before_edit)
@@ -132,10 +148,29 @@ def remove_dataset(name: str, *, root: Path, before_edit: Callable[[], None] = l
     edits: dict[str, Edit] = {}
     for file in (LOCK_FILE, STAGES_FILE):
         if (root / file).exists() and read_stage(root / file, name):
-            edits[file] = lambda text, path: remove_entry(text, name, under=STAGES_KEY, path=path)
+            edits[file] = lambda text, path: _without_plot(
+                remove_entry(text, name, under=STAGES_KEY, path=path), name, path
+            )
     if name in read_yaml(root / PARAMS_FILE):
         edits[PARAMS_FILE] = lambda text, path: remove_entry(text, name, path=path)
     return _edit(edits, root, before_edit)
+
+
+def _with_plot(text: str, new: NewDataset, path: Path) -> str:
+    if _has_plot(text, new.name):
+        return text
+    return add_entry(text, new.name, new.plot, under=PLOTS_KEY, path=path, as_item=True)
+
+
+def _without_plot(text: str, name: str, path: Path) -> str:
+    return remove_entry(text, name, under=PLOTS_KEY, path=path) if _has_plot(text, name) else text
+
+
+def _has_plot(text: str, name: str) -> bool:
+    from ruamel.yaml import YAML
+
+    plots = YAML(typ="safe").load(text).get(PLOTS_KEY) or ()
+    return any(isinstance(plot, dict) and name in plot for plot in plots)
 
 
 def _edit(edits: dict[str, Edit], root: Path, before_edit: Callable[[], None]) -> list[str]:

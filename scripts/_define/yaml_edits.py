@@ -26,7 +26,7 @@ class _Span:
     indent: int
 
 
-def add_entry(text: str, name: str, value: Any, *, under: str | None = None, path: Path) -> str:
+def add_entry(text: str, name: str, value: Any, *, under: str | None = None, path: Path, as_item: bool = False) -> str:
     """Return a YAML text with a blank line and an entry added after the last entry.
 
     Parameters
@@ -39,6 +39,8 @@ def add_entry(text: str, name: str, value: Any, *, under: str | None = None, pat
         The key of the mapping to add it to; the top-level mapping by default.
     path
         The file that has the text, for messages.
+    as_item
+        Whether `under` is a list of mappings with one entry each, to which such a mapping is added.
 
     Raises
     ------
@@ -48,6 +50,8 @@ def add_entry(text: str, name: str, value: Any, *, under: str | None = None, pat
     expected = _parse(text, path)
     if under is None:
         expected[name] = value
+    elif as_item:
+        expected[under] = [*(expected.get(under) or ()), {name: value}]
     else:
         expected[under] = {**(expected.get(under) or {}), name: value}
     lines = _lines(text)
@@ -56,12 +60,12 @@ def add_entry(text: str, name: str, value: Any, *, under: str | None = None, pat
         indent = spans[-1].indent
         # comments with the last entry's indentation, such as a stage commented out, stay above the new entry
         end = len(lines) if under is None else _content_stop(lines, spans[-1].stop, indent - 1)
-        lines[end:end] = ["\n", *_dump(name, value, indent)]
+        lines[end:end] = [*(() if as_item else ("\n",)), *_dump(name, value, indent, as_item)]
     elif under is None:
         lines += ["\n" if lines else "", *_dump(name, value, 0)]
     else:
         opening = next((n for n, line in enumerate(lines) if line.startswith(f"{under}:")), len(lines))
-        lines[opening : opening + 1] = [f"{under}:\n", *_dump(name, value, INDENT)]
+        lines[opening : opening + 1] = [f"{under}:\n", *_dump(name, value, INDENT, as_item)]
     return _checked("".join(lines), expected, path, f"{name!r} cannot be added by editing lines")
 
 
@@ -77,7 +81,8 @@ def remove_entry(text: str, name: str, *, under: str | None = None, path: Path) 
     name
         The entry, which must exist.
     under
-        The key of the mapping that holds it; the top-level mapping by default.
+        The key of the mapping that holds it, or of a list of mappings with one entry each, which is removed with its
+        last one; the top-level mapping by default.
     path
         The file that has the text, for messages.
 
@@ -87,7 +92,11 @@ def remove_entry(text: str, name: str, *, under: str | None = None, path: Path) 
         The layout of the file does not allow removing lines, or another entry refers to an anchor of this one.
     """
     expected = _parse(text, path)
-    del (expected if under is None else expected[under])[name]
+    inside: Any = expected if under is None else expected[under]
+    is_list = isinstance(inside, list)
+    del inside[next(n for n, item in enumerate(inside) if name in item) if is_list else name]
+    if under is not None and is_list and not inside:
+        del expected[under]
     lines = _lines(text)
     spans = _spans(text, under)
     for span in spans:
@@ -102,7 +111,8 @@ def remove_entry(text: str, name: str, *, under: str | None = None, path: Path) 
                 stop += 1
             del lines[start:stop]
     if under is not None and len(spans) == 1:
-        lines = [f"{under}: {{}}\n" if line.startswith(f"{under}:") else line for line in lines]
+        nothing = [] if is_list else [f"{under}: {{}}\n"]
+        lines = [new for line in lines for new in (nothing if line.startswith(f"{under}:") else [line])]
     rest = "".join(lines)
     rest = rest if text.endswith("\n") else rest.removesuffix("\n")
     return _checked(rest, expected, path, f"{name!r} cannot be removed by editing lines")
@@ -117,7 +127,7 @@ def _lines(text: str) -> list[str]:
 def _spans(text: str, under: str | None) -> list[_Span]:
     """Return the lines of each entry of a mapping; an empty list if it is missing or empty."""
     from ruamel.yaml import YAML
-    from ruamel.yaml.nodes import MappingNode
+    from ruamel.yaml.nodes import MappingNode, SequenceNode
 
     node, stop = YAML(typ="safe", pure=True).compose(io.StringIO(text)), len(_lines(text))
     if under is not None and node is not None:
@@ -125,13 +135,15 @@ def _spans(text: str, under: str | None) -> list[_Span]:
         place = next((n for n, (key, _) in enumerate(node.value) if key.value == under), None)
         stop = ([*starts, stop])[place + 1] if place is not None else stop
         node = None if place is None else node.value[place][1]
-    if not isinstance(node, MappingNode) or not node.value:
+    if not isinstance(node, MappingNode | SequenceNode) or not node.value:
         return []
-    keys = [key for key, _ in node.value]
+    if isinstance(node, SequenceNode):  # of mappings with one entry each; `text` in the list would be an item too
+        keys = [item.value[0][0] if isinstance(item, MappingNode) else item for item in node.value]
+    else:
+        keys = [key for key, _ in node.value]
     stops = [*(key.start_mark.line for key in keys[1:]), stop]
-    return [
-        _Span(key.value, key.start_mark.line, end, key.start_mark.column) for key, end in zip(keys, stops, strict=True)
-    ]
+    column = node.start_mark.column
+    return [_Span(str(key.value), key.start_mark.line, end, column) for key, end in zip(keys, stops, strict=True)]
 
 
 def _content_stop(lines: list[str], stop: int, indent: int) -> int:
@@ -145,15 +157,17 @@ def _content_stop(lines: list[str], stop: int, indent: int) -> int:
     return stop
 
 
-def _dump(name: str, value: Any, indent: int) -> list[str]:
-    """Return the lines of an entry, in the layout of this repository's files."""
+def _dump(name: str, value: Any, indent: int, as_item: bool = False) -> list[str]:
+    """Return the lines of an entry, or of an item of a list, in the layout of this repository's files."""
     from ruamel.yaml import YAML
 
     yaml = YAML()
     yaml.width = 1 << 20  # never wrap a string
     yaml.indent(mapping=INDENT, sequence=2 * INDENT, offset=INDENT)
     out = io.StringIO()
-    yaml.dump({name: value}, out)
+    yaml.dump([{name: value}] if as_item else {name: value}, out)
+    if as_item:
+        indent -= INDENT  # which ruamel puts before an item
     return [" " * indent + line for line in _lines(out.getvalue())]
 
 

@@ -16,14 +16,17 @@ from scripts._process.files import CHUNK_BYTES, hash_file
 
 
 def check_lock(definition: Definition, artifact: LocalArtifact) -> str:
-    """Check an artifact's size and hashes against `dvc.lock` and the manifest, in one pass over the file."""
+    """Check an artifact's size and hashes against `dvc.lock` and the manifest, in one pass over the file; and that the
+    manifest, the statistics and the Croissant description are those that `dvc.lock` records.
+    """
     recorded = recorded_output(definition.root, definition.name, artifact.path)
-    manifest_md5 = recorded_output(definition.root, definition.name, definition.manifest).get("md5")
-    if hash_file(definition.manifest, "md5") != manifest_md5:
-        raise IntegrityError(
-            f"{definition.name}: {definition.manifest} is not what dvc.lock records; "
-            f"restore both with: git checkout -- dvc.lock artifacts/{definition.manifest.name}"
-        )
+    for path in definition.descriptions:
+        described = recorded_output(definition.root, definition.name, path).get("md5")
+        if not path.exists() or hash_file(path, "md5") != described:
+            raise IntegrityError(
+                f"{definition.name}: {path} is not what dvc.lock records; "
+                f"restore both with: git checkout -- dvc.lock artifacts/{path.name}"
+            )
     md5, sha256 = hashlib.md5(usedforsecurity=False), hashlib.sha256()
     size = 0
     with artifact.path.open("rb") as file:

@@ -62,8 +62,14 @@ STAGE = """
     outs:
       - artifacts/tiny.tar:
           remote: VISIBILITY
-    metrics:
       - artifacts/tiny.json:
+          cache: false
+          persist: true
+      - artifacts/tiny.croissant.json:
+          cache: false
+          persist: true
+    metrics:
+      - artifacts/tiny.stats.json:
           cache: false
           persist: true
 """

@@ -7,15 +7,18 @@ import json
 import struct
 import subprocess
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
 import numpy as np
 
 from loader._format.example import Example
 from loader._format.names import object_path
 from loader._format.tfrecord import masked_crc
-from scripts._build.manifest import describe, write_manifest
+from scripts._build.manifest import describe, write_descriptions
 from scripts._build.package import Packed, pack
 from scripts._build.prepare import Prepared
+from scripts._build.statistics.compute import Statistician
 from scripts._define.definition import read_definition
 from scripts._tfds.shards import KEY_BYTES
 
@@ -32,8 +35,10 @@ stages:
     params: [small]
     outs:
       - artifacts/small.tar: {remote: public}
-    metrics:
       - artifacts/small.json: {cache: false, persist: true}
+      - artifacts/small.croissant.json: {cache: false, persist: true}
+    metrics:
+      - artifacts/small.stats.json: {cache: false, persist: true}
 """
 
 PARAMS_YAML = """\
@@ -43,6 +48,8 @@ small:
   version: 1.0.0
   license: CC0
 """
+
+_KNOWN: dict[str, dict[str, Any]] = {}  # statistics by SHA-256
 
 FEATURES = {
     "pythonClassName": "tensorflow_datasets.core.features.features_dict.FeaturesDict",
@@ -131,17 +138,25 @@ def make_recorded(root: Path) -> Path:
     (root / "params.yaml").write_text(PARAMS_YAML)
     tar = root / "artifacts" / "small.tar"
     prepared, packed = pack_recorded(tar, root / ".scratch-small")
-    write_manifest(
-        root / "artifacts" / "small.json", describe(read_definition("small", root=root), [(prepared, packed)])
-    )
+    definition = read_definition("small", root=root)
+    manifest = describe(definition, [(prepared, packed)])
+    write_descriptions(definition, tar.parent, manifest, _statistics(packed.entry.sha256, manifest, tar.parent))
     record_artifacts(root)
     return root
+
+
+def _statistics(sha256: str, manifest: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Return the statistics of the artifact with this SHA-256, computed only once."""
+    if sha256 not in _KNOWN:
+        with Statistician(workers=1) as statistician, TemporaryDirectory() as scratch:
+            _KNOWN[sha256] = statistician.statistics(manifest, folder, scratch=Path(scratch))
+    return _KNOWN[sha256]
 
 
 def record_artifacts(root: Path) -> None:
     """Write the `dvc.lock` that DVC would write for the current artifacts."""
     outs = []
-    for name in ("small.json", "small.tar"):
+    for name in ("small.croissant.json", "small.json", "small.stats.json", "small.tar"):
         data = (root / "artifacts" / name).read_bytes()
         md5 = hashlib.md5(data, usedforsecurity=False).hexdigest()
         outs.append({"path": f"artifacts/{name}", "hash": "md5", "md5": md5, "size": len(data)})

@@ -45,8 +45,10 @@ stages:
     deps: [datasets/standard/downloader]
     outs:
 OUTS
-    metrics:
       - artifacts/downloader.json: {cache: false, persist: true}
+      - artifacts/downloader.croissant.json: {cache: false, persist: true}
+    metrics:
+      - artifacts/downloader.stats.json: {cache: false, persist: true}
 """
 
 

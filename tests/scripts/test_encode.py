@@ -269,7 +269,7 @@ def test_a_killed_worker_is_reported(forks):
 
     with (
         Encoder(workers=2) as encoder,
-        pytest.raises(ScriptError, match="a worker process that encodes examples was killed"),
+        pytest.raises(ScriptError, match="a worker process was killed"),
     ):
         list(encoder.encode([(0, {"image": b"", "text": "t"})], features(), kill))
 

@@ -81,7 +81,10 @@ def test_a_new_dataset_builds_without_changes(clone):
     )
     assert loaded == "1.0.0 6 2 {(8, 8, 3)}\n[0, 0, 0, 1, 1, 1]\n"
     assert "didn't change" in clone.run("dvc", "repro", "my_dataset").stdout
-    assert set(git_status(clone.root)) - before == {"?? artifacts/my_dataset.json", " M dvc.lock"}
+    assert set(git_status(clone.root)) - before == {
+        *(f"?? artifacts/my_dataset.{suffix}" for suffix in ("json", "stats.json", "croissant.json")),
+        " M dvc.lock",
+    }
     # the third of the printed steps
     (step,) = re.findall(r"3\. (git add [^;]*);", output)
     clone.run("sh", "-c", step)

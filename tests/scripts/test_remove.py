@@ -116,7 +116,8 @@ def test_dvc_works_after_all_datasets_are_removed(clone):
     add_buildable(clone.root)
     clone.run("dvc", "repro", "tiny")
     output = clone.run("make", "--silent", "remove", "DATASET=tiny").stdout
-    assert "removed tiny from dvc.lock, dvc.yaml, params.yaml, artifacts/tiny.json" in output
+    described = ", ".join(f"artifacts/tiny.{suffix}" for suffix in ("croissant.json", "json", "stats.json"))
+    assert f"removed tiny from dvc.lock, dvc.yaml, params.yaml, {described}" in output
     assert "kept, delete them if they are not needed: artifacts/tiny.tar datasets/standard/tiny sources/tiny" in output
     assert git_status(clone.root) == ["?? datasets/standard/tiny/checksums.tsv", "?? datasets/standard/tiny/tiny.py"]
     stages = clone.run("dvc", "stage", "list", "--name-only").stdout.split()

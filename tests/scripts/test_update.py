@@ -1,4 +1,4 @@
-"""A changed license or description changes the manifest only; everything else that changes is built."""
+"""What only describes artifacts is written anew without a build; everything else that changes is built."""
 
 import json
 import re
@@ -39,7 +39,7 @@ def repro(clone):
     output = clone.run("dvc", "repro", "tiny")
     text = output.stdout + output.stderr
     assert "Running stage 'tiny'" in text
-    assert ("tiny: building 1.0.0" in text) != ("updating tiny.json" in text)
+    assert ("tiny: building 1.0.0" in text) != ("tiny: nothing that determines its bytes has changed" in text)
     assert clone.run("dvc", "status", "tiny").stdout.strip() == "Data and pipelines are up to date."
     return "tiny: building 1.0.0" in text
 
@@ -54,6 +54,63 @@ def test_a_corrected_license_and_description_need_no_build(tiny):
     edit(tiny, "params.yaml", "\n  description: Tiny images.", "")
     assert not repro(tiny)
     assert manifest(tiny) == {**before, "license": "CC BY 4.0"}
+
+
+def descriptions(clone):
+    """The small files that describe the artifact."""
+    return {path.name: path.read_bytes() for path in (clone.root / "artifacts").glob("tiny*.json")}
+
+
+def make_older(clone):
+    """Make the repository what an older version of this project made: without statistics and Croissant description."""
+    path = clone.root / "dvc.yaml"
+    before = path.read_text()
+    lines = "      - artifacts/{}:\n          cache: false\n          persist: true\n"
+    start = before.index(lines.format("tiny.json"))
+    path.write_text(before[:start] + "    metrics:\n" + lines.format("tiny.json"))
+    for name in ("tiny.stats.json", "tiny.croissant.json"):
+        (clone.root / "artifacts" / name).unlink()
+    clone.run("dvc", "commit", "--force", "tiny")
+    assert "stats" not in (clone.root / "dvc.lock").read_text().partition("  tiny:")[2]
+    path.write_text(before)
+
+
+def test_what_describes_artifacts_is_added_without_building_them(tiny):
+    md5, before = recorded_md5(tiny), descriptions(tiny)
+    assert set(before) == {"tiny.json", "tiny.stats.json", "tiny.croissant.json"}
+    make_older(tiny)
+    (tiny.root / "artifacts/tiny.tar").unlink()  # it is in DVC's cache
+    assert not repro(tiny)
+    assert descriptions(tiny) == before
+    assert recorded_md5(tiny) == md5
+    assert tiny.scripts("verify", "tiny").count("tiny: ok") == 4
+    (tiny.root / "artifacts/tiny.stats.json").write_text("{}")
+    assert not repro(tiny)
+    assert descriptions(tiny) == before
+
+
+def test_with_all_that_describes_it_a_dataset_is_built_again_if_dvc_is_told_to(tiny):
+    output = tiny.run("dvc", "repro", "--force", "tiny")
+    assert "tiny: building 1.0.0" in output.stdout + output.stderr
+
+
+def test_a_kill_while_statistics_are_computed_loses_nothing(tiny):
+    md5, before = recorded_md5(tiny), descriptions(tiny)
+    make_older(tiny)
+    statistics = tiny.root / "scripts/_build/statistics/compute.py"
+    code = statistics.read_text()
+    edit(
+        tiny,
+        "scripts/_build/statistics/compute.py",
+        "        totals = Counter[str]()\n",
+        "        totals = Counter[str]()\n        os.kill(os.getpid(), 9)\n",
+    )
+    killed = tiny.run("dvc", "repro", "tiny", check=False)
+    assert killed.returncode
+    statistics.write_text(code)
+    assert not repro(tiny)
+    assert descriptions(tiny) == before
+    assert recorded_md5(tiny) == md5
 
 
 def test_publishing_changes_no_stage(tiny):

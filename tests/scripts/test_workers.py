@@ -43,7 +43,7 @@ def test_a_worker_that_is_killed_while_it_sends_a_result_blocks_nobody(make):
         processes[0].kill()
         assert not wait(futures, timeout=30).not_done
         errors = {str(future.exception()) for future in futures if future.exception()}
-        assert errors == {"a worker process that encodes examples was killed; is there enough memory?"}
+        assert errors == {"a worker process was killed; is there enough memory?"}
         workers.stop()
 
 
