@@ -17,7 +17,6 @@ from loader._fetch.revision import Commit, Revision, WorkTree
 from loader._format.manifest import ArtifactEntry, Manifest
 from loader._format.names import ARTIFACTS
 from loader._registry.differences import difference
-from loader._registry.differences.artifacts import compare_artifacts, compare_features_of, one_sided
 from loader._registry.differences.difference import (
     CHANGED,
     NEVER_BUILT,
@@ -140,6 +139,8 @@ class Comparison:
         If `is_needed` is not set, a record index that cannot be fetched, or that is of another revision, is no error:
         the result's note says why examples were not compared.
         """
+        from loader._registry.differences.artifacts import one_sided  # imports botocore
+
         old, new = _manifest(self.old, name), _manifest(self.new, name)
         result = Difference(
             name,
@@ -182,6 +183,8 @@ class Comparison:
         self, old: Manifest, new: Manifest, config: str | None, examples: int, is_needed: bool
     ) -> Iterator[tuple[ConfigDifference, int, str]]:
         """Yield the difference of each config, the bytes fetched for it, and why its examples were not compared."""
+        from loader._registry.differences.artifacts import compare_artifacts, compare_features_of, one_sided
+
         old_entries, new_entries = ({entry.config: entry for entry in side.artifacts} for side in (old, new))
         for each in {**new_entries, **old_entries}:
             if config not in (None, each):
