@@ -5,6 +5,8 @@ info, ds = loader.load("digit")
 ds["train"][0]
 """
 
+import typing as _typing
+
 from loader import cache
 from loader._batches import Batches
 from loader._datasets import info, names, versions
@@ -21,9 +23,10 @@ from loader._errors import (
     UnsupportedError,
 )
 from loader._fetch.access import reading_only
+from loader._files import from_directory, open  # noqa: A004  (its public name is loader.open)
 from loader._format.description import SplitInfo
 from loader._info import DatasetInfo
-from loader._load import ensure, from_directory, load, open  # noqa: A004  (its public name is loader.open)
+from loader._load import ensure, load
 from loader._registry.entry import ConfigEntry, DatasetEntry, VersionEntry
 from loader._split import Split
 from loader._split_spec import EvenSplit, even_splits
@@ -63,3 +66,17 @@ __all__ = [
 for _name in __all__:
     if _name != "cache":
         globals()[_name].__module__ = "loader"  # the public name, for tracebacks and pickles
+
+if _typing.TYPE_CHECKING:
+    __version__: str
+else:
+
+    def __getattr__(name: str) -> str:
+        if name != "__version__":
+            raise AttributeError(f"module 'loader' has no attribute {name!r}")
+        from importlib.metadata import PackageNotFoundError, version  # only whoever asks for it waits for this import
+
+        try:
+            return version("versioned-datasets")
+        except PackageNotFoundError:
+            raise AttributeError("the package versioned-datasets is not installed, so it has no version") from None

@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
+import copy
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from itertools import islice
-from typing import Any
+from collections.abc import Iterable, Iterator
+from typing import Self
 
 from loader._arguments import check_flags, check_integer
 from loader._collate import make_collator
 from loader._errors import ArgumentError
 from loader._examples import Examples
-from loader._state import ResumableIterator, State, read_state, seed_of
-
-Batch = dict[str, Any]
-Finish = Callable[[list[dict[str, Any]]], Batch]
+from loader._source import Batch
+from loader._state import ResumableIterator, State, read_order, read_state
 
 
 class Batches(Iterable[Batch]):
     """The batches of a split; `Split.batches` documents the parameters.
 
-    Its length is the number of batches. Each `iter()` starts at the first one.
+    Its length is the number of batches. Each `iter()` starts at the first one; if they are shuffled, each begins the
+    next epoch, in another order.
     """
 
     def __init__(
@@ -42,8 +41,17 @@ class Batches(Iterable[Batch]):
         self._drop_remainder = drop_remainder
         self._workers = check_integer("workers", workers, least=1)
         self._shuffle = shuffle
-        self._seed = None if seed is None else check_integer("seed", seed, least=0)
-        self._random_seed = int.from_bytes(os.urandom(4))
+        self._has_seed = seed is not None
+        self._seed = int.from_bytes(os.urandom(4)) if seed is None else check_integer("seed", seed, least=0)
+        self._next_epoch = 0
+        self._only_epoch: int | None = None
+
+    def __repr__(self) -> str:
+        order = ""
+        if self._shuffle:
+            epoch = self._next_epoch if self._only_epoch is None else self._only_epoch
+            order = f", shuffled by seed {self._seed}, {'next ' if self._only_epoch is None else ''}epoch {epoch}"
+        return f"<{len(self):,} batches of {self._size:,}{order}, of {str(self._examples)[1:]}"
 
     def __len__(self) -> int:
         whole, rest = divmod(len(self._examples), self._size)
@@ -52,49 +60,72 @@ class Batches(Iterable[Batch]):
     def __iter__(self) -> ResumableIterator[Batch]:
         return self.iterator()
 
-    def iterator(self, *, state: State | None = None) -> ResumableIterator[Batch]:
-        """Return an iterator over the batches, which resumes at the `state()` of an earlier iterator.
+    def epoch(self, number: int) -> Self:
+        """Return the batches of one epoch, whose order is the same each time they are iterated.
 
-        If the batches have no seed, that of the earlier iterator is used.
+        Epoch 0 is the first `iter()` of these batches, 1 the second. What they iterate next does not change.
 
         Raises
         ------
         ArgumentError
-            The state belongs to another split, another order or another batch size.
+            The number is negative, or not an integer.
         """
-        examples, seed = self._examples, None
-        if self._shuffle:
-            seed = self._seed if self._seed is not None else seed_of(state, self._random_seed)
-            examples = examples.shuffle(seed)
+        batches = copy.copy(self)
+        batches._only_epoch = check_integer("epoch", number, least=0)
+        return batches
+
+    def iterator(self, *, state: State | None = None) -> ResumableIterator[Batch]:
+        """Return an iterator over the batches, which resumes at the `state()` of an earlier iterator.
+
+        It resumes in the epoch of the state; the next `iter()` begins the epoch after it. If the batches have no seed,
+        that of the earlier iterator is used, for the following epochs too.
+
+        Raises
+        ------
+        ArgumentError
+            The state belongs to another split, order, epoch or batch size, or another version of the loader made it.
+        """
+        order = ", shuffled" if self._shuffle else ""
 
         def source() -> str:
-            return f"{examples.fingerprint} by {self._size}"
+            return f"{self._examples.fingerprint} by {self._size}{order}"
 
         start = 0 if state is None else read_state(state, source(), len(self))
-        collate, convert, numbers = make_collator(examples.features), examples.convert, range(start, len(self))
-
-        def finish(decoded: list[dict[str, Any]]) -> Batch:
-            batch = collate(decoded)
-            return batch if convert is None else convert(batch)
-
+        examples, kept = self._examples, {}
+        if self._shuffle:
+            seed, epoch = self._begin_epoch(state)
+            examples, kept = examples.shuffle(seed, epoch=epoch), {"seed": seed, "epoch": epoch}
+        numbers = range(start, len(self))
         if self._workers == 1:
-            batches = _decode_serially(examples, numbers, self._size, finish)
+            batches = _decode_serially(examples, numbers, self._size)
         else:
-            batches = _decode_on_threads(examples, numbers, self._size, finish, self._workers)
-        return ResumableIterator(batches, source=source, start=start, seed=seed)
+            batches = _decode_on_threads(examples, numbers, self._size, self._workers)
+        return ResumableIterator(batches, source=source, start=start, **kept)
+
+    def _begin_epoch(self, state: State | None) -> tuple[int, int]:
+        """Return the seed and the epoch of the next iterator."""
+        if state is None:
+            seed, epoch = self._seed, self._next_epoch if self._only_epoch is None else self._only_epoch
+        else:
+            seed, epoch = read_order(state)
+            if self._has_seed and seed != self._seed:
+                raise ArgumentError(f"the state belongs to the order of seed {seed}, not of seed {self._seed}")
+            if self._only_epoch not in (None, epoch):
+                raise ArgumentError(f"the state belongs to epoch {epoch}, not to epoch {self._only_epoch}")
+        self._seed, self._next_epoch = seed, epoch + 1
+        return seed, epoch
 
 
-def _decode_serially(examples: Examples, numbers: range, size: int, finish: Finish) -> Iterator[Batch]:
-    decoded = examples.decode_range(numbers.start * size)
-    for _ in numbers:
-        yield finish(list(islice(decoded, size)))
+def _decode_serially(examples: Examples, numbers: range, size: int) -> Iterator[Batch]:
+    batches = examples.decode_batches(numbers, size, make_collator)
+    return batches if examples.convert is None else map(examples.convert, batches)
 
 
-def _decode_on_threads(examples: Examples, numbers: range, size: int, finish: Finish, workers: int) -> Iterator[Batch]:
+def _decode_on_threads(examples: Examples, numbers: range, size: int, workers: int) -> Iterator[Batch]:
     from concurrent.futures import Future, ThreadPoolExecutor
 
     def decode(number: int) -> Batch:
-        return finish(list(examples.decode_range(number * size, (number + 1) * size)))
+        return next(_decode_serially(examples, range(number, number + 1), size))
 
     pool = ThreadPoolExecutor(workers, thread_name_prefix="loader")
     pending: deque[Future[Batch]] = deque()

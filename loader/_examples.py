@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import chain
+import operator
+import reprlib
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Self
 
 import numpy as np
 
 from loader._arguments import check_integer
 from loader._errors import DecodeError
-from loader._features.decode import make_decoder
-from loader._features.parse import FeaturesDict
+from loader._features.connectors import FeaturesDict
 from loader._features.values import Array
 from loader._format.records import Records
+from loader._source import Batch, Collator, Example, Positions, RecordSource, Source, chosen
 
-Example = dict[str, Any]
-Positions = range | np.ndarray[Any, np.dtype[np.intp]]
-Convert = Callable[[Example], Example]
+Convert = Callable[[Example], Any]
 
-CHUNK_POSITIONS = 4096  # converted to Python integers at once
+MAX_STEPS = 80  # characters that `repr` shows of how examples were selected
 
 
 class Examples:
@@ -51,22 +49,15 @@ class Examples:
         convert: Convert | None = None,
     ) -> None:
         self.name = name
-        self.features = features
         self.convert = convert
-        self._records = records
+        self._source: Source = RecordSource(records, features)
         self._positions = positions
-        self._attach()
+        self._steps = ""
 
-    def _attach(self) -> None:
-        self._read = self._records.reader()
-        self._decode = make_decoder(self.features)
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in vars(self).items() if name not in ("_read", "_decode")}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        self._attach()
+    @property
+    def features(self) -> FeaturesDict:
+        """The features of an example; of mapped examples, those of the examples that the function is given."""
+        return self._source.features
 
     def __len__(self) -> int:
         return len(self._positions)
@@ -74,28 +65,30 @@ class Examples:
     @property
     def fingerprint(self) -> str:
         """Text that identifies these examples and their order."""
-        positions = self._positions
-        order = str(positions) if isinstance(positions, range) else hashlib.sha256(positions.tobytes()).hexdigest()[:16]
-        return f"{self.name}: {order}"
+        return f"{self.name}: {self._source.identify(self._positions)}"
 
-    def shuffle(self, seed: int) -> Self:
-        """Return the same examples in an order that depends only on the seed, not on the machine.
+    def shuffle(self, seed: int, *, epoch: int = 0) -> Self:
+        """Return the same examples in an order that depends only on the seed and the epoch, not on the machine.
 
-        The order sorts random 64-bit numbers from NumPy's PCG64, whose stream never changes.
+        The order sorts random 64-bit numbers from NumPy's PCG64, whose stream never changes. It is the order of the
+        same epoch of `batches(..., shuffle=True, seed=seed)`.
 
         Parameters
         ----------
-        seed
-            Not negative; use another one for every epoch.
+        seed, epoch
+            Not negative; each epoch has another order.
 
         Raises
         ------
         ArgumentError
-            The seed is negative, or not an integer.
+            The seed or the epoch is negative, or not an integer.
         """
-        seed = check_integer("seed", seed, least=0)
-        order = np.argsort(np.random.PCG64(seed).random_raw(len(self)), kind="stable")
-        return self._part(np.asarray(self._positions, dtype=np.intp)[order])
+        seed, epoch = check_integer("seed", seed, least=0), check_integer("epoch", epoch, least=0)
+        # epoch 0 without a key, so that it is the order that the seed alone has always had
+        source = np.random.SeedSequence(seed, spawn_key=(epoch,) if epoch else ())
+        order = _order(np.random.PCG64(source).random_raw(len(self)))
+        step = f".shuffle({seed}, epoch={epoch})" if epoch else f".shuffle({seed})"
+        return self._part(chosen(self._positions, order), step)
 
     def decode_one(self, number: int) -> Example:
         """Return example `number`, not converted.
@@ -115,19 +108,33 @@ class Examples:
             index = f"index {number:,}" if abs(number) < 1 << 64 else "an index of more than 64 bits"
             raise IndexError(f"{self.name} has {len(self):,} examples, {index} is out of range") from None
         try:
-            return self._decode(self._read(position))
+            return self._source.read(position)
         except DecodeError as error:
-            raise self._error(position, error) from error
+            raise self._named(error) from error
 
     def decode_range(self, start: int, stop: int | None = None) -> Iterator[Example]:
         """Yield the examples from `start` to `stop`, not converted, with the errors of `decode_one`."""
-        decode, number = self._decode, start
         try:
-            for record in self._records.in_order(_integers(self._positions[start:stop])):
-                yield decode(record)
-                number += 1
+            yield from self._source.in_order(self._positions[start:stop])
         except DecodeError as error:
-            raise self._error(int(self._positions[number]), error) from error
+            raise self._named(error) from error
+
+    def decode_batches(self, numbers: range, size: int, collator: Collator) -> Iterator[Batch]:
+        """Yield batches of `size` examples, not converted, with the errors of `decode_one`.
+
+        Parameters
+        ----------
+        numbers
+            Which batches, a range with the step 1.
+        size
+            Examples in a batch; the last one may have fewer.
+        collator
+            Makes the function that joins examples; see `loader._collate`.
+        """
+        try:
+            yield from self._source.batches(self._positions, size, numbers, collator)
+        except DecodeError as error:
+            raise self._named(error) from error
 
     def part(self, key: slice | Sequence[int] | Array) -> Self:
         """Return some of the examples, over the same records.
@@ -137,35 +144,52 @@ class Examples:
         IndexError
             An index is out of range.
         """
-        return self._part(self._positions[key] if isinstance(key, slice) else self._select(key))
+        if isinstance(key, slice):
+            return self._part(self._positions[key], f"[{_slice_text(key)}]")
+        return self._part(self._select(key), f"[{reprlib.repr(np.asarray(key[:10]).tolist())}]")
 
-    def _part(self, positions: Positions) -> Self:
-        # shares the reader too, so that each index block is verified only once
-        part = type(self).__new__(type(self))
-        part.__dict__.update(self.__dict__, _positions=positions)
-        return part
+    def _part(self, positions: Positions, step: str) -> Self:
+        """Return the examples at these positions; `step` is the Python that selected them, for `repr`."""
+        # shares the source, so that each index block is verified only once
+        return self._with(step, _positions=positions)
 
-    def _error(self, position: int, error: DecodeError) -> DecodeError:
-        return DecodeError(f"{self.name}: {self._records.describe(position)}: {error}")
+    def _with(self, step: str, **changed: Any) -> Self:
+        """Return the same examples with other attributes; `step` is the Python that did it, for `repr`."""
+        other = type(self).__new__(type(self))
+        steps = self._steps + step if len(self._steps) < MAX_STEPS else f"[...]{step}"
+        other.__dict__.update(self.__dict__, _steps=steps, **changed)
+        return other
+
+    def _named(self, error: DecodeError) -> DecodeError:
+        return DecodeError(f"{self.name}: {error}")
 
     def _select(self, key: Sequence[int] | Array) -> np.ndarray[Any, np.dtype[np.intp]]:
-        chosen = np.asarray(key)
-        if chosen.size == 0:
-            chosen = chosen.astype(np.intp)
-        wide = chosen.astype(object if chosen.dtype == np.uint64 else np.int64)
+        wanted = np.asarray(key)
+        if wanted.size == 0:
+            wanted = wanted.astype(np.intp)
+        wide = wanted.astype(object if wanted.dtype == np.uint64 else np.int64)
         outside = (wide < -len(self)) | (wide >= len(self))
         if outside.any():
-            raise IndexError(f"{self.name} has {len(self):,} examples, index {chosen[outside][0]:,} is out of range")
-        chosen = chosen.astype(np.intp)
+            raise IndexError(f"{self.name} has {len(self):,} examples, index {wanted[outside][0]:,} is out of range")
+        wanted = wanted.astype(np.intp)
         if isinstance(self._positions, range):  # computed, so that a long range never becomes an array
-            chosen = np.where(chosen < 0, chosen + len(self), chosen)
-            return self._positions.start + chosen * self._positions.step
-        return self._positions.take(chosen)
+            wanted = np.where(wanted < 0, wanted + len(self), wanted)
+            return self._positions.start + wanted * self._positions.step
+        return self._positions.take(wanted)
 
 
-def _integers(positions: Positions) -> Iterable[int]:
-    """Return the positions as Python integers, which are faster than NumPy's, converted in chunks."""
-    if isinstance(positions, range):
-        return positions
-    chunks = (positions[at : at + CHUNK_POSITIONS] for at in range(0, len(positions), CHUNK_POSITIONS))
-    return chain.from_iterable(chunk.tolist() for chunk in chunks)
+def _order(numbers: Array) -> Array:
+    """Return the order that sorts random numbers, equal ones as they come."""
+    order = np.argsort(numbers)  # several times as fast as a stable sort, and the same if no two are equal
+    ordered = numbers[order]
+    return np.argsort(numbers, kind="stable") if (ordered[1:] == ordered[:-1]).any() else order
+
+
+def _slice_text(key: slice) -> str:
+    """Return a slice as it is written in Python, like "10:20"."""
+
+    def text(bound: Any) -> str:
+        return "" if bound is None else str(bound) if abs(operator.index(bound)) < 1 << 64 else "..."
+
+    step = text(key.step)
+    return f"{text(key.start)}:{text(key.stop)}" + (f":{step}" if step else "")

@@ -10,47 +10,47 @@ from typing import Any
 import numpy as np
 
 from loader._errors import DecodeError, IntegrityError, NotFoundError, UnsupportedError
-from loader._examples import Convert, Positions
 from loader._features.parse import FeaturesDict
+from loader._fetch.access import current_access
 from loader._format.artifact import Artifact
 from loader._format.files import read_regular, reason
 from loader._format.records import Records
 from loader._format.tfrecord import TFRecordFiles
-from loader._formats import Format, check_format, converter
+from loader._formats import Converter
 from loader._info import DatasetInfo, read_info
+from loader._selection import Selection
+from loader._source import Positions
 from loader._split import Split
-from loader._split_spec import EvenSplit, Slice, Splits, resolve
+from loader._split_spec import EvenSplit, Slice, resolve
+from loader._splits import SplitsByName
+from loader._supervised import Keys, check_keys
+from loader._supervised import names as feature_names
 
 
-def open_artifact(
-    artifact: Artifact, split: Splits, features: Sequence[str] | None, format: Format, as_dataset: dict[str, Any]
-) -> tuple[DatasetInfo, Any]:
+def open_artifact(artifact: Artifact, selection: Selection) -> tuple[DatasetInfo, Any]:
     """Return the description of an artifact's dataset and the requested splits; see `loader.load`."""
     info = _read_info(artifact.read_file, artifact.label, license=str(artifact.manifest.raw.get("license", "")))
     # the order must be the same too: it is the order of the rows
     described = [(split_info.name, split_info.num_examples) for split_info in info.splits.values()]
     if described != list(artifact.header.splits.items()):
         raise artifact.error("contradicts itself: its record index and its dataset_info.json differ")
-    if format == "tf":
+    if selection.format == "tf":
         from loader._tf import as_datasets, extracted
 
-        return info, as_datasets(extracted(artifact), split, info, as_dataset)
+        return info, as_datasets(lambda: extracted(artifact), selection, info)
     records, firsts = artifact.records(), {name: artifact.rows(name).start for name in info.splits}
-    return info, _open_splits(split, info, features, converter(format), lambda _: (records, firsts))
+    return info, _open_splits(selection, info, lambda _: (records, firsts))
 
 
-def open_folder(
-    folder: Path, split: Splits, features: Sequence[str] | None, format: Format, as_dataset: dict[str, Any]
-) -> tuple[DatasetInfo, Any]:
+def open_folder(folder: Path, selection: Selection) -> tuple[DatasetInfo, Any]:
     """Return the description of a folder that TFDS prepared and the requested splits; see `loader.from_directory`."""
-    check_format(format, features=features, stream=False, keywords=as_dataset)
     if not (folder / "dataset_info.json").is_file():
         raise NotFoundError(f"{folder} contains no dataset_info.json, so TFDS did not prepare it")
     info = _read_info(lambda name: _read_metadata(folder / name), str(folder))
-    if format == "tf":
+    if selection.format == "tf":
         from loader._tf import as_datasets
 
-        return info, as_datasets(folder, split, info, as_dataset)
+        return info, as_datasets(lambda: folder, selection, info)
 
     def open_shards(names: Collection[str]) -> tuple[Records, dict[str, int]]:
         wanted = [split_info for split_info in info.splits.values() if split_info.name in names]
@@ -61,7 +61,20 @@ def open_folder(
             zip((split_info.name for split_info in wanted), starts, strict=False)
         )
 
-    return info, _open_splits(split, info, features, converter(format), open_shards)
+    return info, _open_splits(selection, info, open_shards)
+
+
+def check_access(path: Path) -> None:
+    """Check that a path may be read.
+
+    Raises
+    ------
+    AccessError
+        A build reads it, and its stage does not depend on it.
+    """
+    access = current_access()
+    if access is not None:
+        access.check_path(path)
 
 
 def _read_metadata(path: Path) -> bytes:
@@ -81,24 +94,35 @@ def _read_info(read_file: Callable[[str], bytes], label: str, *, license: str = 
 
 
 def _open_splits(
-    wanted: Splits,
+    selection: Selection,
     info: DatasetInfo,
-    features: Sequence[str] | None,
-    convert: Convert | None,
     open_records: Callable[[Collection[str]], tuple[Records, dict[str, int]]],
 ) -> Split | dict[str, Split] | list[Split]:
     """Open the wanted splits; `open_records` returns the records of some splits and each one's first position."""
-    selected = _select_features(info, features)
+    wanted, keys, names = selection.split, None, selection.features
+    if selection.supervised:
+        keys = check_keys(info.supervised_keys, info.full_name, info.features)
+        names = list(dict.fromkeys(feature_names(keys)))
+    features = _select_features(info, names)
     specs = list(info.splits) if wanted is None else [wanted] if isinstance(wanted, str | EvenSplit) else list(wanted)
     parts = [resolve(spec, info.splits, dataset=info.full_name) for spec in specs]
     records, firsts = open_records({part.name for slices in parts for part in slices})
+    convert = _converter(selection, features, keys, info.full_name)
     opened = [
-        Split(f"{info.full_name} {spec}", records, selected, _positions(slices, firsts), convert)
+        Split(f"{info.full_name} {spec}", records, features, _positions(slices, firsts), convert)
         for spec, slices in zip(specs, parts, strict=True)
     ]
     if wanted is None:
-        return dict(zip(info.splits, opened, strict=True))
+        return SplitsByName(info.full_name, dict(zip(info.splits, opened, strict=True)))
     return opened[0] if isinstance(wanted, str | EvenSplit) else opened
+
+
+def _converter(selection: Selection, features: FeaturesDict, keys: Keys | None, name: str) -> Converter | None:
+    """Return what converts the decoded values, None if they are handed out as they are."""
+    assert selection.format != "tf"
+    if (selection.format, selection.text, keys) == ("numpy", "bytes", None):
+        return None
+    return Converter(features, selection.format, selection.text, selection.chw, keys, name)
 
 
 def _positions(slices: list[Slice], firsts: dict[str, int]) -> Positions:

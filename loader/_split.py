@@ -5,29 +5,34 @@ from __future__ import annotations
 import operator
 import reprlib
 from collections.abc import Sequence
-from typing import Any, overload
+from typing import Any, Self, overload
 
 import numpy as np
 
+from loader._arguments import check_flags, check_integer
 from loader._batches import Batches
 from loader._errors import ArgumentError
-from loader._examples import Example, Examples
 from loader._features.values import Array
+from loader._formats import Converter
+from loader._source import Example
 from loader._state import ResumableIterator, State, read_state
+from loader._subsets import Subsets
 
 _INTEGERS = (int, np.integer)
 
 
-class Split(Examples, Sequence[Example]):
+class Split(Subsets, Sequence[Example]):
     """The examples of a split, in record order, verified and decoded when they are read.
 
     `split[3]` is an example: a dict from feature name to value, as `tfds.as_numpy` returns it. `split[10:20]` and
     `split[[3, 1, 2]]` are splits over the same data, without a copy; so is `split[mask]`, for an array with a boolean
-    for each example. A split can be pickled and used after a fork.
+    for each example. `split["label"]` is the values of one feature. A split can be pickled and used after a fork.
     """
 
     def __repr__(self) -> str:
-        return f"<{self.name}: {len(self):,} examples of {', '.join(self.features)}>"
+        shown = (self.convert.structure if isinstance(self.convert, Converter) else "") or ", ".join(self.features)
+        of = "" if self._source.is_mapped else f" of {shown}"  # a function may return anything
+        return f"<{self.name}{self._steps}: {len(self):,} examples{of}>"
 
     def _repr_html_(self) -> str:
         """Return the first examples, for a notebook; of a split with one example, all of it."""
@@ -38,9 +43,13 @@ class Split(Examples, Sequence[Example]):
     @overload
     def __getitem__(self, key: int, /) -> Example: ...
     @overload
+    def __getitem__(self, key: str, /) -> Any: ...
+    @overload
     def __getitem__(self, key: slice | Sequence[int] | Array, /) -> Split: ...
-    def __getitem__(self, key: int | slice | Sequence[int] | Array, /) -> Example | Split:
+    def __getitem__(self, key: int | str | slice | Sequence[int] | Array, /) -> Any:
         """Return an example (for an integer), or a part of the split (for a slice, integers or a mask of booleans).
+
+        For the name of a feature, return the values of all examples, as `column` does.
 
         Raises
         ------
@@ -56,6 +65,8 @@ class Split(Examples, Sequence[Example]):
         if isinstance(key, _INTEGERS) and not isinstance(key, bool):
             example = self.decode_one(key)
             return example if self.convert is None else self.convert(example)
+        if isinstance(key, str):
+            return self.column(key)
         if isinstance(key, slice):
             try:
                 return self.part(key)
@@ -66,6 +77,61 @@ class Split(Examples, Sequence[Example]):
 
     def __iter__(self) -> ResumableIterator[Example]:
         return self.iterator()
+
+    def shard(self, rank: int, world: int, *, drop_remainder: bool = True) -> Self:
+        """Return one of `world` parts of the examples, for one of as many processes.
+
+        The parts follow each other, in the order of the examples, as those of `even_splits`. Their sizes are equal, so
+        that no process waits for a batch that another one does not have.
+
+        Parameters
+        ----------
+        rank
+            Which part, from 0: `torch.distributed.get_rank()`, `jax.process_index()`.
+        world
+            The number of parts: `torch.distributed.get_world_size()`, `jax.process_count()`.
+        drop_remainder
+            Leave out the last examples if their number is not a multiple of `world`. If False, each example is in one
+            part, and the first parts have one more.
+
+        Raises
+        ------
+        ArgumentError
+            `rank` is not from 0 to `world` - 1.
+
+        Examples
+        --------
+        >>> import loader
+        >>> info, train = loader.load("digit", "train")
+        >>> train.shuffle(0).shard(1, 4)
+        <digit/1.0.8 train.shuffle(0)[337:674]: 337 examples of audio, filename, label, user>
+        """
+        check_flags(drop_remainder=drop_remainder)
+        if check_integer("rank", rank, least=0) >= check_integer("world", world, least=1):
+            raise ArgumentError(f"rank must be less than world, {world}, not {rank}")
+        size, rest = divmod(len(self), world)
+        if drop_remainder:
+            rest = 0
+        start = size * rank + min(rank, rest)
+        return self.part(slice(start, start + size + (rank < rest)))
+
+    def pad_collate(self, examples: list[Any], /) -> Any:
+        """Return examples as a batch of PyTorch tensors; a `collate_fn` for `torch.utils.data.DataLoader`.
+
+        Tensors of one shape are stacked. Others are padded at their ends with zeros to the largest size of each
+        dimension in the batch. Strings, ragged rows and nested datasets are listed.
+
+        For each feature with sizes that vary, a dict has `<name>_length` too, the sizes before padding: int64 of shape
+        (batch,), or (batch, n) if n sizes vary. Tuples of `supervised=True` have no room for it.
+
+        Parameters
+        ----------
+        examples
+            Examples of this split, with `format="torch"` or "numpy", as they are or transformed.
+        """
+        from loader._pad import pad_collate
+
+        return pad_collate(examples, self.features, chw=isinstance(self.convert, Converter) and self.convert.chw)
 
     def __getitems__(self, keys: Sequence[int], /) -> list[Example]:
         """Return several examples; PyTorch's DataLoader calls this for a batch."""
@@ -134,9 +200,10 @@ class Split(Examples, Sequence[Example]):
         batch_size
             Examples in a batch.
         shuffle
-            Whether to shuffle the examples; the order is the same each time the result is iterated.
+            Whether to shuffle the examples, in another order each time the result is iterated; `Batches.epoch` names
+            one. The order depends on the seed and on how often the result was iterated, not on the machine.
         seed
-            Seed of the shuffled order; by default a random one.
+            Seed of the shuffled orders; by default a random one.
         drop_remainder
             Whether to leave out the last batch if it is smaller.
         workers

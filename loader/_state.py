@@ -10,6 +10,9 @@ from loader._errors import ArgumentError
 State = Mapping[str, Any]
 Item = TypeVar("Item")
 
+VERSION = 2
+"""The version of states; 1 had no version and no epoch."""
+
 
 class ResumableIterator(Iterator[Item]):
     """An iterator whose `state()` lets another iterator resume at its position, in another process too.
@@ -40,7 +43,7 @@ class ResumableIterator(Iterator[Item]):
 
     def state(self) -> dict[str, Any]:
         """Return the iterator's state, as values that JSON can hold."""
-        return {"of": self._source(), "next": self._next, **self._more}
+        return {"version": VERSION, "of": self._source(), "next": self._next, **self._more}
 
 
 def read_state(state: State, source: str, length: int) -> int:
@@ -49,19 +52,35 @@ def read_state(state: State, source: str, length: int) -> int:
     Raises
     ------
     ArgumentError
-        It is not the state of an iterator over the `length` items of `source`.
+        It is not the state of an iterator over the `length` items of `source`, or another version of the loader made
+        it.
     """
     if not isinstance(state, Mapping):
         raise ArgumentError(f"{state!r} is not the state of an iterator")
+    if state.get("version") != VERSION:
+        raise ArgumentError(
+            f"the state was not made by this version of the loader, whose states have the version {VERSION}: start the "
+            f"iterator again without state="
+        )
     if state.get("of") != source:
         raise ArgumentError(f"the state belongs to {state.get('of')!r}, not to {source!r}")
-    position = state.get("next")
-    if type(position) is not int or not 0 <= position <= length:
-        raise ArgumentError(f"the state has the position {position!r}, which is not between 0 and {length:,}")
-    return position
+    return _integer(state, "next", length)
 
 
-def seed_of(state: State | None, default: int) -> int:
-    """Return the seed in `state`, or `default` if it has none."""
-    seed = state.get("seed") if isinstance(state, Mapping) else None
-    return seed if type(seed) is int and seed >= 0 else default
+def read_order(state: State) -> tuple[int, int]:
+    """Return the seed and the epoch that decide the order of shuffled batches.
+
+    Raises
+    ------
+    ArgumentError
+        The state has none.
+    """
+    return _integer(state, "seed"), _integer(state, "epoch")
+
+
+def _integer(state: State, name: str, most: int | None = None) -> int:
+    value = state.get(name)
+    if type(value) is not int or value < 0 or (most is not None and value > most):
+        limits = "not negative" if most is None else f"between 0 and {most:,}"
+        raise ArgumentError(f"the state has {name}: {value!r}, which is not an integer that is {limits}")
+    return value

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 import functools
-import importlib.util
 import inspect
 import operator
 import os
-from collections.abc import Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from loader._errors import ArgumentError, FetchError, UnsupportedError
+from loader._errors import ArgumentError, FetchError
 from loader._fetch import store
 from loader._fetch.places import CACHE_VARIABLE
 from loader._format.artifact import Artifact
 from loader._format.extraction import extract_members, extractable, version_folder
 from loader._info import DatasetInfo
+from loader._selection import Selection
 from loader._split_spec import EvenSplit, SplitSpec, resolve
+from loader._supervised import check_keys
 
 
 def extracted(artifact: Artifact) -> Path:
@@ -50,23 +51,19 @@ def extracted(artifact: Artifact) -> Path:
     return folder
 
 
-def as_datasets(
-    folder: Path, split: SplitSpec | Sequence[SplitSpec] | None, info: DatasetInfo, keywords: dict[str, Any]
-) -> Any:
-    """Return the result of TFDS's `as_dataset(split=..., **keywords)` for a folder that TFDS prepared.
+def as_datasets(prepare: Callable[[], Path], selection: Selection, info: DatasetInfo) -> Any:
+    """Return the result of TFDS's `as_dataset(split=..., **keywords)` for the folder that `prepare` returns.
 
     Raises
     ------
     ArgumentError
-        `as_dataset` has no such keyword.
-    UnsupportedError
-        TFDS or TensorFlow is not installed.
+        `as_dataset` has no such keyword, or `supervised=True` cannot be used.
     """
-    for module, package in (("tensorflow_datasets", "tensorflow-datasets"), ("tensorflow", "tensorflow")):
-        if importlib.util.find_spec(module) is None:
-            raise UnsupportedError(
-                f'format="tf" needs {package}, which is not installed; install it with: pip install {package}'
-            )
+    split, keywords = selection.split, selection.keywords
+    if selection.supervised:
+        check_keys(info.supervised_keys, info.full_name, info.features)
+        keywords = {**keywords, "as_supervised": True}
+    folder = prepare()
     import tensorflow_datasets as tfds
 
     def instruction(spec: SplitSpec) -> Any:

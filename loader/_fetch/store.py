@@ -2,6 +2,7 @@
 
 artifacts/<md5>/<name>.tar        artifacts, or the partial file of an interrupted fetch (`.part`)
 extracted/<sha256>/<name>/...     folders for TFDS, by the hash of the artifact's index header
+decoded/<hash>/<name>/...         decoded examples as arrays; see `loader._cached`
 repositories/<hash of URL>        clones of datasets repositories
 scratch/<hash>                    scratch folders of entries that are being made or removed by the holder of the lock
 locks/                            one lock file for each hash, held by who writes or removes the entry
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 ARTIFACTS = "artifacts"
 EXTRACTED = "extracted"
+DECODED = "decoded"
 REPOSITORIES = "repositories"
 SCRATCH = "scratch"
 _LIMIT = "limit"
@@ -42,9 +44,9 @@ class Entry:
     Attributes
     ----------
     name
-        The file name of an artifact, like "digit.tar", or the name of an extracted dataset, like "digit".
+        The file name of an artifact, like "digit.tar", or the name of an extracted or decoded dataset, like "digit".
     kind
-        "artifacts" for tars, "extracted" for folders that TFDS reads.
+        "artifacts" for tars, "extracted" for folders that TFDS reads, "decoded" for the arrays of `cache(disk=True)`.
     size
         Number of bytes.
     used
@@ -152,7 +154,7 @@ def mark_used(folder: Path) -> None:
 def entries() -> list[Entry]:
     """Return the entries, the least recently used first."""
     found = []
-    for kind in (ARTIFACTS, EXTRACTED):
+    for kind in (ARTIFACTS, EXTRACTED, DECODED):
         for folder in (cache_folder() / kind).glob("*"):
             try:
                 files = [path for path in folder.rglob("*") if path.is_file()]
@@ -211,7 +213,7 @@ def trim() -> None:
 
 def clear() -> None:
     """Remove everything except the limit and the entries that a process is writing or reading."""
-    for kind in (ARTIFACTS, EXTRACTED, REPOSITORIES, SCRATCH):
+    for kind in (ARTIFACTS, EXTRACTED, DECODED, REPOSITORIES, SCRATCH):
         for folder in (cache_folder() / kind).glob("*"):
             _remove(folder)
 

@@ -269,6 +269,11 @@ class LocalRecords(Records):
     def __len__(self) -> int:
         return self._artifact.header.records
 
+    @property
+    def content_hash(self) -> str:
+        """The hash of the index header."""
+        return self._artifact.entry.index_sha256
+
     def describe(self, position: int) -> str:
         """Return the record and split at a position, for messages."""
         return self._artifact.describe_row(position)

@@ -16,6 +16,11 @@ class Records(ABC):
     def describe(self, position: int) -> str:
         """Return a name for the record at a position, for messages."""
 
+    @property
+    def content_hash(self) -> str | None:
+        """A hash that determines every record; None if there is none, and records are only checked for damage."""
+        return None
+
     @abstractmethod
     def reader(self) -> Callable[[int], bytes]:
         """Return a function from a position (0 <= position < len) to the record's bytes.

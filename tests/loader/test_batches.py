@@ -54,8 +54,79 @@ def test_shuffled_batches_contain_every_example_once_in_an_order_that_the_seed_d
     assert one == texts(seed=1, workers=3) == texts(seed=1)
     assert one != texts(seed=2)
     assert texts() != texts()  # without a seed the order is random
-    unseeded = train.batches(100, shuffle=True)
-    assert [b["text"].tolist() for b in unseeded] == [b["text"].tolist() for b in unseeded]
+
+
+class TestEpochs:
+    def texts(self, batches):
+        return [text for batch in batches for text in batch["text"]]
+
+    @pytest.mark.parametrize("seed", [None, 5])
+    def test_each_iteration_has_another_order_of_the_same_examples(self, train, seed):
+        batches = train[:500].batches(64, shuffle=True, seed=seed)
+        orders = [self.texts(batches) for _ in range(4)]
+        assert len(set(map(tuple, orders))) == 4
+        assert all(sorted(order) == sorted(orders[0]) for order in orders)
+
+    def test_the_seed_and_the_epoch_decide_the_order(self, train):
+        part = train[:500]
+        batches, same = (part.batches(64, shuffle=True, seed=5, workers=workers) for workers in (1, 3))
+        orders = [self.texts(batches) for _ in range(3)]
+        assert [self.texts(same) for _ in range(3)] == orders
+        for epoch, order in enumerate(orders):
+            assert self.texts(batches.epoch(epoch)) == self.texts(same.epoch(epoch)) == order
+            assert [example["text"] for example in part.shuffle(5, epoch=epoch)] == order
+        assert [example["text"] for example in part.shuffle(5)] == orders[0]
+        assert part.shuffle(6)[0]["text"] != orders[1][0]  # seeds do not continue in each other's orders
+
+    def test_an_epoch_that_is_named_is_the_same_each_time_and_changes_nothing_else(self, train):
+        batches = train[:500].batches(64, shuffle=True, seed=5)
+        third = batches.epoch(3)
+        assert len(third) == len(batches)
+        assert self.texts(third) == self.texts(third)
+        assert self.texts(batches) == self.texts(batches.epoch(0))
+        assert self.texts(batches) == self.texts(batches.epoch(1))
+
+    def test_without_shuffling_every_epoch_is_the_recorded_order(self, train):
+        batches = train[:100].batches(64)
+        assert self.texts(batches) == self.texts(batches) == self.texts(batches.epoch(7))
+
+    @pytest.mark.parametrize("number", [-1, 1.5, None, "1", True])
+    def test_other_numbers_are_no_epoch(self, train, number):
+        with pytest.raises(loader.ArgumentError, match=r"^epoch"):
+            train.batches(3, shuffle=True).epoch(number)
+        with pytest.raises(loader.ArgumentError, match=r"^epoch"):
+            train.shuffle(0, epoch=number)
+
+    def test_the_order_of_an_epoch_is_the_same_everywhere(self, train):
+        # recorded once: it must not depend on the machine or on NumPy's version
+        assert [int(e["text"][6:]) for e in train.shuffle(0, epoch=1)[:8]] == [
+            788,
+            2488,
+            2143,
+            1241,
+            5026,
+            116,
+            3987,
+            4771,
+        ]
+        assert [int(e["text"][6:]) for e in train.shuffle(2**70, epoch=2**40)[:8]] == [
+            1710,
+            4202,
+            614,
+            599,
+            4546,
+            415,
+            162,
+            2066,
+        ]
+
+    def test_repr_names_the_order(self, train):
+        batches = train[:100].batches(30, shuffle=True, seed=5)
+        next(iter(batches))
+        rest = "of small/1.0.0 train[:100]: 100 examples of label, samples, text>"
+        assert repr(batches) == f"<4 batches of 30, shuffled by seed 5, next epoch 1, {rest}"
+        assert repr(batches.epoch(3)) == f"<4 batches of 30, shuffled by seed 5, epoch 3, {rest}"
+        assert repr(train[:100].batches(30)) == f"<4 batches of 30, {rest}"
 
 
 def test_the_order_of_a_seed_is_the_same_everywhere(train):
@@ -125,6 +196,57 @@ class TestState:
         command = [sys.executable, "-c", code, small, json.dumps(iterator.state())]
         done = subprocess.run(command, check=True, capture_output=True, text=True)
         assert done.stdout.splitlines() == [str(batch["text"].tolist()) for batch in iterator]
+
+    @pytest.mark.parametrize("seed", [None, 5])
+    @pytest.mark.parametrize("stop", [0, 3, 10])  # before the first batch, in the middle, after the last one
+    def test_resuming_goes_on_with_the_following_epochs(self, train, seed, stop):
+        def texts(batches):
+            return [batch["text"].tolist() for batch in batches]
+
+        part = train[:500]
+        batches = part.batches(50, shuffle=True, seed=seed)
+        for _ in range(2):
+            list(batches)
+        iterator = iter(batches)
+        for _ in range(stop):
+            next(iterator)
+        state = json.loads(json.dumps(iterator.state()))
+        assert (state["epoch"], state["next"]) == (2, stop)
+        resumed = part.batches(50, shuffle=True, seed=seed)
+        assert texts(resumed.iterator(state=state)) == texts(iterator)
+        for _ in range(2):
+            assert texts(resumed) == texts(batches)
+        assert texts(part.batches(50, shuffle=True, seed=seed).epoch(2).iterator(state=state)) == texts(
+            batches.epoch(2).iterator(state=state)
+        )
+
+    def test_a_state_of_another_epoch_or_seed_is_an_error(self, train):
+        state = iter(train.batches(10, shuffle=True, seed=1).epoch(4)).state()
+        with pytest.raises(loader.ArgumentError, match="the state belongs to epoch 4, not to epoch 5"):
+            train.batches(10, shuffle=True, seed=1).epoch(5).iterator(state=state)
+        with pytest.raises(loader.ArgumentError, match="the state belongs to the order of seed 1, not of seed 2"):
+            train.batches(10, shuffle=True, seed=2).iterator(state=state)
+
+    @pytest.mark.parametrize(
+        "old",
+        [
+            {"of": "small/1.0.0 train: range(0, 5300)", "next": 5},
+            {"of": "small/1.0.0 train: range(0, 5300) by 10", "next": 5, "seed": None},
+            {"of": "small/1.0.0 train: 0f5e8a5c9d3b2a17 by 10", "next": 5, "seed": 1},
+            {"version": 3, "of": "small/1.0.0 train: range(0, 5300)", "next": 5},
+        ],
+    )
+    def test_states_of_other_versions_of_the_loader_are_refused(self, train, old):
+        for source in (train, train.batches(10), train.batches(10, shuffle=True, seed=1)):
+            with pytest.raises(loader.ArgumentError, match="the state was not made by this version of the loader"):
+                source.iterator(state=old)
+
+    @pytest.mark.parametrize("value", [-1, "3", 1.5, None, True])
+    @pytest.mark.parametrize("key", ["seed", "epoch"])
+    def test_a_state_with_an_invalid_order_is_an_error(self, train, key, value):
+        batches = train.batches(10, shuffle=True)
+        with pytest.raises(loader.ArgumentError, match=f"the state has {key}: .*, which is not an integer"):
+            batches.iterator(state={**iter(batches).state(), key: value})
 
     @pytest.mark.parametrize(
         "other", [lambda t: t[:100], lambda t: t[::-1], lambda t: t.shuffle(1), lambda t: t[[3, 4]]]

@@ -209,17 +209,37 @@ def test_invalid_combinations_of_arguments_are_an_error_in_one_sentence(small, o
         loader.load("small", repo=small, **options)
 
 
-@pytest.mark.parametrize(("format", "package"), [("torch", "torch"), ("jax", "jax"), ("tf", "tensorflow-datasets")])
-def test_a_missing_framework_is_an_error_in_one_sentence(small, format, package):
-    code = (
-        "import sys, importlib.util, loader\n"
-        "find = importlib.util.find_spec\n"
-        "missing = ('torch', 'jax', 'tensorflow_datasets')\n"
-        "importlib.util.find_spec = lambda name, *rest: None if name in missing else find(name, *rest)\n"
-        "loader.load('small', repo=sys.argv[1], format=sys.argv[2])"
-    )
-    done = subprocess.run([sys.executable, "-c", code, small, format], capture_output=True, text=True)
+MISSING = """
+import importlib.util, sys, loader
+find = importlib.util.find_spec
+importlib.util.find_spec = lambda name, *rest: None if name in sys.argv[4:] else find(name, *rest)
+target, how, format = sys.argv[1:4]
+if how == "load":
+    loader.load("small", repo=target, format=format)
+elif how == "data_dir":
+    loader.load("small", data_dir=target, format=format)
+else:
+    getattr(loader, how)(target, format=format)
+"""
+
+
+@pytest.mark.parametrize(
+    ("format", "modules", "needs", "install"),
+    [
+        ("torch", ["torch"], "torch, which is", "it with: pip install torch"),
+        ("jax", ["jax"], "jax, which is", "it with: pip install jax"),
+        ("tf", ["tensorflow_datasets"], "tensorflow-datasets, which is", "it with: pip install tensorflow-datasets"),
+        (
+            "tf",
+            ["tensorflow_datasets", "tensorflow"],
+            "tensorflow-datasets and tensorflow, which are",
+            "them with: pip install tensorflow-datasets tensorflow",
+        ),
+    ],
+)
+@pytest.mark.parametrize("how", ["load", "data_dir", "open", "from_directory"])
+def test_a_missing_framework_is_told_before_anything_is_looked_for(tmp_path, how, format, modules, needs, install):
+    command = [sys.executable, "-c", MISSING, tmp_path / "nothing", how, format, *modules]
+    done = subprocess.run(command, capture_output=True, text=True)
     last = done.stderr.strip().rpartition("\n")[2]
-    assert last.startswith(
-        f'loader.UnsupportedError: format="{format}" needs {package}, which is not installed; install it with: pip'
-    )
+    assert last == f'loader.UnsupportedError: format="{format}" needs {needs} not installed; install {install}'

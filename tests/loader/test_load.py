@@ -85,7 +85,7 @@ def test_the_examples_in_the_docstrings_are_true(built, monkeypatch):
             outcome = runner.run(example)
             assert outcome.failed == 0
             attempted += outcome.attempted
-    assert attempted == 13
+    assert attempted >= 13
 
 
 def test_every_error_is_a_loader_error():

@@ -1,0 +1,185 @@
+"""Where the examples of a split come from: records, arrays that hold what was decoded, a function of other examples."""
+
+from __future__ import annotations
+
+import hashlib
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain, islice
+from typing import Any
+
+import numpy as np
+
+from loader._errors import DecodeError
+from loader._features.connectors import FeaturesDict
+from loader._features.decode import make_decoder
+from loader._format.records import Records
+
+Example = dict[str, Any]
+Batch = dict[str, Any]
+Positions = range | np.ndarray[Any, np.dtype[np.intp]]
+Collator = Callable[[FeaturesDict], Callable[[list[Example]], Batch]]
+"""Returns a function from a list of examples with some features to their batch, as `make_collator` does."""
+
+CHUNK_POSITIONS = 4096  # converted to Python integers at once
+
+
+class Source(ABC):
+    """Examples by position, not converted to a format; they can be pickled and used after a fork.
+
+    Attributes
+    ----------
+    features
+        The features of an example.
+    is_mapped
+        Whether a function made the examples, so that they have other values than `features` says.
+    """
+
+    features: FeaturesDict
+    is_mapped = False
+
+    @abstractmethod
+    def read(self, position: int) -> Example:
+        """Return the example at a position.
+
+        Raises
+        ------
+        IntegrityError
+            The record's bytes are not those recorded.
+        DecodeError
+            They cannot be decoded.
+        """
+
+    @abstractmethod
+    def in_order(self, positions: Positions) -> Iterator[Example]:
+        """Yield the examples at `positions`, in their order, with the errors of `read`."""
+
+    @abstractmethod
+    def select(self, names: Sequence[str]) -> Source:
+        """Return the same examples with only these features."""
+
+    @abstractmethod
+    def identify(self, positions: Positions) -> str:
+        """Return text that identifies the examples at `positions` within a dataset, and their order."""
+
+    @property
+    @abstractmethod
+    def content_hash(self) -> str | None:
+        """A hash that determines all values; None if there is none."""
+
+    def batches(self, positions: Positions, size: int, numbers: range, collator: Collator) -> Iterator[Batch]:
+        """Yield some of the batches of the examples at `positions`.
+
+        Parameters
+        ----------
+        positions
+            The positions of the examples of all batches.
+        size
+            Examples in a batch.
+        numbers
+            The numbers of the wanted batches, which follow each other.
+        collator
+            Makes the function that joins examples.
+        """
+        collate = collator(self.features)
+        examples = self.in_order(positions[numbers.start * size : numbers.stop * size])
+        for _ in numbers:
+            yield collate(list(islice(examples, size)))
+
+
+class RecordSource(Source):
+    """Examples that are verified and decoded when they are read.
+
+    Parameters
+    ----------
+    records
+        The records.
+    features
+        The features to decode.
+    """
+
+    def __init__(self, records: Records, features: FeaturesDict) -> None:
+        self.features = features
+        self._records = records
+        self._attach()
+
+    def _attach(self) -> None:
+        self._read = self._records.reader()
+        self._decode = make_decoder(self.features)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"features": self.features, "_records": self._records}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._attach()
+
+    def read(self, position: int) -> Example:
+        """Return the example at a position, verified and decoded."""
+        try:
+            return self._decode(self._read(position))
+        except DecodeError as error:
+            raise self._error(position, error) from error
+
+    def in_order(self, positions: Positions) -> Iterator[Example]:
+        """Yield the examples at `positions`; records that follow each other are read together."""
+        decode, number = self._decode, 0
+        try:
+            for record in self._records.in_order(integers(positions)):
+                yield decode(record)
+                number += 1
+        except DecodeError as error:
+            raise self._error(int(positions[number]), error) from error
+
+    def select(self, names: Sequence[str]) -> RecordSource:
+        """Return the same examples with only these features, without decoding the others."""
+        return RecordSource(self._records, FeaturesDict({name: self.features[name] for name in names}))
+
+    def identify(self, positions: Positions) -> str:
+        """Return text that identifies the order of the records at `positions`."""
+        return order_text(positions)
+
+    @property
+    def content_hash(self) -> str | None:
+        """The hash of the artifact's index header, which determines every record."""
+        return self._records.content_hash
+
+    def joined(self, ours: Positions, other: Source, theirs: Positions) -> Positions | None:
+        """Return the positions of these examples and then of those of another source, if both have the same records."""
+        if not isinstance(other, RecordSource) or not self._has_records_of(other):
+            return None
+        if isinstance(ours, range) and isinstance(theirs, range) and ours.step == theirs.step == 1:  # noqa: SIM102
+            if ours.stop == theirs.start:
+                return range(ours.start, theirs.stop)
+        return np.concatenate([np.asarray(ours, np.intp), np.asarray(theirs, np.intp)])
+
+    def _has_records_of(self, other: RecordSource) -> bool:
+        return self._records is other._records or self.content_hash == other.content_hash is not None
+
+    def _error(self, position: int, error: DecodeError) -> DecodeError:
+        return DecodeError(f"{self._records.describe(position)}: {error}")
+
+
+def order_text(positions: Positions) -> str:
+    """Return text that identifies positions in their order."""
+    if isinstance(positions, range):  # of the ranges that are equal, always the same one
+        return str(range(positions.start, positions.start + len(positions) * positions.step, positions.step))
+    return hashlib.sha256(np.ascontiguousarray(positions, np.intp).tobytes()).hexdigest()[:16]
+
+
+def chosen(positions: Positions, rows: Positions) -> Positions:
+    """Return the positions that have the numbers `rows`; a range of a range is a range."""
+    if isinstance(positions, range) and isinstance(rows, range):
+        start, step = positions.start, positions.step
+        return range(start + rows.start * step, start + rows.stop * step, step * rows.step)
+    if isinstance(positions, range):
+        return positions.start + np.asarray(rows, np.intp) * positions.step
+    return positions[np.asarray(rows, np.intp)]
+
+
+def integers(positions: Positions) -> Iterable[int]:
+    """Return the positions as Python integers, which are faster than NumPy's, converted in chunks."""
+    if isinstance(positions, range):
+        return positions
+    chunks = (positions[at : at + CHUNK_POSITIONS] for at in range(0, len(positions), CHUNK_POSITIONS))
+    return chain.from_iterable(chunk.tolist() for chunk in chunks)
