@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,7 +9,6 @@ from typing import Any
 from markupsafe import Markup
 
 from loader._catalog.examples import Examples, is_at_hand
-from loader._catalog.features import parsed
 from loader._catalog.history import Version
 from loader._catalog.lineage import Node, lineage_svg, relatives
 from loader._catalog.names import page_name
@@ -19,7 +16,9 @@ from loader._catalog.statistics_html import duplicates, histograms, values_html
 from loader._display.dataset import features_html, link_html
 from loader._display.markup import escape, table_html
 from loader._registry.entry import ConfigEntry, DatasetEntry
+from loader._registry.features import recorded_features
 from loader._registry.statistics import Statistics
+from loader._registry.usage import load_call, quoted, shell_options
 
 
 @dataclass(frozen=True)
@@ -47,16 +46,10 @@ class DatasetPage:
     older: int
     given: Mapping[str, str]
 
-    @staticmethod
-    def shown_config(entry: DatasetEntry) -> ConfigEntry | None:
-        """Return the config that is loaded if none is named; None if the dataset was never built."""
-        default = (config for config in entry.configs if config.name == entry.default_config)
-        return next(default, None) or next(iter(entry.configs), None)
-
     @property
     def config(self) -> ConfigEntry | None:
         """The config whose features, statistics and examples are shown."""
-        return self.shown_config(self.entry)
+        return self.entry.loaded_config
 
     @property
     def statistics(self) -> Statistics | None:
@@ -109,21 +102,18 @@ class DatasetPage:
 
     def _python(self, more: Mapping[str, str]) -> str:
         assert self.config is not None
-        keywords = {**self._config_option, **self.given, **more}
-        text = "".join(f", {key}={_quoted(value)}" for key, value in keywords.items())
-        split = next(iter(self.config.splits), "train")
-        return (
-            f"import loader\n\ninfo, ds = loader.load({_quoted(self.entry.name)}{text})\n"
-            f"example = ds[{_quoted(self.examples.split if self.examples else split)}][0]"
-        )
+        call = load_call(self.entry.name, **self._config_option, **self.given, **more)
+        split = self.examples.split if self.examples else next(iter(self.config.splits), "train")
+        return f"import loader\n\ninfo, ds = {call}\nexample = ds[{quoted(split)}][0]"
 
     @property
     def shell(self) -> str:
         """The commands that fetch the dataset and show examples."""
-        options = "".join(
-            f" --{key} {shlex.quote(value)}" for key, value in {**self._config_option, **self.given}.items()
-        )
-        return f"python -m loader fetch {self.entry.name}{options}\npython -m loader show {self.entry.name}{options}"
+        return f"{self.command('fetch', **self._config_option)}\n{self.command('show', **self._config_option)}"
+
+    def command(self, name: str, **options: str) -> str:
+        """Return a command of the loader about the dataset."""
+        return f"python -m loader {name} {self.entry.name}{shell_options(**options, **self.given)}"
 
     @property
     def _config_option(self) -> dict[str, str]:
@@ -159,7 +149,7 @@ class DatasetPage:
     def features_html(self) -> Markup | None:
         """The features of the shown config as a table; None if they cannot be read."""
         assert self.config is not None
-        features = self.examples.features if self.examples else parsed(self.config)
+        features = self.examples.features if self.examples else recorded_features(self.config.features)
         return None if features is None else Markup(features_html(features))
 
     @property
@@ -222,8 +212,3 @@ class DatasetPage:
             }
             for source in self.entry.sources
         ]
-
-
-def _quoted(text: str) -> str:
-    """Return a text as a literal of Python, in double quotes."""
-    return json.dumps(text, ensure_ascii=False)

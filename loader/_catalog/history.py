@@ -6,25 +6,21 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from loader._catalog.history_git import HistoryGit
 from loader._diff import Comparison, Difference
-from loader._errors import FetchError, LoaderError, ManifestError
+from loader._errors import FetchError, LoaderError
 from loader._fetch.git import Git
 from loader._fetch.repository import Repository
 from loader._fetch.revision import Commit, Revision, TrackedFile
 from loader._fetch.safe_yaml import parse_yaml
-from loader._format.manifest import Manifest, parse_manifest
+from loader._format.manifest import Manifest
 from loader._format.names import ARTIFACTS
 from loader._registry.differences.difference import Change
 from loader._registry.entry import HERE, IN_CACHE, DatasetEntry, VersionEntry
-from loader._registry.history import mark_current, recorded_versions
+from loader._registry.history import VersionHistory, mark_current, parse_recorded
 from loader._registry.places import Places
 from loader._registry.records import LOCK_FILE, PUBLIC, STAGES_FILE, Records, outputs
-
-if TYPE_CHECKING:
-    pass
 
 MOST_VERSIONS = 100
 """Most versions of a dataset that its page lists."""
@@ -66,8 +62,8 @@ class History:
         self._current = current
         self._names = {*names}
         self._hidden = None if hidden is None else {*hidden}
-        git = repository.git
-        self._git = HistoryGit(git.folder, git.label, is_bare=git.is_bare, end=end)
+        self._git = repository.git
+        self._history = VersionHistory(repository.git, end)
         self._stages: dict[str, bytes] = {}  # `dvc.yaml` by git object: most commits have the same
 
     def versions(self, entry: DatasetEntry) -> tuple[list[Version], int]:
@@ -78,7 +74,8 @@ class History:
         FetchError
             The repository lacks a part of its history, or is damaged.
         """
-        found = recorded_versions(self._git, self._end, entry.name, withdrawn=entry.withdrawn) if self._end else []
+        withdrawn = entry.withdrawn
+        found = self._history.versions(entry.name, withdrawn=withdrawn) if self._end else []
         current = self._manifest(entry.name)
         if current is not None:
             found = mark_current(found, current)
@@ -93,7 +90,7 @@ class History:
     def _manifest(self, name: str) -> Manifest | None:
         path = f"{ARTIFACTS}/{name}.json"
         data = self._current.read_all([path]).get(path)
-        return None if data is None else _parse(name, data)
+        return None if data is None else parse_recorded(name, data)
 
     def _public(self, name: str, found: list[VersionEntry]) -> list[VersionEntry]:
         """Return the versions that were public under the dataset's present name, and the current one.
@@ -102,13 +99,14 @@ class History:
         """
         named = [version for version in found if version.name == name][: 2 * MOST_VERSIONS]
         commits = [version.commit for version in named if version.commit and not version.is_current]
-        blobs = self._git.blobs(commits, STAGES_FILE)
-        if missing := {*blobs.values()} - self._stages.keys():
-            self._stages |= {blob: data for blob, (_, data) in self._git.objects(missing).items()}
+        ids = self._git.object_ids(f"{commit}:./{STAGES_FILE}" for commit in commits)
+        missing = {*ids.values()} - self._stages.keys()
+        self._stages |= {each: data for each, (_, data) in self._git.objects(missing).items()}
+        stages = {name: self._stages.get(each, b"") for name, each in ids.items()}
         return [
             version
             for version in named
-            if version.is_current or _was_public(name, self._stages.get(blobs.get(version.commit, ""), b""))
+            if version.is_current or _was_public(name, stages.get(f"{version.commit}:./{STAGES_FILE}", b""))
         ]
 
     def _recorded(self, versions: list[VersionEntry]) -> list[_Recorded]:
@@ -169,7 +167,7 @@ class _Recorded:
     def manifest(self) -> Manifest | None:
         """Its manifest; None if it cannot be used."""
         data = self.data.get(f"{ARTIFACTS}/{self.version.name}.json")
-        return None if data is None else _parse(self.version.name, data)
+        return None if data is None else parse_recorded(self.version.name, data)
 
 
 class _Past(Commit):
@@ -190,7 +188,7 @@ class _Past(Commit):
         Its MD5 is found without parsing all of `dvc.lock`, which is slow; what it names must have the index header
         that the manifest records.
         """
-        manifest = _parse(name, self._data[f"{ARTIFACTS}/{name}.json"])
+        manifest = parse_recorded(name, self._data[f"{ARTIFACTS}/{name}.json"])
         entries = [entry for entry in manifest.artifacts if entry.filename == filename] if manifest else []
         for md5 in _locked(self._data.get(LOCK_FILE, b""), f"{ARTIFACTS}/{filename}"):
             for entry in entries:
@@ -229,13 +227,6 @@ def _was_public(name: str, stages: bytes) -> bool:
         return {*outputs(stage).values()} == {PUBLIC}
     except (ValueError, LookupError, TypeError):  # the block has an alias, or there is no such stage: not known
         return False
-
-
-def _parse(name: str, data: bytes) -> Manifest | None:
-    try:
-        return parse_manifest(data, name=name, label="", fix="")
-    except ManifestError:
-        return None
 
 
 def _files(version: VersionEntry) -> list[str]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from loader._catalog.features import class_names, features_of, type_names
 from loader._catalog.names import page_name
 from loader._registry.entry import DatasetEntry
+from loader._registry.features import leaves, type_names
 
 _SUMMARY = 160  # characters
 _TEXT = 600
@@ -28,7 +28,7 @@ class Row:
     examples, size
         Number of examples, and of bytes, of all configs; None if it was never built.
     types
-        The types of its features.
+        The types of its features, of a sequence those of its items.
     text
         More text to search in: the description, the features and the classes.
     """
@@ -49,9 +49,12 @@ class Row:
 def index_row(entry: DatasetEntry) -> Row:
     """Return the row of a dataset."""
     description = " ".join(entry.description.split())
-    features = {path: each for config in entry.configs for path, each in features_of(config).items()}
+    features = {path: each for config in entry.configs for path, each in leaves(config.features).items()}
     configs = [config.name for config in entry.configs if config.name]
-    texts = [description[:_TEXT], *features, *configs, *class_names(entry)[:_MOST_CLASSES]]
+    counts = entry.statistics.class_counts if entry.statistics else ()
+    classes = list(dict.fromkeys(count.name for count in counts))
+    types = dict.fromkeys(name for feature in features.values() for name in type_names(feature) if name != "Sequence")
+    texts = [description[:_TEXT], *features, *configs, *classes[:_MOST_CLASSES]]
     return Row(
         entry.name,
         entry.kind,
@@ -62,7 +65,7 @@ def index_row(entry: DatasetEntry) -> Row:
         shortened(description, _SUMMARY),
         sum(split.examples for config in entry.configs for split in config.splits.values()) if entry.configs else None,
         entry.size if entry.configs else None,
-        tuple(dict.fromkeys(name for feature in features.values() for name in type_names(feature))),
+        tuple(types),
         " ".join(dict.fromkeys(texts)),
     )
 

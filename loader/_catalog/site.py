@@ -16,9 +16,9 @@ from loader._catalog.index_page import index_row
 from loader._catalog.names import page_name
 from loader._catalog.render import render
 from loader._errors import FetchError, LoaderError, NotFoundError
-from loader._fetch import store
 from loader._fetch.places import is_offline
-from loader._fetch.repository import PathLike, Repository, open_repository
+from loader._fetch.reference import open_held
+from loader._fetch.repository import PathLike, Repository
 from loader._fetch.revision import Commit, Revision, WorkTree
 from loader._format.names import ARTIFACTS
 from loader._registry.entry import DatasetEntry
@@ -76,8 +76,7 @@ def write_catalog(
     LoaderError
         The records cannot be read, or the site cannot be written.
     """
-    repository = open_repository(repo, rev=rev, offline=is_offline(offline))
-    hold = None if repository.root is not None else _hold(repository)
+    repository, hold = open_held(repo, rev=rev, offline=is_offline(offline))
     with replaced_folder(output) as folder:
         site = _Site(repository, rev, repo, private)
         for entry in site.entries:
@@ -137,7 +136,7 @@ class _Site:
         return {}
 
     def _examples(self, entry: DatasetEntry) -> Examples | None:
-        config = DatasetPage.shown_config(entry)
+        config = entry.loaded_config
         if config is None or not is_at_hand(config):
             return None
         try:
@@ -159,14 +158,6 @@ class _Site:
             tags = tuple(tag for tag in version.entry.tags if not mentions(self.hidden, tag))
             versions.append(replace(version, entry=replace(version.entry, tags=tags)))
         return versions, older
-
-
-def _hold(repository: Repository) -> store.Hold:
-    """Keep the clone of a repository at a URL in the cache."""
-    try:
-        return store.Hold(repository.git.folder)
-    except FileNotFoundError as error:
-        raise FetchError(f"the clone of {repository.git.label} was removed from the cache: try again") from error
 
 
 def _commit(repository: Repository, rev: str | None) -> str:

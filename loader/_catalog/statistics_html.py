@@ -17,12 +17,10 @@ _NUMBERS = ("smallest", "largest", "mean", "missing", "empty")
 
 def histograms(statistics: Statistics, config: str | None) -> list[Markup]:
     """Return how many examples of a config each class has, for each feature with classes, up to a dozen."""
-    counts: dict[str, dict[str, int]] = {}
+    counts = statistics.class_totals(config)
     splits: dict[str, dict[str, None]] = {}
     for count in statistics.class_counts:
         if count.config == config:
-            of_feature = counts.setdefault(count.feature, {})
-            of_feature[count.name] = of_feature.get(count.name, 0) + count.examples
             splits.setdefault(count.feature, {})[count.split] = None
     return [
         Markup(histogram_html(each, label=f"Classes of {feature}: examples in {_joined(splits[feature])}"))
@@ -48,16 +46,7 @@ def values_html(statistics: Statistics, config: str | None) -> Markup:
 
 def duplicates(statistics: Statistics) -> list[str]:
     """Return what was found of examples that repeat others, in sentences."""
-    found = []
-    for each in statistics.duplicates_found:
-        config = f" of {each.config}" if each.config else ""
-        by = "" if each.by == "record" else f" by {each.by}"
-        one = each.examples == 1
-        examples = f"{each.examples:,} example{'' if one else 's'} of {each.splits[-1]}{config}"
-        if len(each.splits) == 1:
-            found.append(f"{examples} {'repeats' if one else 'repeat'} an earlier one{by}.")
-        else:
-            found.append(f"{examples} {'is' if one else 'are'} in {each.splits[0]} too{by}.")
+    found = [f"{each}." for each in statistics.duplicates_found]
     return found or ["No example repeats another one, within a split or across splits."]
 
 

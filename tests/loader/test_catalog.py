@@ -2,14 +2,17 @@
 
 import re
 import subprocess
+from pathlib import Path
 
 import pytest
 
 import loader
+from loader._catalog import render
 from loader._catalog.history import History
 from loader._catalog.lineage import MOST_NODES, Node, lineage_svg, relatives
 from loader._catalog.names import page_name
 from loader._catalog.site import write_catalog
+from loader._commands.app import COMMANDS
 from loader._fetch.repository import open_repository
 from loader._fetch.revision import Commit
 from tests.helpers import dataset_history
@@ -276,3 +279,13 @@ def test_the_lineage_of_many_datasets_is_drawn_from_left_to_right():
     assert sorted(columns) == columns
     assert len({*columns}) == 3
     assert lineage_svg("a", diamond, str).count('class="edge"') == 3
+
+
+def test_the_commands_on_pages_exist():
+    folder = Path(render.__file__).parent / "templates"
+    text = "".join(path.read_text() for path in folder.iterdir())
+    makefile = (Path(__file__).resolve().parents[2] / "Makefile").read_text()
+    targets = re.findall(r"make ([a-z-]+)", text)
+    assert targets
+    assert set(targets) <= set(re.findall(r"^([a-z0-9-]+):", makefile, re.MULTILINE))
+    assert set(re.findall(r'page\.command\("(\w+)"\)', text)) <= set(COMMANDS)
