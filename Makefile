@@ -8,13 +8,32 @@ BEAM_READY := $(VENV)/.beam
 # PyTorch's CPU build is not in the package index: configure pip with --find-links or another index that has it
 TORCH := torch==2.13.0+cpu
 RUN := $(VENV)/bin/python -m scripts
+READ := $(VENV)/bin/python -m loader
 LOCKED := --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --upgrade
+# The variables of the command line. Their values are text, so make must not expand a $(shell ...) in one, as it would
+# to export it.
+GIVEN := $(foreach each,$(.VARIABLES),$(if $(filter command,$(origin $(each))),$(each)))
+$(foreach each,$(GIVEN),$(eval override $(each) := $$(value $(each))))
 # the value of a variable if it is given on the command line; the environment may have it for another purpose
-given = $(if $(filter command,$(origin $1)),$($1))
+given = $(if $(filter $1,$(GIVEN)),$(value $1))
+# a variable's value as one word of the shell, whatever characters it has; the words of its value, each as one
+quoted = $(if $(findstring $(newline),$(value $1)),$(error $1 has more than one line),$(call in_quotes,$(value $1)))
+each_quoted = $(foreach each,$(value $1),$(call in_quotes,$(each)))
+in_quotes = '$(subst ','\'',$1)'
+define newline
+
+
+endef
+# an option of a command, if the command line gives its value
+option = $(if $(call given,$2),$1 $(call quoted,$2))
+# the datasets, which are no options even if one begins with a dash
+names = -- $(call each_quoted,DATASET)
+# which revision of which repository the reading commands look at
+where = $(call option,--rev,REV) $(call option,--repo,REPO) $(if $(call yes,OFFLINE),--offline)
 # whether a variable says yes, in any case of letters: on the command line only, or in the environment too
 yes = $(call says_yes,$1,$(call lower,$(call given,$1)))
-yes_anywhere = $(call says_yes,$1,$(call lower,$($1)))
-says_yes = $(if $(word 2,$2)$(filter-out 1 yes true 0 no false,$2),$(error $1=$($1) is neither yes nor no; \
+yes_anywhere = $(call says_yes,$1,$(call lower,$(value $1)))
+says_yes = $(if $(word 2,$2)$(filter-out 1 yes true 0 no false,$2),$(error $1=$(value $1) is neither yes nor no; \
 	give $1=1 or $1=0),$(filter 1 yes true,$2))
 lower = $(subst A,a,$(subst E,e,$(subst F,f,$(subst L,l,$(subst N,n,$(subst O,o,$(subst R,r,$(subst S,s,$(subst T,t,$(subst U,u,$(subst Y,y,$1)))))))))))
 # the command `python` of DVC's stages must be this environment's
@@ -23,6 +42,8 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 .DEFAULT_GOAL := help
 .PHONY: help setup new add remove build verify check extract fetch mirror push pull s3 s3-stop remote test lint \
 	frameworks beam benchmark lock
+
+.PHONY: list info versions diff show catalog report
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -40,49 +61,75 @@ $(READY): requirements.lock
 
 new: $(READY) ## create a dataset that builds without changes: NAME=my_dataset [KIND=standard|adversarial] [PARENT=mnist]
 	@$(if $(call given,NAME),,$(error name it: make new NAME=my_dataset KIND=standard))
-	@$(RUN) new '$(NAME)' $(if $(call given,KIND),--kind '$(KIND)') $(if $(call given,PARENT),--parent '$(PARENT)')
+	@$(RUN) new $(call option,--kind,KIND) $(call option,--parent,PARENT) -- $(call quoted,NAME)
 
 add: .dataset $(READY) ## add a dataset that TFDS has a builder for: DATASET=cifar10 [VERSION=3.0.2] [CONFIG=a,b]
-	@$(RUN) add '$(DATASET)' $(if $(call given,VERSION),--version '$(VERSION)') $(if $(call given,CONFIG),--config '$(CONFIG)')
+	@$(RUN) add $(call option,--version,VERSION) $(call option,--config,CONFIG) -- $(call quoted,DATASET)
 
 remove: $(READY) ## remove a dataset from this repository: DATASET=cifar10
 	@$(if $(call given,DATASET),,$(error name a dataset: make remove DATASET=mnist))
-	@$(RUN) remove '$(DATASET)'
+	@$(RUN) remove -- $(call quoted,DATASET)
 
 build: .dataset $(READY) ## build datasets: DATASET=mnist or DATASET="mnist digit" [OVERWRITE=1] [REGISTER=1] [BEAM="--runner=..."]
-	@$(if $(call yes,REGISTER),$(RUN) register $(DATASET))
-	@$(if $(call given,BEAM),DATASETS_BEAM='$(BEAM)' )$(RUN) repro $(DATASET) $(if $(call yes,OVERWRITE),--overwrite)
+	@$(if $(call yes,REGISTER),$(RUN) register $(names))
+	@$(if $(call given,BEAM),DATASETS_BEAM=$(call quoted,BEAM) )$(RUN) repro $(if $(call yes,OVERWRITE),--overwrite) $(names)
 
 verify: $(if $(call yes,ALL),,.dataset) $(READY) ## check an artifact against everything recorded of it: DATASET=mnist or ALL=1 [REBUILD=1]
-	@$(RUN) verify $(if $(call yes,ALL),--all,$(DATASET)) $(if $(call yes_anywhere,REBUILD),--rebuild)
+	@$(RUN) verify $(if $(call yes_anywhere,REBUILD),--rebuild) $(if $(call yes,ALL),--all,$(names))
 
 check: $(READY) ## check that the repository's records agree, for CI and git hooks; needs no data
 	@$(RUN) check
 
+list: $(READY) ## list the datasets and their states: [KIND=adversarial] [LICENSE="CC BY"] [FEATURE=Image] [TEXT=digits] [REMOTE=1] [JSON=1]
+	@$(READ) list $(call option,--kind,KIND) $(call option,--license,LICENSE) $(call option,--feature,FEATURE) $(where) \
+		$(if $(call yes,REMOTE),--remote) $(if $(call yes,JSON),--json) $(if $(call given,TEXT),-- $(call quoted,TEXT))
+
+info: .dataset $(READY) ## print what is known of a dataset: DATASET=mnist [REMOTE=1] [JSON=1]
+	@$(READ) info $(where) $(if $(call yes,REMOTE),--remote) $(if $(call yes,JSON),--json) -- $(call quoted,DATASET)
+
+versions: .dataset $(READY) ## list the recorded versions of a dataset: DATASET=mnist [JSON=1]
+	@$(READ) versions $(where) $(if $(call yes,JSON),--json) -- $(call quoted,DATASET)
+
+diff: .dataset $(READY) ## compare two revisions of a dataset: DATASET=mnist [FROM=HEAD] [TO=revision] [SHOW=20] [HTML=diff.html] [EXIT_CODE=1] [JSON=1]
+	@$(READ) diff $(call option,--config,CONFIG) $(call option,--repo,REPO) $(if $(call yes,OFFLINE),--offline) \
+		$(call option,--show,SHOW) $(call option,--html,HTML) $(if $(call yes,EXIT_CODE),--exit-code) \
+		$(if $(call yes,JSON),--json) $(if $(call yes,MARKDOWN),--markdown) -- $(call quoted,DATASET) \
+		$(if $(call given,FROM),$(call quoted,FROM),$(if $(call given,TO),HEAD)) $(if $(call given,TO),$(call quoted,TO))
+
+show: .dataset $(READY) ## write a page with examples of a dataset: DATASET=mnist [SPLIT=train] [CONFIG=name] [OUT=page.html] [PNG=sheet.png]
+	@$(READ) show $(call option,--split,SPLIT) $(call option,--config,CONFIG) $(where) $(call option,--output,OUT) \
+		$(call option,--png,PNG) -- $(call quoted,DATASET)
+
+catalog: $(READY) ## write a static site of all public datasets: [OUT=site] [PRIVATE=1]
+	@$(READ) catalog $(where) $(call option,--output,OUT) $(if $(call yes,PRIVATE),--private)
+
+report: $(READY) ## print what this branch does to every dataset, in Markdown: [BASE=main]
+	@$(READ) report $(call option,--base,BASE)
+
 extract: .dataset $(READY) ## extract an artifact for TFDS: DATASET=mnist [TO=folder] [OVERWRITE=1]
-	@$(RUN) extract $(DATASET) $(if $(call given,TO),--to '$(TO)') $(if $(call yes,OVERWRITE),--overwrite)
+	@$(RUN) extract $(call option,--to,TO) $(if $(call yes,OVERWRITE),--overwrite) $(names)
 
 fetch: .dataset $(READY) ## fetch only a dataset's source files, several at once, resuming interrupted downloads: DATASET=mnist
-	@$(RUN) fetch $(DATASET)
+	@$(RUN) fetch $(names)
 
 mirror: .dataset $(READY) ## keep a dataset's source files on its remote, in case upstream disappears: DATASET=mnist PUBLIC=1 [DEEP=1]
-	@$(RUN) mirror $(DATASET) $(strip $(if $(call yes,PUBLIC),--public) $(if $(call yes,DEEP),--deep))
+	@$(RUN) mirror $(if $(call yes,PUBLIC),--public) $(if $(call yes,DEEP),--deep) $(names)
 
 push: .dataset $(READY) ## push an artifact to its remote: DATASET=mnist PUBLIC=1 [DEEP=1]
-	@$(RUN) push $(DATASET) $(strip $(if $(call yes,PUBLIC),--public) $(if $(call yes,DEEP),--deep))
+	@$(RUN) push $(if $(call yes,PUBLIC),--public) $(if $(call yes,DEEP),--deep) $(names)
 
 pull: .dataset $(READY) ## pull an artifact from its remote: DATASET=mnist
-	@$(RUN) pull $(DATASET)
+	@$(RUN) pull $(names)
 
 s3: $(READY) ## start a real S3 server on this machine and use it as this clone's remotes: [DIR=folder]
-	@$(RUN) s3 $(if $(DIR),--directory '$(DIR)')
+	@$(RUN) s3 $(if $(value DIR),--directory $(call quoted,DIR))
 
 s3-stop: $(READY) ## stop that server: [DIR=folder]
-	@$(RUN) s3 --stop $(if $(DIR),--directory '$(DIR)')
+	@$(RUN) s3 --stop $(if $(value DIR),--directory $(call quoted,DIR))
 
 remote: $(READY) ## set the remotes' buckets: PUBLIC=s3://... PRIVATE=s3://... [ENDPOINT=https://...]
 	@$(if $(and $(call given,PUBLIC),$(call given,PRIVATE)),,$(error name both buckets: make remote PUBLIC=s3://... PRIVATE=s3://...))
-	@$(RUN) remote --public '$(PUBLIC)' --private '$(PRIVATE)' $(if $(ENDPOINT),--endpoint '$(ENDPOINT)')
+	@$(RUN) remote --public $(call quoted,PUBLIC) --private $(call quoted,PRIVATE) $(if $(value ENDPOINT),--endpoint $(call quoted,ENDPOINT))
 
 test: $(READY) ## run the everyday tests, or all tests: [ALL=1]
 	@$(VENV)/bin/python -m pytest -n 2 --dist worksteal $(if $(call yes,ALL),,-m 'not slow')
@@ -122,4 +169,4 @@ lock: $(READY) ## resolve the dependencies of pyproject.toml again into the thre
 
 .PHONY: .dataset
 .dataset:
-	@$(if $(DATASET),,$(error name a dataset: make $(firstword $(MAKECMDGOALS)) DATASET=mnist))
+	@$(if $(strip $(value DATASET)),,$(error name a dataset: make $(firstword $(MAKECMDGOALS)) DATASET=mnist))

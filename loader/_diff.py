@@ -9,9 +9,8 @@ from loader._arguments import check_dataset, check_flags, check_integer, check_p
 from loader._errors import AccessError, ArgumentError, FetchError, ManifestError
 from loader._fetch import store
 from loader._fetch.access import current_access
-from loader._fetch.git_process import run_git
 from loader._fetch.places import is_offline
-from loader._fetch.reference import ArtifactReference
+from loader._fetch.reference import ArtifactReference, open_held
 from loader._fetch.repository import PathLike, Repository, open_repository
 from loader._fetch.revision import Commit, Revision, WorkTree
 from loader._format.manifest import ArtifactEntry, Manifest
@@ -223,13 +222,9 @@ def open_comparison(
     if access is not None:
         raise AccessError(f"{access.reader}: its builder compares revisions, on which its stage cannot depend")
     offline = is_offline(offline)
-    repository = open_repository(repo, offline=offline)
+    repository, hold = open_held(repo, rev=None, offline=offline)
     if repository.root is None and (old is None or new is None):
         raise ArgumentError(f"{repository.git.label} has no work tree here: name both revisions to compare")
-    try:
-        hold = None if repository.root is not None else store.Hold(repository.git.folder)
-    except FileNotFoundError as error:
-        raise FetchError(f"the clone of {repository.git.label} was removed from the cache: try again") from error
     old_revision, old_label = _revision(repository, "HEAD" if old is None else old)
     new_revision, new_label = _revision(repository, new)
     records = read_records(old_revision), read_records(new_revision)
@@ -294,7 +289,5 @@ def report(base: str = "main", *, repo: PathLike | None = None, offline: bool | 
 
 def _merge_base(repository: Repository, base: str) -> str:
     """Return the commit at which HEAD left `base`; `base` itself if they have no commit in common."""
-    git = repository.git
-    commit = git.commit(base)
-    done = run_git(git.folder, "merge-base", commit, git.commit("HEAD"), label=git.label, is_bare=git.is_bare)
-    return done.stdout.decode().strip() or commit
+    commit = repository.git.commit(base)
+    return repository.git.merge_base(commit, repository.git.commit("HEAD")) or commit

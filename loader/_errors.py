@@ -48,9 +48,7 @@ class LoaderError(Exception):
         text = super().__str__()
         if len(text) > _MAX_CHARACTERS:
             text = f"{text[: _MAX_CHARACTERS // 2]} [...] {text[-_MAX_CHARACTERS // 2 :]}"
-        if text.isprintable():
-            return text
-        return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+        return printable(text)
 
 
 class ArgumentError(LoaderError, ValueError):
@@ -85,10 +83,37 @@ class UnsupportedError(LoaderError):
     """The loader cannot decode a feature, or a package is not installed."""
 
 
+def printable(text: str) -> str:
+    """Return one line of text with the characters escaped that could control a terminal."""
+    if text.isprintable():
+        return text
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
+
+
 def without_secrets(text: str) -> str:
-    """Return a text without the parts of its URLs that may be secret: user, password, query and fragment."""
-    text = re.sub(r"(?<=:/)(/?)(?:[^/\s]*|[^/\s:]*:(?!\d*/)\S*)@", r"\1", text)  # a password may contain a slash
-    return re.sub(r"(://[^\s?#'\"]*)[?#][^\s'\"]*", r"\1", text)
+    """Return a text without the users and passwords of its URLs, and with `***` for the values of query and fragment.
+
+    Any value may be a token: servers choose the names. A URL ends at a space, so a URL alone is for
+    `url_without_secrets`.
+    """
+    text = _USER.sub(r"\1\2", text)
+    text = _QUERY.sub(lambda found: found[1] + _VALUE.sub(r"\1***", found[2]), text)
+    return _NAMED_VALUE.sub(r"\1***", text)
+
+
+def url_without_secrets(url: str) -> str:
+    """Return a URL as `without_secrets` does; it may contain spaces, which become %20."""
+    return without_secrets(re.sub(r"\s", "%20", url))
+
+
+# also of a URL without a scheme; a password may contain a slash
+_USER = re.compile(r"(?:(?<=:/)(/?)|(?<![\w:/])(//))(?:[^/\s]*|[^/\s:]*:(?!\d*/)\S*)@")
+# from the first of ?, # and ; in a URL, or ? in a path, as in the messages of urllib3, to the next space; quotes do not
+# end it, because a value may contain them, but punctuation at the end belongs to the sentence
+_QUERY = re.compile(r"""(:/[^\s?#;]*[?#;]|(?<![\w:/.])/[^\s?#]*\?)(\S*[^\s'"<>.,;:!)\]}])""")
+# the base64 of a token may end in =, and then is no name
+_VALUE = re.compile(r"([\w.~%[\]-]{1,40}=(?=[^=&?#;]))?[^&?#;]+")
+_NAMED_VALUE = re.compile(r"""(?<=[?&])([\w.~%[\]-]{1,40}=)[^\s&#]*[^\s&#'"<>.,;:!)\]}]""")
 
 
 def endpoint_of(options: Mapping[str, Any]) -> str:

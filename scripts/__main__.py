@@ -12,6 +12,7 @@ try:
     import typer
 
     from loader import LoaderError
+    from loader._errors import without_secrets
     from scripts import (
         add,
         build,
@@ -31,7 +32,6 @@ try:
     )
     from scripts._process.errors import ScriptError, TerminatedError
     from scripts._process.processes import raise_on_signals
-    from scripts._process.secrets import without_secrets
 except ModuleNotFoundError as missing:
     sys.exit(
         f"error: {sys.executable} does not have the package {missing.name}; set up with: make setup, "

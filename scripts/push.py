@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -9,11 +10,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from scripts._define.consent import check_consent
-from scripts._define.definition import ROOT, Definition, read_definition
+from scripts._define.definition import ROOT, Definition, built_from_private, read_definition
 from scripts._define.published import earlier_objects
 from scripts._dvc.remotes import make_command
 from scripts._process.errors import ScriptError
 from scripts._process.files import hash_file
+from scripts._process.scratch import waiting_for
 
 if TYPE_CHECKING:
     from dvc.repo import Repo
@@ -44,11 +46,13 @@ def push(name: str, *, public: bool, deep: bool = False, root: Path = ROOT) -> l
     ------
     ScriptError
         Consent is missing or refused, the license is unknown, an artifact is missing or not the recorded one, the
-        remote has other bytes of the same version, or its server gets no credentials.
+        remote has other bytes of the same version, its server gets no credentials, or a public dataset is or was
+        derived from private data.
     FetchError
         The remote refuses, cannot be reached, or does not have the object afterwards.
     """
-    definition = read_definition(name, root=root)
+    with waiting_for(root, [f"repro-{name}"], report=_report_waiting):  # DVC removes what it builds again
+        definition = read_definition(name, root=root)
     check_consent(definition, public=public, action="push")
     from scripts._dvc.objects import artifact_object, open_repo_for_upload
 
@@ -56,11 +60,18 @@ def push(name: str, *, public: bool, deep: bool = False, root: Path = ROOT) -> l
     targets = [(tar, artifact_object(repo, tar)) for tar in definition.tars.values()]
     for tar, target in targets:
         _check_recorded(definition, tar, target)
+    for problem in built_from_private([name], root=root):
+        raise ScriptError(problem)
     _check_version(definition, repo)
     again = make_command("push", name, definition.visibility)
     # not with DVC, which would upload the file in its cache, and would believe an existing object by its name; this
     # uploads the file that was just checked, to the URL where DVC expects it
     return [target.store(tar, deep=deep, again=again) for tar, target in targets]
+
+
+def _report_waiting(lock: str) -> None:
+    name = lock.removeprefix("repro-")
+    print(f"{name}: another command is building it; waiting until it has finished", file=sys.stderr)
 
 
 def _check_recorded(definition: Definition, tar: Path, target: RemoteObject) -> None:
@@ -77,7 +88,8 @@ def _check_recorded(definition: Definition, tar: Path, target: RemoteObject) -> 
     if found != target.md5:
         raise ScriptError(
             f"{name}: {tar} is not what dvc.lock records (md5 {found} instead of {target.md5}); "
-            f"restore it with: dvc checkout -f {name}, or build it again with: make build DATASET={name}"
+            f"restore that with: rm -f {shlex.quote(str(tar))} && make pull DATASET={name}, or build it again with: "
+            f"make build DATASET={name}"
         )
 
 

@@ -15,7 +15,6 @@ import typer
 from scripts._define.definition import ROOT, Definition, read_definition
 from scripts._process.errors import ScriptError
 from scripts._process.scratch import scratch_folder
-from scripts._process.secrets import without_secrets
 from scripts._sources.checksums import add_checksums
 from scripts._sources.download import log
 from scripts._sources.parts import Parts
@@ -82,7 +81,7 @@ def command(names: Annotated[list[str], typer.Argument(help="The datasets.")]) -
         if not sources:
             print(f"{name}: every source file has a line in checksums.tsv")
         for source in sources:
-            print(f"{name}: registered {without_secrets(source.url)}")
+            print(f"{name}: registered {source.shown}")
 
 
 def _find_all(

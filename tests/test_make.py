@@ -1,6 +1,7 @@
 """The Makefile's targets and their output."""
 
 import re
+import shlex
 import shutil
 from pathlib import Path
 
@@ -58,19 +59,76 @@ def test_build_verify_push_pull_and_extract(tiny):
 def test_the_variables_of_make_become_options_of_the_commands(clone):
     def commands(*arguments, env=None):
         done = clone.run("make", "--silent", "--dry-run", *arguments, env=env)
-        return [line.partition("-m scripts ")[2] for line in done.stdout.splitlines()]
+        return [" ".join(shlex.split(line.partition("-m scripts ")[2])) for line in done.stdout.splitlines()]
 
-    assert commands("build", "DATASET=tiny twin", "REGISTER=1") == ["register tiny twin", "repro tiny twin "]
-    assert commands("build", "DATASET=tiny", "OVERWRITE=1", env={"REGISTER": "1"}) == ["repro tiny --overwrite"]
-    assert commands("fetch", "DATASET=tiny") == ["fetch tiny"]
+    assert commands("build", "DATASET=tiny twin", "REGISTER=1") == ["register -- tiny twin", "repro -- tiny twin"]
+    assert commands("build", "DATASET=tiny", "OVERWRITE=1", env={"REGISTER": "1"}) == ["repro --overwrite -- tiny"]
+    assert commands("fetch", "DATASET=tiny") == ["fetch -- tiny"]
     for action in ("mirror", "push"):
-        assert commands(action, "DATASET=tiny", "PUBLIC=1") == [f"{action} tiny --public"]
-        assert commands(action, "DATASET=tiny", "PUBLIC=1", "DEEP=1") == [f"{action} tiny --public --deep"]
+        assert commands(action, "DATASET=tiny", "PUBLIC=1") == [f"{action} --public -- tiny"]
+        assert commands(action, "DATASET=tiny", "PUBLIC=1", "DEEP=1") == [f"{action} --public --deep -- tiny"]
         for consent in ({}, {"PUBLIC": "1"}):  # an environment variable may be set for another purpose
-            assert commands(action, "DATASET=tiny", env=consent) == [f"{action} tiny "]
+            assert commands(action, "DATASET=tiny", env=consent) == [f"{action} -- tiny"]
+            assert commands("-e", action, "DATASET=tiny", env=consent) == [f"{action} -- tiny"]
     for environment in ({"OVERWRITE": "1"}, {"TO": "/elsewhere"}):
-        assert commands("extract", "DATASET=tiny", env=environment) == ["extract tiny  "]
-    assert commands("verify", "DATASET=tiny", env={"REBUILD": "1"}) == ["verify tiny --rebuild"]  # it only checks more
+        assert commands("extract", "DATASET=tiny", env=environment) == ["extract -- tiny"]
+    assert commands("verify", "DATASET=tiny", env={"REBUILD": "1"}) == ["verify --rebuild -- tiny"]  # only checks more
+
+
+AWKWARD = ["x;touch pwned", "a'b", "'; touch pwned; '", "$(touch pwned)", "$(shell touch pwned)", "`touch pwned`"]
+AWKWARD += ["$HOME", "$$", "a\\", '"', "*", "#1", "a,b", "(", "%", "~", "a  b", "--help", "é"]
+SEVERAL = ("build", "verify", "extract", "fetch", "mirror", "push", "pull")  # these take several datasets
+VALUES = {  # in the order of the arguments
+    "new": ("KIND", "PARENT", "NAME"),
+    "add": ("VERSION", "CONFIG", "DATASET"),
+    "remove": ("DATASET",),
+    "remote": ("PUBLIC", "PRIVATE", "ENDPOINT"),
+    "s3": ("DIR",),
+    **dict.fromkeys(SEVERAL, ("DATASET",)),
+    "extract": ("TO", "DATASET"),
+}
+
+
+@pytest.mark.parametrize("target", VALUES)
+def test_values_reach_the_commands_as_they_are(clone, target, tmp_path):
+    """A program that prints its arguments stands in for Python: what it gets is what a command would get."""
+    (tmp_path / "print_arguments").write_text("#!/bin/sh\nprintf '%s\\n' \"$@\"\n")
+    (tmp_path / "print_arguments").chmod(0o755)
+    program = f"RUN={tmp_path / 'print_arguments'}"
+    for value in AWKWARD:
+        given = [f"{variable}={value}" for variable in VALUES[target]]
+        _, *arguments = clone.run("make", "--silent", target, program, *given).stdout.splitlines()
+        options = ["--kind", "--parent", "--version", "--config", "--to", "--public", "--private", "--endpoint"]
+        assert [each for each in arguments if each not in [*options, "--directory", "--"]] == [
+            word
+            for variable in VALUES[target]
+            for word in (value.split() if target in SEVERAL and variable == "DATASET" else [value])
+        ]
+    assert not (clone.root / "pwned").exists()
+
+
+def test_a_value_of_several_lines_is_refused(clone):
+    text = make(clone, "new", "NAME=my\n: '", check=False)
+    assert "NAME has more than one line" in text
+    assert make(clone, "--dry-run", "build", "DATASET=tiny\ntwin").endswith("repro  -- 'tiny' 'twin'\n")
+
+
+def test_beams_options_reach_the_build_as_they_are(clone):
+    text = make(clone, "build", "DATASET=mnist", "RUN=env #", "BEAM=--runner=it's $(touch pwned) `touch pwned`")
+    assert "DATASETS_BEAM=--runner=it's $(touch pwned) `touch pwned`" in text.splitlines()
+    assert not (clone.root / "pwned").exists()
+
+
+@pytest.mark.parametrize("where", ["command line", "environment"])
+@pytest.mark.parametrize("name", ["x;", "it's", "$(shell touch pwned)", "`touch", "--public"])
+def test_a_bad_name_is_refused_in_one_sentence(clone, name, where):
+    for target in ("build", "push"):
+        arguments, environment = ([f"DATASET={name}"], {}) if where == "command line" else ([], {"DATASET": name})
+        done = clone.run("make", "--silent", target, *arguments, check=False, env=environment)
+        message, ending, end = done.stderr.split("\n")
+        assert message.startswith(f"error: there is no dataset {name.split()[0]!r} in params.yaml")
+        assert (ending.startswith("make: *** "), end) == (True, "")
+    assert not (clone.root / "pwned").exists()
 
 
 SWITCHES = {

@@ -9,7 +9,8 @@ from typing import Annotated
 import typer
 
 from loader._commands.options import Offline, Repo, Rev
-from loader._commands.tables import print_line, printable
+from loader._commands.tables import print_line
+from loader._errors import printable
 
 
 def command(

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 
-from loader._commands.entries import as_json, default_config, features_of
 from loader._commands.options import Json, Name, Offline, Remote, Repo, Rev
 from loader._commands.tables import is_terminal, print_heading, print_json, print_line, print_table, size_text
 from loader._commands.versions import print_versions
 from loader._datasets import info, versions
 from loader._registry.entry import ConfigEntry, DatasetEntry
+from loader._registry.features import leaves
 from loader._registry.statistics import Range, Statistics, ValueStatistics
+from loader._registry.usage import load_call, shell_options
 
 MOST_LINES = 20
 """Most lines of a text, rows of a table and classes of a feature on a terminal; elsewhere all are printed."""
@@ -25,14 +25,14 @@ def command(
     entry = info(name, rev=rev, repo=repo, offline=offline or None, ask_remote=remote)
     history = versions(name, rev=rev, repo=repo, offline=offline or None)
     if json:
-        print_json(as_json(entry) | {"versions": [asdict(version) for version in history]})
+        print_json(entry.as_json() | {"versions": [asdict(version) for version in history]})
         return
     print_line(f"{entry.name} {entry.version or ''}".rstrip())
     _print_text(entry.description)
     print()
     for label, value in _facts(entry):
         print_line(f"{label:<12}{value}")
-    if config := default_config(entry):
+    if config := entry.loaded_config:
         _print_splits(entry)
         _print_features(config, entry.statistics)
     if entry.statistics is not None:
@@ -53,7 +53,8 @@ def command(
         shown = history[:MOST_LINES] if is_terminal() else history
         print_versions(shown, name)
         if len(shown) < len(history):
-            print_line(f"... {len(history) - len(shown)} more: python -m loader versions {name}")
+            where = shell_options(rev=rev, repo=repo)
+            print_line(f"... {len(history) - len(shown)} more: python -m loader versions {name}{where}")
     print_heading("load it")
     for line in _usage(entry, rev, repo):
         print_line(line)
@@ -86,15 +87,10 @@ def _print_splits(entry: DatasetEntry) -> None:
 
 
 def _print_features(config: ConfigEntry, statistics: Statistics | None) -> None:
-    classes: dict[str, dict[str, int]] = {}  # the number of labels of each class, by feature
-    for count in statistics.class_counts if statistics else ():
-        if count.config == config.name:
-            of_feature = classes.setdefault(count.feature, {})
-            of_feature[count.name] = of_feature.get(count.name, 0) + count.examples
     print_heading("features" + (f" of config {config.name}" if config.name else ""))
-    rows = [(path, repr(feature)) for path, feature in features_of(config).items()]
+    rows = [(path, repr(feature)) for path, feature in leaves(config.features).items()]
     _print_rows(("feature", "type"), rows)
-    for path, counts in classes.items():
+    for path, counts in (statistics.class_totals(config.name) if statistics else {}).items():
         names = [f"{name} ({examples})" for name, examples in counts.items()]
         print_line(f"classes of {path}: {_some(names)}")
 
@@ -105,14 +101,7 @@ def _print_statistics(statistics: Statistics) -> None:
     rows = [_value_row(value) for value in statistics.values]
     _print_rows(columns, rows, numbers=("mean", "missing", "empty"))
     for found in statistics.duplicates_found:
-        examples = f"{found.examples} example{'s' if found.examples > 1 else ''}"
-        by = "" if found.by == "record" else f", by {found.by}"
-        config = f" of config {found.config}" if found.config else ""
-        if len(found.splits) == 1:
-            print_line(f"duplicates: {examples} of {found.splits[0]}{config} repeat an earlier one{by}")
-        else:
-            first, second = found.splits
-            print_line(f"leaked: {examples} of {second}{config} are in {first} too{by}")
+        print_line(f"{'duplicates' if len(found.splits) == 1 else 'leaked'}: {found}")
     if not statistics.duplicates_found:
         print_line("no example repeats another one")
 
@@ -169,12 +158,10 @@ def _usage(entry: DatasetEntry, rev: str | None, repo: str | None) -> Iterator[s
     given = {"rev": rev, "repo": repo}
     if len(entry.configs) > 1:
         given["config"] = entry.configs[-1].name
-    keywords = "".join(f", {key}={value!r}" for key, value in given.items() if value is not None)
-    options = "".join(f" --{key} {shlex.quote(value)}" for key, value in given.items() if value is not None)
     yield "import loader"
-    yield f'info, ds = loader.load("{entry.name}"{keywords})'
-    yield f"python -m loader show {entry.name}{options}"
-    yield f"python -m loader fetch {entry.name}{options}"
+    yield f"info, ds = {load_call(entry.name, **given)}"
+    yield f"python -m loader show {entry.name}{shell_options(**given)}"
+    yield f"python -m loader fetch {entry.name}{shell_options(**given)}"
 
 
 def _print_text(text: str) -> None:

@@ -6,10 +6,11 @@ from typing import Annotated
 
 import typer
 
-from loader._commands.entries import as_json, default_config, features_of, type_names
 from loader._commands.options import Json, Offline, Remote, Repo, Rev
-from loader._commands.tables import print_json, print_table, printable, size_text
+from loader._commands.tables import print_json, print_table, size_text
+from loader._errors import printable
 from loader._registry.entry import DatasetEntry
+from loader._registry.features import leaves, type_names
 from loader._registry.lookup import entries, nearest
 
 COLUMNS = ("name", "kind", "version", "configs", "license", "visibility", "splits", "size", "state")
@@ -43,15 +44,15 @@ def command(
         and (text is None or _has_text(entry, text.casefold()))
     ]
     if json:
-        print_json([as_json(entry) for entry in found])
+        print_json([entry.as_json() for entry in found])
     elif found:
         print_table(COLUMNS, [_row(entry) for entry in found], numbers=("size",))
     if not found:
-        typer.echo(printable(_nothing(known, text)), err=True)
+        typer.echo(printable(_nothing(known, text, rev, repo)), err=True)
 
 
 def _row(entry: DatasetEntry) -> tuple[str, ...]:
-    config = default_config(entry)
+    config = entry.loaded_config
     splits = config.splits if config else {}
     return (
         entry.name,
@@ -70,21 +71,21 @@ def _has_type(entry: DatasetEntry, wanted: str) -> bool:
     return any(
         wanted.removesuffix("feature") == name.casefold()
         for config in entry.configs
-        for feature in features_of(config).values()
+        for feature in leaves(config.features).values()
         for name in type_names(feature)
     )
 
 
 def _has_text(entry: DatasetEntry, wanted: str) -> bool:
     texts = [entry.name, entry.description]
-    texts += [path for config in entry.configs for path in features_of(config)]
+    texts += [path for config in entry.configs for path in leaves(config.features)]
     if entry.statistics is not None:
         texts += {count.name for count in entry.statistics.class_counts}
     return any(wanted in text.casefold() for text in texts)
 
 
-def _nothing(known: list[DatasetEntry], text: str | None) -> str:
+def _nothing(known: list[DatasetEntry], text: str | None, rev: str | None, repo: str | None) -> str:
     if text is None or not known:
         kinds = sorted({entry.kind for entry in known})
         return f"no dataset matches; there are {len(known)}" + (f" of the kinds {', '.join(kinds)}" if kinds else "")
-    return f"no dataset matches {text!r}; {nearest(text, [entry.name for entry in known])}"
+    return f"no dataset matches {text!r}; {nearest(text, [entry.name for entry in known], rev=rev, repo=repo)}"

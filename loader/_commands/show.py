@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,46 +10,19 @@ import typer
 import loader
 from loader._commands.options import Name, Offline, Repo, Rev
 from loader._commands.tables import print_line
-from loader._display.choice import Choice, choose_by_class, choose_evenly, class_label
 from loader._display.dataset import features_html, link_html, splits_html
 from loader._display.examples import examples_html
 from loader._display.histogram import histogram_html
 from loader._display.markup import escape, name_html, text_html
 from loader._display.output import write_output
 from loader._display.page import page
-from loader._display.values import class_name
-from loader._errors import ArgumentError, LoaderError, NotFoundError, without_secrets
-from loader._features.connectors import ClassLabel
+from loader._errors import ArgumentError, LoaderError, NotFoundError
+from loader._registry.usage import load_call
+from loader._sample import Sample, read_sample, shown_split
 
 MOST_EXAMPLES = 400
 PAGE_BYTES = 4_000_000
 """About the most bytes of the examples on a page; with more examples, each gets fewer."""
-
-_LABELS_PER_EXAMPLE = 16  # most labels that are read to find examples of every class, for each example shown
-_LABELS_BYTES = 32 << 20  # and most bytes of the records that are read for that
-
-
-@dataclass(frozen=True)
-class Shown:
-    """The chosen examples of a split, which has `total` examples."""
-
-    info: loader.DatasetInfo
-    split: str
-    total: int
-    choice: Choice
-    label: str | None
-    examples: list[dict[str, Any]]
-
-    @property
-    def names(self) -> list[str]:
-        """What each example is called, as "train 17"."""
-        return [f"{self.split} {position}" for position in self.choice.positions]
-
-    def class_names(self, numbers: Sequence[int]) -> list[str]:
-        """Return the names of some classes."""
-        feature = self.info.features[self.label or ""]
-        assert isinstance(feature, ClassLabel)
-        return [class_name(feature, number) for number in numbers]
 
 
 def command(
@@ -89,56 +60,25 @@ def command(
         print_line(f"{target}: {len(shown.examples)} examples of {shown.info.full_name} {shown.split}")
 
 
-def read_examples(name: str, split: str | None, count: int, options: dict[str, Any]) -> Shown:
-    """Read `count` examples of a split: some of each class, or evenly spaced ones if there is no class label.
-
-    Few other records are read: to find examples of each class, at most 16 for each example and 32 MB of them in all.
+def read_examples(name: str, split: str | None, count: int, options: dict[str, Any]) -> Sample:
+    """Read `count` examples of a split, by default of the first that has any, or `train`.
 
     Raises
     ------
     LoaderError
         The dataset cannot be loaded, or has no examples.
     """
-    chosen: loader.Split
-    if split is None:
-        info, splits = loader.load(name, **options)
-        filled = [each for each in splits if len(splits[each])]
-        if not filled:
-            raise NotFoundError(f"{info.full_name} has no examples to show")
-        split = "train" if "train" in filled else filled[0]
-        chosen = splits[split]
-    else:
-        info, chosen = loader.load(name, split=split, **options)
-        if not len(chosen):
-            raise NotFoundError(f"{info.full_name} {split} has no examples to show")
-    label = class_label(info.features)
-    if label is None:
-        choice = choose_evenly(len(chosen), count)
-        return Shown(info, split, len(chosen), choice, None, list(chosen[list(choice.positions)]))
-    feature = info.features[label]
-    assert isinstance(feature, ClassLabel)
-    most_read = max(min(_LABELS_PER_EXAMPLE * count, _LABELS_BYTES // _average_bytes(info)), count)
-    kept: dict[int, dict[str, Any]] = {}
-
-    def read_labels(positions: list[int]) -> list[int]:
-        if most_read > count:
-            return [example[label] for example in chosen[positions]]
-        kept.update(zip(positions, chosen[positions], strict=True))  # large records, all of which will be shown
-        return [kept[position][label] for position in positions]
-
-    choice = choose_by_class(len(chosen), count, feature.num_classes, read_labels, most_read=most_read)
-    missing = [position for position in choice.positions if position not in kept]
-    kept.update(zip(missing, chosen[missing], strict=True))
-    return Shown(info, split, len(chosen), choice, label, [kept[position] for position in choice.positions])
+    info, splits = loader.load(name, split=None if split is None else [split], **options)
+    if split is not None:
+        splits = {split: splits[0]}
+    found = shown_split(splits)
+    if found is None:
+        what = info.full_name if split is None else f"{info.full_name} {split}"
+        raise NotFoundError(f"{what} has no examples to show")
+    return read_sample(info, found, splits[found], count)
 
 
-def _average_bytes(info: loader.DatasetInfo) -> int:
-    """Return the average number of bytes of a record, at least 1."""
-    splits = info.splits.values()
-    return max(sum(split.num_bytes for split in splits) // max(sum(split.num_examples for split in splits), 1), 1)
-
-
-def page_body(shown: Shown, name: str, options: dict[str, Any]) -> str:
+def page_body(shown: Sample, name: str, options: dict[str, Any]) -> str:
     """Return the HTML of a page about a dataset."""
     info = shown.info
     facts = [f"version {escape(info.version)}"]
@@ -163,14 +103,11 @@ def page_body(shown: Shown, name: str, options: dict[str, Any]) -> str:
 
 def load_lines(name: str, split: str, options: dict[str, Any]) -> str:
     """Return the lines of Python that load the split."""
-    given = {key: options[key] for key in ("config", "rev", "repo") if options[key] is not None}
-    if "repo" in given:
-        given["repo"] = without_secrets(given["repo"])
-    keywords = "".join(f", {key}={value!r}" for key, value in given.items())
-    return f"import loader\n\ninfo, ds = loader.load({name!r}, split={split!r}{keywords})\nds[0]"
+    given = {key: options[key] for key in ("config", "rev", "repo")}
+    return f"import loader\n\ninfo, ds = {load_call(name, split=split, **given)}\nds[0]"
 
 
-def _class_counts(shown: Shown, name: str, options: dict[str, Any]) -> tuple[dict[str, int], str]:
+def _class_counts(shown: Sample, name: str, options: dict[str, Any]) -> tuple[dict[str, int], str]:
     """Return the number of examples of each class, by name, and where the numbers are from."""
     if shown.split in shown.info.splits:
         try:
@@ -193,22 +130,20 @@ def _class_counts(shown: Shown, name: str, options: dict[str, Any]) -> tuple[dic
     return counts, f"Among {read.total():,} of {shown.total:,} examples, whose labels were read to choose those below"
 
 
-def _selection(shown: Shown) -> str:
+def _selection(shown: Sample) -> str:
     """Return how the examples were chosen."""
     if len(shown.examples) == shown.total:
         return f"All {shown.total:,} examples"
     chosen = f"{len(shown.examples):,} of {shown.total:,} examples"
     if shown.label is None:
         return f"{chosen}, evenly spaced"
-    feature = shown.info.features[shown.label]
-    assert isinstance(feature, ClassLabel)
-    shown_classes = len(shown.choice.groups)
-    if shown_classes < feature.num_classes:
-        return f"{chosen}, of {shown_classes:,} of {feature.num_classes:,} classes"
+    classes, all_classes = len(shown.choice.groups), shown.class_label.num_classes
+    if classes < all_classes:
+        return f"{chosen}, of {classes:,} of {all_classes:,} classes"
     return f"{chosen}, about as many of each class"
 
 
-def _examples(shown: Shown) -> str:
+def _examples(shown: Sample) -> str:
     if not shown.label:
         return examples_html(shown.info.features, shown.examples, names=shown.names, budget=PAGE_BYTES)
     groups = shown.choice.groups

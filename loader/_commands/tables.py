@@ -10,6 +10,8 @@ import sys
 from collections.abc import Sequence
 from typing import Any, Literal
 
+from loader._errors import printable
+
 NONE = "-"
 """Stands for a cell without text, so that every line has every column."""
 
@@ -19,14 +21,7 @@ def is_terminal() -> bool:
     return sys.stdout.isatty()
 
 
-def printable(text: str) -> str:
-    """Return one line of text with the characters escaped that could control a terminal."""
-    if text.isprintable():
-        return text
-    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)
-
-
-def print_line(text: str = "") -> None:
+def print_line(text: str) -> None:
     """Print one line, with its control characters escaped."""
     print(printable(text))
 

@@ -6,9 +6,13 @@ from collections.abc import Mapping
 
 from loader._display.markup import and_more, name_html
 
+_MOST_CLASSES = 50
 
-def histogram_html(counts: Mapping[str, int], *, label: str = "Examples of each class", most: int = 50) -> str:
+
+def histogram_html(counts: Mapping[str, int], *, label: str = "Examples of each class") -> str:
     """Return a table of classes, in their order, with a bar for each.
+
+    Of more than 50 classes, those with the fewest examples are left out, and counted.
 
     Parameters
     ----------
@@ -16,11 +20,9 @@ def histogram_html(counts: Mapping[str, int], *, label: str = "Examples of each 
         The number of examples of each class, by its name.
     label
         The table's caption.
-    most
-        The most classes to show; those with the fewest examples are left out, and counted.
     """
     largest, total = max(counts.values(), default=0) or 1, sum(counts.values())
-    kept = set(sorted(counts, key=lambda name: -counts[name])[:most])
+    kept = set(sorted(counts, key=lambda name: -counts[name])[:_MOST_CLASSES])
     rows = "".join(
         f'<tr><th scope="row"><bdi>{name_html(name)}</bdi></th><td>{count:,}</td><td class="dv-share">'
         f'{count / (total or 1):.1%}</td><td class="dv-bar" aria-hidden="true">'

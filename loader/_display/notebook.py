@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -71,4 +70,4 @@ def _safely(text: str, render: Callable[[], str]) -> str:
         problem = f"it takes more than {MAX_BYTES:,} bytes to show"
     except Exception as error:  # whatever the data are, a notebook shows the object
         problem = str(error) or type(error).__name__
-    return fragment(f"<pre>{html.escape(text[:2000])}</pre><p>{note(problem)}</p>")
+    return fragment(f"<pre>{escape(text[:2000])}</pre><p>{note(problem)}</p>")

@@ -22,7 +22,7 @@ def number_html(value: Any) -> str:
 def array_html(array: Array, *, label: str = "", budget: int = 150_000) -> str:
     """Return an array: all values if there are few; otherwise shape, dtype and extent, and in two dimensions a map."""
     if array.shape == ():
-        return value_html(array[()])
+        return _item_html(array[()])
     shape = TIMES.join(f"{size:,}" for size in array.shape)
     if not array.size:
         return note(f"empty, {shape} {array.dtype}")
@@ -38,7 +38,7 @@ def array_html(array: Array, *, label: str = "", budget: int = 150_000) -> str:
     return facts
 
 
-def value_html(value: Any) -> str:
+def _item_html(value: Any) -> str:
     """Return one value of an array."""
     if isinstance(value, (bytes, np.bytes_)):
         return bytes_html(bytes(value))
@@ -71,7 +71,7 @@ def _extent(array: Array) -> str:
 
 def _strings_html(array: Array) -> str:
     values = array.reshape(-1)[:_MOST_VALUES].tolist()
-    shown = "".join(f"<li>{value_html(value)}</li>" for value in values)
+    shown = "".join(f"<li>{_item_html(value)}</li>" for value in values)
     rest = f"<li>{note(f'…and {array.size - len(values):,} more')}</li>" if array.size > len(values) else ""
     return f'<ul class="dv-list">{shown}{rest}</ul>'
 

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import shlex
-import shutil
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from loader._errors import FetchError, NotFoundError, without_secrets
-from loader._fetch.git_process import NETWORK_SECONDS, first_line, run_git
-from loader._fetch.store import entry_folder, lock, scratch
+from loader._errors import FetchError, NotFoundError
+from loader._fetch.git_process import first_line, run_git
 
 if TYPE_CHECKING:
     import subprocess
 
-_COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
-_REFERENCES = ("+refs/heads/*:refs/heads/*", "+refs/tags/*:refs/tags/*")
+COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+"""The full hash of a commit or of another object."""
+
+
+class Change(NamedTuple):
+    """A commit that changed a file: its hash, the abbreviated hash, and its date in ISO 8601."""
+
+    commit: str
+    short: str
+    date: str
 
 
 class Git:
@@ -81,6 +87,99 @@ class Git:
         """
         return [path.rpartition("/")[2] for path in self._listed(commit, f"{folder}/")]
 
+    def tree(self, commit: str, folder: str = "") -> dict[str, str]:
+        """Return the git object of each regular file below `folder`, by its path relative to the root.
+
+        Raises
+        ------
+        FetchError
+            The repository lacks a folder's content, or is damaged.
+        """
+        below = [f"{folder}/"] if folder else []
+        listed = self._output(f"the files of {commit[:12]}", "ls-tree", "-r", "-z", commit, *below)
+        found = {}
+        for line in listed.decode(errors="surrogateescape").split("\0"):
+            mode_type_object, _, path = line.partition("\t")
+            if mode_type_object.startswith("100"):  # no link and no submodule
+                found[path] = mode_type_object.rpartition(" ")[2]
+        return found
+
+    def objects(self, names: Iterable[str]) -> dict[str, tuple[str, bytes]]:
+        """Return the files of many names, such as object ids and `<commit>:<path>`, read by one process.
+
+        Names with a line break in them, and those that name nothing or no file, are left out.
+
+        Parameters
+        ----------
+        names
+            Paths in them are relative to the folder and begin with `./`, in a bare clone too.
+
+        Returns
+        -------
+        dict
+            The id of the git object and its bytes, by name.
+
+        Raises
+        ------
+        FetchError
+            The repository is damaged.
+        """
+        wanted = [name for name in dict.fromkeys(names) if "\n" not in name]
+        output, position, found = self._cat_file("--batch", wanted), 0, {}
+        for name in wanted:
+            end = output.index(b"\n", position)
+            answer = output[position:end].split(b" ")
+            position = end + 1
+            if answer[-1].isdigit():  # otherwise it says "missing"
+                size = int(answer[-1])
+                if answer[-2] == b"blob":
+                    found[name] = answer[0].decode(), output[position : position + size]
+                position += size + 1
+        return found
+
+    def object_ids(self, names: Iterable[str]) -> dict[str, str]:
+        """Return the id of each git object; the names, those left out, and the errors are those of `objects`."""
+        wanted = [name for name in dict.fromkeys(names) if "\n" not in name]
+        answers = self._cat_file("--batch-check=%(objectname)", wanted).decode(errors="replace").splitlines()
+        return {name: answer for name, answer in zip(wanted, answers, strict=True) if COMMIT.fullmatch(answer)}
+
+    def changes(self, commit: str, folder: str) -> dict[str, list[Change]]:
+        """Return the commits up to `commit` that changed each file below `folder`, newest first, by its path.
+
+        A merge counts if it differs from one of its parents, as for `history`, whose errors this raises.
+        """
+        lines = self._rev_list("--format=%H%x00%h%x00%cI", commit, "--", folder)
+        listed = [Change(*line.split("\0")) for line in lines if "\0" in line]  # others repeat the commit
+        commits = {change.commit: change for change in listed}
+        options = ("--stdin", "--root", "-r", "-m", "-z", "--relative", "--name-only", "--no-renames")
+        requests = "".join(f"{each}\n" for each in commits).encode()
+        output = self._output(f"the history of {folder}", "diff-tree", *options, "--", folder, input=requests)
+        found: dict[str, dict[Change, None]] = {}  # of a merge, a file may be listed for each parent
+        for field in output.decode(errors="surrogateescape").split("\0"):
+            if field.strip() in commits:
+                change = commits[field.strip()]
+            elif field:
+                found.setdefault(field, {})[change] = None
+        return {path: [*each] for path, each in found.items()}
+
+    def renames(self, commit: str, folder: str) -> dict[str, str]:
+        """Return the path that each file below `folder` which a commit renamed had before, by its new path."""
+        names = ("--name-status", "--diff-filter=R", "--find-renames", "--no-commit-id")
+        done = self._run("diff-tree", "-r", "-z", "--relative", *names, commit, "--", folder)
+        fields = done.stdout.decode(errors="surrogateescape").split("\0")
+        return dict(zip(fields[2::3], fields[1::3], strict=False))  # a status, the path before, the path after
+
+    def merge_base(self, commit: str, other: str) -> str | None:
+        """Return the newest commit that two commits have in common; None if there is none."""
+        return self._run("merge-base", commit, other).stdout.decode().strip() or None
+
+    def tags(self) -> dict[str, str]:
+        """Return the commit of each tag; what an annotated tag points to if that is no commit."""
+        form = "--format=%(refname:lstrip=2)%00%(objectname)%00%(*objectname)"
+        listed = self._run("for-each-ref", form, "refs/tags").stdout.decode(errors="replace")
+        rows = (line.split("\0") for line in listed.splitlines())
+        return {name: peeled or target for name, target, peeled in rows}
+
     def history(self, commit: str, path: str) -> list[str]:
         """Return the commits up to `commit` that changed the file at `path`, newest first.
 
@@ -89,28 +188,31 @@ class Git:
         FetchError
             The repository lacks a part of its history, or is damaged.
         """
-        done = self._run("rev-list", "--full-history", commit, "--", path)
-        if done.returncode:
-            raise self._damaged(done, f"the history of {path}")
-        return done.stdout.decode().split()
+        return self._rev_list(commit, "--", path)
 
-    def tracks(self, path: str) -> bool:
-        """Return whether the file at `path` is part of the repository, or is reached through a link that is."""
-        real = (self.folder / path).resolve()
-        on_the_way = {path, *map(os.fspath, Path(path).parents)}
-        if real.is_relative_to(self.folder):
-            on_the_way.add(os.fspath(real.relative_to(self.folder)))
-        if shutil.which("git") is None:  # the work tree is read without it
-            return False
-        # another user's repository too: nothing of it runs
-        done = self._run("-c", "safe.directory=*", "ls-files", "-z")
-        return not on_the_way.isdisjoint(done.stdout.decode(errors="replace").split("\0"))
+    def _rev_list(self, *arguments: str) -> list[str]:
+        what = f"the history of {arguments[-1]}"
+        return self._output(what, "rev-list", "--full-history", "--date-order", *arguments).decode().splitlines()
+
+    def _cat_file(self, option: str, names: list[str]) -> bytes:
+        """Return what `git cat-file` answers about the objects with some names."""
+        if not names:
+            return b""
+        requests = "".join(f"{name}\n" for name in names)
+        if self.is_bare:
+            requests = requests.replace(":./", ":")
+        return self._output("a file", "cat-file", option, input=requests.encode(errors="surrogateescape"))
 
     def _listed(self, commit: str, path: str) -> list[str]:
-        done = self._run("ls-tree", "-z", "--name-only", commit, path)
+        listed = self._output(f"{path} of {commit[:12]}", "ls-tree", "-z", "--name-only", commit, path)
+        return [found for found in listed.decode(errors="replace").split("\0") if found]
+
+    def _output(self, what: str, *arguments: str, input: bytes | None = None) -> bytes:
+        """Return what git prints; if it fails, the repository lacks `what`."""
+        done = self._run(*arguments, input=input)
         if done.returncode:
-            raise self._damaged(done, f"{path} of {commit[:12]}")
-        return [found for found in done.stdout.decode(errors="replace").split("\0") if found]
+            raise self._damaged(done, what)
+        return done.stdout
 
     def _damaged(self, done: subprocess.CompletedProcess[bytes], what: str) -> FetchError:
         return FetchError(
@@ -118,85 +220,5 @@ class Git:
             f"git -C {shlex.quote(os.fspath(self.folder))} fetch --refetch --no-filter"
         )
 
-    def _run(self, *arguments: str) -> subprocess.CompletedProcess[bytes]:
-        return run_git(self.folder, *arguments, label=self.label, is_bare=self.is_bare)
-
-
-def cached_clone(url: str, *, rev: str | None, offline: bool) -> Git:
-    """Return a bare clone of the repository at `url`, kept up to date in the cache.
-
-    It is not updated if `rev` is a full commit hash that it has.
-
-    Raises
-    ------
-    FetchError
-        The repository cannot be reached, or `offline` is set and there is no clone.
-    """
-    # without the password, which may change, and which a hash of it would give away to whoever guesses it
-    folder = entry_folder("repositories", hashlib.sha256(_without_password(url).encode()).hexdigest()[:32])
-    git = Git(folder, without_secrets(url), is_bare=True)
-    if offline:
-        if not folder.is_dir():
-            raise FetchError(
-                f"{git.label} was never fetched to this machine, and nothing is fetched offline; load it once online"
-            )
-        return git
-    if rev and _COMMIT.fullmatch(rev) and folder.is_dir() and _has_commit(git, rev):
-        return git
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        with lock(folder.name).acquire(timeout=NETWORK_SECONDS):
-            if folder.is_dir():
-                _update(url, git)
-            else:
-                _clone(url, git)
-    except TimeoutError as error:
-        raise FetchError(
-            f"another process has been fetching {git.label} for {NETWORK_SECONDS:g} seconds; "
-            f"try again, or use what was fetched before with offline=True or DATASETS_OFFLINE=1"
-        ) from error
-    except OSError as error:
-        raise FetchError(f"{git.label} cannot be cloned to {folder}: {error}") from error
-    return git
-
-
-def _clone(url: str, git: Git) -> None:
-    with scratch(git.folder.name) as folder:
-        # not `git clone`, which would write a password in the URL into the clone's configuration
-        folder.mkdir()
-        done = run_git(folder, "init", "--quiet", "--bare", label=git.label, is_bare=True)
-        if done.returncode:
-            raise FetchError(f"git cannot make a clone of {git.label} in {folder}: {first_line(done.stderr)}")
-        _update(url, Git(folder, git.label, is_bare=True))
-        folder.rename(git.folder)
-
-
-def _update(url: str, git: Git) -> None:
-    for left_over in (*git.folder.glob("*.lock"), *git.folder.glob("refs/**/*.lock")):
-        left_over.unlink()  # by a killed process: this one holds the lock of the clone
-    options = ("--quiet", "--prune", "--force", "--no-write-fetch-head", "--no-recurse-submodules")
-    done = _run_network(git, "fetch", *options, "--", url, *_REFERENCES)
-    if done.returncode:
-        raise FetchError(
-            f"git cannot fetch {git.label}: {first_line(done.stderr)}; "
-            f"to use what was fetched before, set offline=True or DATASETS_OFFLINE=1"
-        )
-    # the default branch may have changed
-    head = _run_network(git, "ls-remote", "--symref", "--", url, "HEAD").stdout.decode(errors="replace")
-    if found := re.match(r"ref: (refs/heads/\S+)\tHEAD", head):
-        run_git(git.folder, "symbolic-ref", "HEAD", found[1], label=git.label, is_bare=True)
-
-
-def _run_network(git: Git, *arguments: str) -> subprocess.CompletedProcess[bytes]:
-    return run_git(git.folder, *arguments, label=git.label, is_bare=True, uses_network=True)
-
-
-def _has_commit(git: Git, commit: str) -> bool:
-    try:
-        return git.commit(commit) == commit
-    except NotFoundError:
-        return False
-
-
-def _without_password(url: str) -> str:
-    return re.sub(r"(?<=://)([^/:@]*):[^/]*@", r"\1@", url)
+    def _run(self, *arguments: str, input: bytes | None = None) -> subprocess.CompletedProcess[bytes]:
+        return run_git(self.folder, *arguments, label=self.label, is_bare=self.is_bare, input=input)

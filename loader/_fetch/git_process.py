@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 from contextlib import suppress
@@ -19,7 +20,8 @@ NETWORK_SECONDS = 300
 STOP_SECONDS = 5
 
 # The configuration of a repository can name programs. The commands that the loader uses run none of them (rev-parse,
-# cat-file, ls-tree, ls-files and rev-list read no filter, diff, alias, editor, pager or signature), apart from these.
+# cat-file, diff-tree, for-each-ref, ls-tree, merge-base and rev-list read no filter, alias, editor, pager or signature;
+# diff-tree runs a diff program only to show text), apart from these.
 _SAFE = (
     "--no-pager",
     *("-c", "core.fsmonitor=false"),
@@ -30,16 +32,21 @@ _SAFE = (
     *("-c", "gc.autoDetach=false"),  # nothing goes on after the command
     *("-c", "http.lowSpeedLimit=1000"),
     *("-c", "http.lowSpeedTime=30"),
+    *("-c", "http.followRedirects=false"),  # it could lead to any server
 )
 # Git fetches an object that a partial clone lacks, with the programs that the repository's configuration names. Version
 # 2.44 and older do not know the first variable; without any protocol they fetch nothing either.
 _WITHOUT_NETWORK = {"GIT_NO_LAZY_FETCH": "1", "GIT_ALLOW_PROTOCOL": ""}
+# A program that answers prompts may give the same password to every server, unlike git's credential helpers, which are
+# told the host. Empty: no program, not even that of core.askPass.
 _WITHOUT_PROMPTS = {
+    "GIT_ASKPASS": "",
     "GIT_TERMINAL_PROMPT": "0",
     "GCM_INTERACTIVE": "never",
     "SSH_ASKPASS": "",
     "SSH_ASKPASS_REQUIRE": "never",
 }
+_HEADERS = {"GIT_TRACE_CURL": "2", "GIT_TRACE_CURL_NO_DATA": "1", "GIT_TRACE_REDACT": "1"}
 _REPOSITORY_VARIABLES = {
     "GIT_ALTERNATE_OBJECT_DIRECTORIES",
     "GIT_COMMON_DIR",
@@ -56,7 +63,13 @@ _REPOSITORY_VARIABLES = {
 
 
 def run_git(
-    folder: Path, *arguments: str, label: str, is_bare: bool = False, uses_network: bool = False
+    folder: Path,
+    *arguments: str,
+    label: str,
+    is_bare: bool = False,
+    uses_network: bool = False,
+    input: bytes | None = None,
+    shows_headers: bool = False,
 ) -> subprocess.CompletedProcess[bytes]:
     """Run git in a folder.
 
@@ -73,6 +86,10 @@ def run_git(
         repository, with a configuration of its author.
     uses_network
         Whether git may use the network, for which it takes the user's configuration.
+    input
+        What git reads from stdin; nothing by default.
+    shows_headers
+        Whether git writes the headers of HTTP to stderr, without credentials.
 
     Raises
     ------
@@ -85,18 +102,19 @@ def run_git(
         raise FetchError("reading another revision or a repository at a URL needs git, which is not installed")
     bare = f"safe.bareRepository={'all' if is_bare else 'explicit'}"
     command = ["git", "-C", os.fspath(folder), *_SAFE, "-c", bare, *arguments]
+    environment = _environment(folder, uses_network=uses_network) | (_HEADERS if shows_headers else {})
     seconds = NETWORK_SECONDS if uses_network else SECONDS
     process = subprocess.Popen(
         command,
         cwd=os.sep,  # the process's own working folder may be removed
-        env=_environment(folder, uses_network=uses_network),
-        stdin=subprocess.DEVNULL,
+        env=environment,
+        stdin=subprocess.DEVNULL if input is None else subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         start_new_session=True,  # without a terminal to ask on, and stopped with all its children
     )
     try:
-        output, errors = process.communicate(timeout=seconds)
+        output, errors = process.communicate(input, timeout=seconds)
     except BaseException as error:  # the user's Ctrl-C too
         _stop(process)
         if isinstance(error, subprocess.TimeoutExpired):
@@ -110,11 +128,21 @@ def first_line(output: bytes) -> str:
     return without_secrets(output.decode(errors="replace").strip().partition("\n")[0].strip())
 
 
+def redirected(folder: Path, url: str, *, label: str) -> str | None:
+    """Return the address of the repository to which the server at `url` redirects, None if it does not.
+
+    `folder` is a bare repository, and `label` names the one at `url`, for messages.
+    """
+    asked = ("ls-remote", "--", url, "HEAD")
+    traced = run_git(folder, *asked, label=label, is_bare=True, uses_network=True, shows_headers=True).stderr
+    found = re.search(rb"(?im)header: Location: (\S+?)(/info/refs\S*)?$", traced)
+    return without_secrets(found[1].decode(errors="replace")) if found else None
+
+
 def _environment(folder: Path, *, uses_network: bool) -> dict[str, str]:
     environment = {name: value for name, value in os.environ.items() if name not in _REPOSITORY_VARIABLES}
     # what a commit contains is what its hash says, whatever replacements the repository has
     environment |= {"LC_ALL": "C", "GIT_NO_REPLACE_OBJECTS": "1", **_WITHOUT_PROMPTS}
-    environment.setdefault("GIT_ASKPASS", "")  # empty: no program, not even that of core.askPass
     if not uses_network:
         return environment | _WITHOUT_NETWORK
     if not environment.keys() & {"GIT_SSH", "GIT_SSH_COMMAND"}:

@@ -32,6 +32,7 @@ them on their way (use_ssl, ssl_verify), or name AWS configuration files, which 
 MAX_CONFIG_BYTES = 1 << 20
 _FROM_REPOSITORY = "endpoint from repository"  # no option of DVC has this name
 _S3_URL = re.compile(r"s3://[\w.-]+(/.*)?", re.ASCII)
+_HAS_USER = re.compile(r"[^/?#]*//[^/?#]*@")
 
 
 def read_config(
@@ -70,7 +71,8 @@ def read_config(
         validated = dict(Config.validate(merged))
     except (DvcException, ConfigObjError, Invalid, OSError, AttributeError, TypeError, ValueError) as error:
         raise FetchError(f"DVC's configuration cannot be read: {without_secrets(str(error))}") from error
-    _mark_foreign_endpoints(validated, (config[level] for level in config.keys() - foreign))
+    own = (config[level] for level in config.keys() - foreign)
+    _mark_foreign_endpoints(validated, own, trusts_local=not local_is_committed)
     return validated
 
 
@@ -90,10 +92,11 @@ def locate(config: dict[str, Any], tracked: TrackedFile) -> S3Object:
         "private" if "private" in config.get("remote", {}) else config.get("core", {}).get("remote")
     )
     options = dict(config.get("remote", {}).get(name, {}))
-    is_foreign = options.pop(_FROM_REPOSITORY, False)
+    is_foreign = _FROM_REPOSITORY in options
+    trusts_local = options.pop(_FROM_REPOSITORY, False)
     url, endpoint = str(options.get("url", "")), str(options.get("endpointurl", ""))
     for option, value in (("url", url), ("endpointurl", endpoint)):
-        if "@" in urlsplit(value).netloc:
+        if _HAS_USER.match(value):
             raise FetchError(
                 f"remote {name!r} has a user name or password in its {option} ({without_secrets(value)}); "
                 f"take it out, and set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
@@ -101,22 +104,37 @@ def locate(config: dict[str, Any], tracked: TrackedFile) -> S3Object:
     if not _S3_URL.fullmatch(url):
         problem = f"is at {without_secrets(url)}, not on S3" if url else "is not configured"
         raise FetchError(f"remote {name!r} {problem}; set it with: make remote PUBLIC=s3://... PRIVATE=s3://...")
+    if endpoint and not _is_address(endpoint):
+        raise FetchError(
+            f"remote {name!r} has the endpointurl {without_secrets(endpoint)!r}, which is not an address like "
+            f"https://host or http://host:port; correct it in .dvc/config or .dvc/config.local"
+        )
     hint = ""
     if is_foreign and not is_own_endpoint(endpoint, options):
         options["allow_anonymous_login"] = True
         quoted = shlex.quote(endpoint)
-        hint = (
-            f"if you trust it, set AWS_ENDPOINT_URL={quoted}, or run in a clone: "
-            f"dvc remote modify --local {shlex.quote(str(name))} endpointurl {quoted}"
-        )
+        hint = f"if you trust it, set AWS_ENDPOINT_URL={quoted}"
+        if trusts_local:
+            hint += f", or run in a clone: dvc remote modify --local {shlex.quote(str(name))} endpointurl {quoted}"
     usable = tuple(sorted((key, value) for key, value in options.items() if isinstance(value, str | bool | int)))
     return S3Object(
         f"{url.rstrip('/')}/{object_path(tracked.md5)}", tracked.size, tracked.dataset, str(name), usable, hint
     )
 
 
-def _mark_foreign_endpoints(config: dict[str, Any], own: Iterable[dict[str, Any]]) -> None:
-    """Mark the remotes whose endpoint none of the user's `own` levels of the configuration names."""
+def _is_address(endpoint: str) -> bool:
+    try:
+        parts = urlsplit(endpoint)
+        return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # of brackets and ports
+        return False
+
+
+def _mark_foreign_endpoints(config: dict[str, Any], own: Iterable[dict[str, Any]], *, trusts_local: bool) -> None:
+    """Mark the remotes whose endpoint none of the user's `own` levels of the configuration names.
+
+    The mark says whether the user can name it in `.dvc/config.local`, which does not count if it is committed.
+    """
     named = {
         (name, remote["endpointurl"])
         for level in own
@@ -125,7 +143,7 @@ def _mark_foreign_endpoints(config: dict[str, Any], own: Iterable[dict[str, Any]
     }
     for name, remote in config.get("remote", {}).items():
         if "endpointurl" in remote and (name, remote["endpointurl"]) not in named:
-            remote[_FROM_REPOSITORY] = True
+            remote[_FROM_REPOSITORY] = trusts_local
 
 
 def _parse(committed: bytes) -> dict[str, Any]:

@@ -9,9 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from loader._errors import FetchError, ManifestError, NotFoundError, without_secrets
-from loader._fetch.git import Git, cached_clone
+from loader._fetch.clone import cached_clone
+from loader._fetch.git import Git
 from loader._fetch.places import expand_user
 from loader._fetch.revision import Commit, Revision, WorkTree
+from loader._format.committed import is_committed
 from loader._format.names import ARTIFACTS
 
 PathLike = str | os.PathLike[str]
@@ -90,16 +92,12 @@ class Repository:
         from loader._fetch.remote import read_config
 
         if self.root is not None:
-            return read_config(self.root / ".dvc", local_is_committed=self._local_is_committed(self.root))
+            folder = self.root / ".dvc"
+            return read_config(folder, local_is_committed=is_committed(folder / "config.local"))
         try:
             return read_config(None, committed=Commit(self.git, self.git.commit("HEAD")).read(".dvc/config"))
         except FileNotFoundError as error:
             raise FetchError(f"{self.git.label} has no .dvc/config, so the remote of its data is unknown") from error
-
-    def _local_is_committed(self, root: Path) -> bool:
-        """Return whether the DVC configuration that is meant to be the user's own came with the repository."""
-        local = ".dvc/config.local"
-        return (root / local).exists() and self.git.tracks(local)
 
 
 def open_repository(repo: PathLike | None = None, *, rev: str | None = None, offline: bool = False) -> Repository:

@@ -6,7 +6,7 @@ import random
 import re
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from threading import Event
 from typing import Any
@@ -23,7 +23,7 @@ from botocore.exceptions import (
 from urllib3.exceptions import HTTPError
 
 from loader._errors import REFUSED_CREDENTIALS, FetchError, credential_errors, explain_s3, s3_code, s3_reason, s3_status
-from loader._fetch.deadline import DeadlineError, run_within
+from loader._fetch.deadline import DeadlineError, Result, run_within
 from loader._fetch.s3_client import Options, address, client, is_anonymous, timeouts
 
 ATTEMPTS = 5
@@ -95,6 +95,20 @@ class S3Object:
         """
         if size == 0:
             return b""
+        return self._repeat(lambda is_abandoned: self._read(offset, size, is_abandoned), offset, size)
+
+    def stored_size(self) -> int | None:
+        """Return the number of bytes that the object on the remote has, None if the remote does not have it.
+
+        Raises
+        ------
+        FetchError
+            The server refuses, or all attempts failed.
+        """
+        return self._repeat(lambda _: self._stored_size(), 0, 1)
+
+    def _repeat(self, work: Callable[[Event], Result], offset: int, size: int) -> Result:
+        """Return what `work` reads of the `size` bytes at `offset`, attempted several times."""
         seconds = sum(timeouts(dict(self.options))) + size / SLOWEST_BYTES_PER_SECOND
         for attempt in range(ATTEMPTS):
             if attempt and not threading.main_thread().is_alive():
@@ -102,7 +116,7 @@ class S3Object:
             if attempt:
                 time.sleep(FIRST_PAUSE_SECONDS * 2 ** (attempt - 1) * random.uniform(0.5, 1.5))
             try:
-                return run_within(seconds, lambda is_abandoned: self._read(offset, size, is_abandoned))
+                return run_within(seconds, work)
             except FetchError:
                 raise
             except _TRANSIENT as error:
@@ -140,6 +154,23 @@ class S3Object:
             received = skipped + size + 1 - missing
             raise IncompleteReadError(actual_bytes=received, expected_bytes=skipped + size)
         return b"".join(chunks)[skipped : skipped + size]
+
+    def _stored_size(self) -> int | None:
+        """Make one attempt; the answer to a HEAD request would not say why it is refused."""
+        try:
+            response = self._request(0, 1)
+        except ClientError as error:
+            if s3_status(error) == 416:
+                return 0
+            if s3_status(error) == 404 and s3_code(error) != "NoSuchBucket":
+                return None
+            raise
+        with response["Body"] as body:
+            headers = response["ResponseMetadata"]["HTTPHeaders"]
+            if response["ResponseMetadata"]["HTTPStatusCode"] != 206:
+                return int(headers["content-length"])
+            body.read()  # which frees the connection for the next request
+            return int(headers["content-range"].rpartition("/")[2])
 
     def _request(self, offset: int, size: int) -> dict[str, Any]:
         """Send the request, once more without credentials if they are refused: a public object needs none."""

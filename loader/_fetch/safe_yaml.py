@@ -9,6 +9,9 @@ from typing import Any
 MAX_BYTES = 16 << 20
 MAX_NODES = 2_000_000
 MAX_PLAIN_DEPTH = 100
+# ruamel.yaml takes up to a minute for these
+MAX_ODD_CHARACTERS = 1 << 19
+MAX_ODD_SCALARS = 20_000
 
 _COUNT = re.compile("0|[1-9][0-9]{0,17}", re.ASCII)
 # What YAML 1.2 cannot take for a number, a date, a truth value or null: a word, an MD5, a version
@@ -41,6 +44,11 @@ def parse_yaml(text: str) -> Any:
     try:
         return _parse_plain(text)
     except _NotPlainError:
+        if len(text) > MAX_ODD_CHARACTERS:
+            raise ValueError(
+                f"it is not valid, or has more than {MAX_ODD_CHARACTERS:,} characters and something that takes long to "
+                f"read, such as a tab, a tag, a key that is no text, or more than {MAX_ODD_SCALARS:,} decimal numbers"
+            ) from None
         return _parse_any(text)
 
 
@@ -63,7 +71,7 @@ def _parse_plain(text: str) -> Any:
     current: Any = document
     key: Any = _NO_KEY
     anchors: dict[str, tuple[Any, int]] = {}  # the values with an anchor, and for how many values each stands
-    count = 0
+    count = odd = 0
     value: Any
     try:
         for event in iter(CLoader(text).get_event, None):
@@ -86,11 +94,12 @@ def _parse_plain(text: str) -> Any:
             else:
                 value = event.value if kind == "ScalarEvent" else _COLLECTIONS[kind]()
                 if kind == "ScalarEvent" and event.implicit[0]:  # not quoted
-                    value = _plain_scalar(value)
+                    value, is_odd = _plain_scalar(value)
+                    odd += is_odd
                 count += 1
                 if kind == "ScalarEvent" and event.anchor is not None:
                     anchors[event.anchor] = value, 1
-            if count > MAX_NODES:
+            if count > MAX_NODES or odd > MAX_ODD_SCALARS:
                 raise _NotPlainError
             if type(current) is list:
                 current.append(value)
@@ -124,12 +133,13 @@ _WORDS = {"": None, "null": None, "true": True, "false": False}
 _SPECIAL_KEYS = ("<<", "=")
 
 
-def _plain_scalar(text: str) -> Any:
+def _plain_scalar(text: str) -> tuple[Any, bool]:
+    """Return what an unquoted scalar stands for, and whether ruamel.yaml was asked."""
     if _TEXT.fullmatch(text):
-        return text
+        return text, False
     if text in _WORDS:
-        return _WORDS[text]
-    return int(text) if _COUNT.fullmatch(text) else _other_scalar(text)
+        return _WORDS[text], False
+    return (int(text), False) if _COUNT.fullmatch(text) else (_other_scalar(text), True)
 
 
 @lru_cache(maxsize=4096)

@@ -226,10 +226,14 @@ class LocalArtifact(Artifact):
 
     def wrong_size(self, size: int) -> IntegrityError:
         """Return an error that says that the tar has another size than the one recorded."""
+        name, fix = self.manifest.name, self.fix
+        if self._linked_objects():
+            # they are damaged too, or good objects of another revision; the pull finds out, and removes only the former
+            path = shlex.quote(str(self.path))
+            fix = f"restore the recorded one, in its repository, with: rm -f {path} && make pull DATASET={name}"
         return IntegrityError(
-            f"{self.manifest.name}: {self.path} has {size:,} bytes, its manifest says {self.entry.size:,}: "
-            f"it is truncated, or from another revision; restore the recorded one with: "
-            f"dvc checkout -f {self.manifest.name}, or rm -f {shlex.quote(str(self.path))}"
+            f"{name}: {self.path} has {size:,} bytes, its manifest says {self.entry.size:,}: it is truncated, or from "
+            f"another revision; {fix}"
         )
 
     def unreadable(self, error: Exception) -> IntegrityError:

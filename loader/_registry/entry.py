@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
@@ -152,9 +152,22 @@ class DatasetEntry:
     revision: str
 
     @property
+    def loaded_config(self) -> ConfigEntry | None:
+        """The config that is loaded if none is named; None if the dataset was never built."""
+        default = (config for config in self.configs if config.name == self.default_config)
+        return next(default, None) or next(iter(self.configs), None)
+
+    @property
     def size(self) -> int:
         """Number of bytes of all artifacts."""
         return sum(config.size for config in self.configs)
+
+    def as_json(self) -> dict[str, Any]:
+        """Return the entry as JSON values; the state has its words too."""
+        values = asdict(self)
+        for config, raw in zip(self.configs, values["configs"], strict=True):
+            raw["splits"] = {name: split._asdict() for name, split in config.splits.items()}
+        return values | {"size": self.size, "state": {"words": str(self.state), **values["state"]}}
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cached_property
 from typing import Any, NamedTuple
 
 from loader._errors import ManifestError
@@ -21,41 +22,58 @@ class _Recorded(NamedTuple):
     manifest: Manifest
 
 
-def recorded_versions(git: Git, commit: str, name: str, *, withdrawn: tuple[str, ...]) -> list[VersionEntry]:
-    """Return each content of a dataset that the commits up to `commit` record, newest first.
-
-    If the dataset was renamed, those under its former names follow.
+class VersionHistory:
+    """The contents of datasets that commits record; what concerns all datasets is read only once.
 
     Parameters
     ----------
-    git, commit
-        The repository, and the commit (hex) where the history ends.
-    name
-        The dataset.
-    withdrawn
-        The beginnings of commits whose records of the dataset do not count.
-
-    Raises
-    ------
-    FetchError
-        The repository lacks a part of its history, or is damaged.
+    git
+        The repository.
+    end
+        The commit (hex) where the history ends.
     """
-    tags = git.tags()
-    found: list[VersionEntry] = []
-    seen = set()
-    while name not in seen:
-        seen.add(name)
-        path = f"{ARTIFACTS}/{name}.json"
-        changes = git.log(commit, path)
-        found += _versions(git, name, changes, tags, withdrawn)
-        if not changes:
-            break
-        commit = f"{changes[-1].commit}^"
-        before = git.renamed_from(changes[-1].commit, path)
-        if before is None:
-            break
-        name = before.removeprefix(f"{ARTIFACTS}/").removesuffix(".json")
-    return found
+
+    def __init__(self, git: Git, end: str) -> None:
+        self._git = git
+        self._end = end
+        self._renames: dict[str, dict[str, str]] = {}  # those of each commit
+
+    def versions(self, name: str, *, withdrawn: tuple[str, ...]) -> list[VersionEntry]:
+        """Return each content of a dataset, newest first; those under its former names follow.
+
+        Parameters
+        ----------
+        name
+            The dataset.
+        withdrawn
+            The beginnings of commits whose records of the dataset do not count.
+
+        Raises
+        ------
+        FetchError
+            The repository lacks a part of its history, or is damaged.
+        """
+        found: list[VersionEntry] = []
+        seen, path, changes = set(), f"{ARTIFACTS}/{name}.json", self._changes
+        while path not in seen and path in changes:
+            seen.add(path)
+            name = path.removeprefix(f"{ARTIFACTS}/").removesuffix(".json")
+            found += _versions(self._git, name, changes[path], self._tags, withdrawn)
+            first = changes[path][-1].commit
+            if first not in self._renames:
+                self._renames[first] = self._git.renames(first, ARTIFACTS)
+            if path not in self._renames[first]:
+                break
+            path, changes = self._renames[first][path], self._git.changes(f"{first}^", ARTIFACTS)
+        return found
+
+    @cached_property
+    def _changes(self) -> dict[str, list[Change]]:
+        return self._git.changes(self._end, ARTIFACTS)
+
+    @cached_property
+    def _tags(self) -> dict[str, str]:
+        return self._git.tags()
 
 
 def mark_current(versions: list[VersionEntry], current: Manifest) -> list[VersionEntry]:
@@ -80,7 +98,7 @@ def _versions(
     manifests: dict[str, Manifest | None] = {}  # by git object: many commits have the same
     for blob, data in blobs.values():
         if blob not in manifests:
-            manifests[blob] = _parse(name, data)
+            manifests[blob] = parse_recorded(name, data)
 
     def manifest_of(commit: str) -> Manifest | None:
         found = blobs.get(f"{commit}:{path}")
@@ -110,8 +128,8 @@ def _versions(
     return entries
 
 
-def _parse(name: str, data: bytes) -> Manifest | None:
-    """Return a manifest, None if it is in another format."""
+def parse_recorded(name: str, data: bytes) -> Manifest | None:
+    """Return a manifest of the history; None if it cannot be used, for example because it is in another format."""
     try:
         return parse_manifest(data, name=name, label="", fix="")
     except ManifestError:

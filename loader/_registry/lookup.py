@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
 from dataclasses import replace
 from itertools import chain
 from typing import NamedTuple
@@ -18,11 +17,12 @@ from loader._fetch.store import Hold
 from loader._format.manifest import Manifest
 from loader._format.names import ARTIFACTS
 from loader._registry.entry import DatasetEntry, State, VersionEntry
-from loader._registry.history import mark_current, recorded_versions
+from loader._registry.history import VersionHistory, mark_current
 from loader._registry.outdated import find_changes
 from loader._registry.places import Places, ask_remotes
 from loader._registry.records import Records, read_names, read_records
 from loader._registry.statistics import parse_statistics
+from loader._registry.usage import shell_options
 
 MOST_NAMES = 20
 
@@ -63,7 +63,7 @@ def info(
     """Return what a repository says of a dataset; the parameters and errors are those of `loader.info`."""
     repository, revision, _hold = _open(rev, repo, offline, ask_remote=ask_remote)
     records = read_records(revision)
-    _check_known(name, records)
+    _check_known(name, records, rev, repo)
     [entry] = _with_statistics(revision, _describe(repository, records, [name], ask_remote=ask_remote))
     if entry.state.problem is not None:
         raise ManifestError(entry.state.problem)
@@ -76,7 +76,7 @@ def versions(
     """Return the recorded contents of a dataset; the parameters and errors are those of `loader.versions`."""
     repository, revision, _hold = _open(rev, repo, offline)
     records = read_records(revision)
-    _check_known(name, records)
+    _check_known(name, records, rev, repo)
     if isinstance(revision, Commit):
         end = revision.commit
     else:
@@ -85,7 +85,7 @@ def versions(
         except LoaderError:  # not a git repository, no commit yet, or no git here
             end = ""
     withdrawn = records.entry(name).withdrawn
-    found = recorded_versions(repository.git, end, name, withdrawn=withdrawn) if end else []
+    found = VersionHistory(repository.git, end).versions(name, withdrawn=withdrawn) if end else []
     current = records.manifests.get(name)
     return mark_current(found, current) if isinstance(current, Manifest) else found
 
@@ -113,18 +113,18 @@ def _open(rev: str | None, repo: PathLike | None, offline: bool | None, *, ask_r
     return _Opened(repository, Commit(repository.git, repository.git.commit(rev or "HEAD")), hold)
 
 
-def _check_known(name: str, records: Records) -> None:
+def _check_known(name: str, records: Records, rev: str | None, repo: PathLike | None) -> None:
     if name not in records.names:
-        raise NotFoundError(f"there is no dataset {name!r} in {records.revision.label}; {nearest(name, records.names)}")
+        hint = nearest(name, records.names, rev=rev, repo=repo)
+        raise NotFoundError(f"there is no dataset {name!r} in {records.revision.label}; {hint}")
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
-    """Return the names that are like a wrong one, for messages."""
-    known = list(known)
+def nearest(name: str, known: list[str], *, rev: str | None, repo: PathLike | None) -> str:
+    """Return the names that are like a wrong one, or how to list all, for messages."""
     if close := difflib.get_close_matches(name, known, n=3):
         return f"did you mean {' or '.join(close)}?"
     if len(known) > MOST_NAMES:
-        return f"list its {len(known)} datasets with: python -m loader list"
+        return f"list its {len(known)} datasets with: python -m loader list{shell_options(rev=rev, repo=repo)}"
     return f"it has: {', '.join(known) or 'none'}"
 
 

@@ -61,13 +61,9 @@ def find_changes(records: Records, names: list[str], git: Git) -> dict[str, tupl
 
 def _definition(records: Records, name: str) -> dict[str, str]:
     """Return the files and folders that a stage depends on, other datasets aside, each with its recorded MD5."""
-    locked = {
-        as_text(dep.get("path")): as_text(dep.get("md5"))
-        for dep in as_list(as_mapping(records.lock.get(name)).get("deps"))
-        if isinstance(dep, dict)
-    }
+    locked = records.locked_dependencies(name)
     paths = dependencies(records.stages.get(name))
-    return {path: locked.get(path, "") for path in paths if path not in records.producers}
+    return {path: as_text(locked.get(path, {}).get("md5")) for path in paths if path not in records.producers}
 
 
 def _stage_changes(records: Records, name: str) -> Iterator[str]:
@@ -123,15 +119,14 @@ def _changed_keys(before: Any, now: Any) -> list[str]:
 
 def _parent_changes(records: Records, name: str) -> Iterator[str]:
     """Which datasets have other artifacts than those that a dataset was built from."""
-    locked = {
-        as_text(dep.get("path")): dep.get("md5")
-        for dep in as_list(as_mapping(records.lock.get(name)).get("deps"))
-        if isinstance(dep, dict)
-    }
+    locked = records.locked_dependencies(name)
     changed = {}
     for path in dependencies(records.stages.get(name)):
         parent = records.producers.get(path)
-        if parent is not None and records.locked_outputs(parent).get(path, {}).get("md5") != locked.get(path):
+        if parent is None:
+            continue
+        recorded, built_from = records.locked_outputs(parent).get(path, {}), locked.get(path, {})
+        if recorded.get("md5") != built_from.get("md5"):
             changed[parent] = f"its parent {parent}"
     yield from changed.values()
 

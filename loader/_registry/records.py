@@ -84,8 +84,15 @@ class Records:
 
     def locked_outputs(self, name: str) -> dict[str, dict[str, Any]]:
         """Return what `dvc.lock` records of the outputs of a dataset, by path."""
-        outs = as_list(as_mapping(self.lock.get(name)).get("outs"))
-        return {as_text(out.get("path")): out for out in outs if isinstance(out, dict)}
+        return self._locked(name, "outs")
+
+    def locked_dependencies(self, name: str) -> dict[str, dict[str, Any]]:
+        """Return what `dvc.lock` records of the dependencies of a dataset, by path."""
+        return self._locked(name, "deps")
+
+    def _locked(self, name: str, key: str) -> dict[str, dict[str, Any]]:
+        recorded = as_list(as_mapping(self.lock.get(name)).get(key))
+        return {as_text(each.get("path")): each for each in recorded if isinstance(each, dict)}
 
     def tracked_file(self, name: str, entry: ArtifactEntry) -> TrackedFile | None:
         """Return what DVC knows of an artifact, None if `dvc.lock` does not record this one."""

@@ -114,6 +114,15 @@ class Duplicates:
     examples: int
     sample: tuple[tuple[Place, ...], ...]
 
+    def __str__(self) -> str:
+        is_one = self.examples == 1
+        config = f" of config {self.config}" if self.config else ""
+        examples = f"{self.examples:,} example{'' if is_one else 's'} of {self.splits[-1]}{config}"
+        by = "" if self.by == "record" else f", by {self.by}"
+        if len(self.splits) == 1:
+            return f"{examples} {'repeats' if is_one else 'repeat'} an earlier one{by}"
+        return f"{examples} {'is' if is_one else 'are'} in {self.splits[0]} too{by}"
+
 
 @dataclass(frozen=True)
 class Statistics:
@@ -132,6 +141,15 @@ class Statistics:
     values: tuple[ValueStatistics, ...]
     class_counts: tuple[ClassCount, ...]
     duplicates_found: tuple[Duplicates, ...]
+
+    def class_totals(self, config: str | None) -> dict[str, dict[str, int]]:
+        """Return how many labels there are of each class in all splits of a config, by feature and class."""
+        found: dict[str, dict[str, int]] = {}
+        for count in self.class_counts:
+            if count.config == config:
+                of_feature = found.setdefault(count.feature, {})
+                of_feature[count.name] = of_feature.get(count.name, 0) + count.examples
+        return found
 
 
 def parse_statistics(data: bytes, label: str) -> Statistics:

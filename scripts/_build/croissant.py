@@ -27,9 +27,8 @@ from loader._format.index import HEADER_NAME
 from scripts._build.croissant_fields import Fields, Json, encoded
 
 CONFORMS_TO = "http://mlcommons.org/croissant/1.1"
-TFRECORD = (
-    "https://www.tensorflow.org/tutorials/load_data/tfrecord"  # it has no media type; Croissant then takes a page
-)
+# it has no media type; Croissant then takes a page
+TFRECORD = "https://www.tensorflow.org/tutorials/load_data/tfrecord"
 CONTEXT: Json = {
     "@language": "en",
     "@vocab": "https://schema.org/",

@@ -23,9 +23,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote
 
-Json = dict[str, Any]
+from scripts._build.statistics.artifact import MAX_CLASSES
 
-MAX_CLASSES = 1000  # of more, the statistics list only the most frequent ones
+Json = dict[str, Any]
 
 _EXACT = {
     **{f"{kind.lower()}{bits}": f"cr:{kind}{bits}" for kind in ("Int", "UInt") for bits in (8, 16, 32, 64)},

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from loader._errors import without_secrets
 from loader._format.index import FORMAT
 from loader._format.manifest import read_manifest
 from loader._format.names import ARTIFACTS
@@ -34,9 +33,7 @@ def describe(definition: Definition, built: Sequence[tuple[Prepared, Packed]]) -
     prepared, packed = built[0]
     info = packed.info
     libraries = {library: version for each, _ in built for library, version in each.libraries.items()}
-    sources = {
-        source.url: {**vars(source), "url": without_secrets(source.url)} for each, _ in built for source in each.sources
-    }
+    sources = {source.url: {**vars(source), "url": source.shown} for each, _ in built for source in each.sources}
     return {
         "format": FORMAT,
         "name": info.name,

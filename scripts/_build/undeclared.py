@@ -30,12 +30,12 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import loader
+from loader._errors import url_without_secrets
 from scripts._build.callers import Callers, Owner, is_below
 from scripts._build.lock_files import unpinned
 from scripts._define.definition import Definition
 from scripts._dvc.stages import STAGES_FILE, dependencies, read_stage
 from scripts._process.errors import ScriptError
-from scripts._process.secrets import without_secrets
 from scripts._sources.sources import FOLDER, Sources, mirror_location
 
 # programs that read from the network
@@ -107,7 +107,10 @@ class Watch:
     def check_path(self, path: str, key: object) -> None:
         """Refuse a file that an example names; TFDS reads it with C++ code, which the audit hook does not see."""
         if "://" in path or not self._is_readable(path):
-            self._refuse(f"the example with key {key!r} names {without_secrets(path)}", "is not part of its definition")
+            self._refuse(
+                f"the example with key {key!r} names {url_without_secrets(path) if '://' in path else path}",
+                "is not part of its definition",
+            )
 
     def on_import(self, frame: FrameType, name: str, *_: object) -> None:
         """Remember a module that the builder's code imports, directly or indirectly."""
@@ -133,7 +136,7 @@ class Watch:
     def on_url(self, frame: FrameType, url: object, *_: object) -> None:
         """Refuse to open a URL."""
         if urlsplit(str(url)).scheme not in ("file", "data"):
-            self._refuse_network(frame, without_secrets(str(url)))
+            self._refuse_network(frame, url_without_secrets(str(url)))
 
     def on_http(self, frame: FrameType, _: object, host: object, port: object) -> None:
         """Refuse an HTTP connection, to this machine too."""

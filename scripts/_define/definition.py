@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -11,9 +12,8 @@ from typing import Any
 from loader import reading_only
 from loader._format.names import ARTIFACTS, tar_name
 from scripts._define.block import read_arguments, read_configs, read_withdrawn
-from scripts._define.lineage import ancestors
-from scripts._dvc.remotes import PRIVATE, VISIBILITIES
-from scripts._dvc.stages import STAGES_FILE, Stage, dependencies, output_remotes, read_stages
+from scripts._define.lineage import Lineage
+from scripts._dvc.stages import LOCK_FILE, STAGES_FILE, Stage, output_remotes, read_stages, recorded_dependencies
 from scripts._process.errors import ScriptError
 from scripts._process.files import read_yaml
 from scripts._process.hints import nearest
@@ -96,6 +96,21 @@ class Definition:
         """The path of the manifest."""
         return self.root / ARTIFACTS / f"{self.name}.json"
 
+    @property
+    def statistics(self) -> Path:
+        """The path of the statistics."""
+        return self.root / ARTIFACTS / f"{self.name}.stats.json"
+
+    @property
+    def croissant(self) -> Path:
+        """The path of the Croissant description."""
+        return self.root / ARTIFACTS / f"{self.name}.croissant.json"
+
+    @property
+    def descriptions(self) -> tuple[Path, Path, Path]:
+        """The paths of the small outputs, which are committed; a build writes the manifest last."""
+        return self.statistics, self.croissant, self.manifest
+
     def limit_reading(self, *folders: Path) -> AbstractContextManager[dict[str, str]]:
         """Return a context in which the loader reads only the artifacts that the stage depends on.
 
@@ -170,23 +185,21 @@ class _Files:
         The stages of `dvc.yaml`, by name.
     names
         The datasets that `params.yaml` defines, sorted.
-    parents
-        For each dataset, the datasets that its stage depends on, with the file names of their artifacts.
+    lineage
+        What the stages are made from.
     """
 
     root: Path
     params: dict[str, Any]
     stages: dict[str, Stage]
     names: list[str]
-    parents: dict[str, dict[str, tuple[str, ...]]]
+    lineage: Lineage
 
     @classmethod
     def read(cls, root: Path) -> _Files:
         params, stages = read_yaml(root / PARAMS_FILE), read_stages(root / STAGES_FILE)
         names = _names(params)
-        dataset_by_output = {path: name for name in names for path in output_remotes(stages.get(name, {}))}
-        parents = {name: _parents(stages.get(name, {}), dataset_by_output) for name in names}
-        return cls(root, params, stages, names, parents)
+        return cls(root, params, stages, names, Lineage.of(root, stages, {name: params[name] for name in names}))
 
     def definition(self, name: str) -> Definition:
         if name not in self.names:
@@ -204,6 +217,11 @@ class _Files:
             raise ScriptError(f"params.yaml: the block {TOOLCHAIN!r} is missing")
         if not self.stages.get(name):
             raise ScriptError(f"dvc.yaml has no stage {name!r}, but params.yaml has a block {name!r}")
+        if several := {"foreach", "matrix"} & self.stages[name].keys():
+            raise ScriptError(
+                f"dvc.yaml: the stage {name!r} has {several.pop()!r}, so DVC gives its stages other names; "
+                f"write a plain stage {name!r}"
+            )
         definition = Definition(
             self.root,
             name,
@@ -214,7 +232,7 @@ class _Files:
             description=block.get("description"),
             configs=read_configs(name, block.get("configs")),
             arguments=read_arguments(name, block.get("arguments")),
-            parents=self.parents[name],
+            parents=self.lineage.parents(name),
             toolchain={package: str(version) for package, version in toolchain.items()},
             withdrawn=read_withdrawn(name, block.get("withdrawn")),
             block=block,
@@ -222,36 +240,44 @@ class _Files:
         wanted = {f"{ARTIFACTS}/{tar.name}" for tar in definition.tars.values()}
         if missing := sorted(wanted - output_remotes(self.stages[name]).keys()):
             raise ScriptError(f"dvc.yaml: the stage {name!r} needs the output {missing[0]}, with remote: private")
-        self._check_ancestors(definition)
+        self.lineage.check_outputs(name)
+        self.lineage.check_public(name)
         return definition
 
     def _visibility(self, name: str) -> str:
-        """The remote that `dvc.yaml` names for the outputs of a stage, where DVC pushes them; private by default."""
-        remotes = {remote or PRIVATE for remote in output_remotes(self.stages.get(name, {})).values()} or {PRIVATE}
-        (remote, *others) = sorted(remotes)
-        if others or remote not in VISIBILITIES:
+        """The visibility that `dvc.yaml` says, which `params.yaml` does not contradict."""
+        visibility = self.lineage.visibility(name)
+        if self.params[name].get("visibility", visibility) != visibility:
             raise ScriptError(
-                f"dvc.yaml: the outputs of {name!r} must all have remote: public or all have remote: private, "
-                f"not {', '.join(map(repr, sorted(remotes)))}"
+                f"params.yaml calls {name} {self.params[name]['visibility']}, but dvc.yaml has remote: {visibility}, "
+                f"which decides; remove visibility from params.yaml, and set remote in dvc.yaml"
             )
-        block = self.params.get(name)
-        if isinstance(block, dict) and block.get("visibility", remote) != remote:
-            raise ScriptError(
-                f"params.yaml calls {name} {block['visibility']}, but dvc.yaml has remote: {remote}, which decides; "
-                f"remove visibility from params.yaml, and set remote in dvc.yaml"
-            )
-        return remote
+        return visibility
 
-    def _check_ancestors(self, definition: Definition) -> None:
-        """Check that a public dataset is derived, directly or indirectly, from public datasets only."""
-        if definition.visibility == PRIVATE:
-            return
-        for ancestor in ancestors(definition.name, self.parents.__getitem__):
-            if self._visibility(ancestor) == PRIVATE:
-                raise ScriptError(
-                    f"{definition.name} is public, but derived from {ancestor}, which is private; "
-                    f"set remote: private for {definition.name} in dvc.yaml"
-                )
+
+def built_from_private(names: Iterable[str], *, root: Path = ROOT) -> list[str]:
+    """Return what is wrong with the origin of recorded artifacts, a sentence for each public dataset of which it is.
+
+    `dvc.yaml` says what the next build reads; `dvc.lock` says what the recorded artifacts were built from.
+
+    Raises
+    ------
+    ScriptError
+        `params.yaml`, `dvc.yaml` or `dvc.lock` cannot be read.
+    """
+    lineage, recorded = _Files.read(root).lineage, read_stages(root / LOCK_FILE)
+    built = {name: {**lineage.stages.get(name, {}), "deps": recorded_dependencies(recorded[name])} for name in recorded}
+    lineage = replace(lineage, stages={**lineage.stages, **built})
+    problems = []
+    for name in names:
+        try:
+            lineage.check_public(name)
+        except ScriptError as error:
+            problems.append(
+                f"{name}: its recorded artifacts were built from what {LOCK_FILE} lists: {error}; "
+                f"or build them again: make build DATASET={name}"
+            )
+    return problems
 
 
 def read_names(*, root: Path = ROOT) -> list[str]:
@@ -261,12 +287,3 @@ def read_names(*, root: Path = ROOT) -> list[str]:
 
 def _names(params: dict[Any, Any]) -> list[str]:
     return sorted(key for key in params if isinstance(key, str) and key != TOOLCHAIN)
-
-
-def _parents(stage: dict[str, Any], dataset_by_output: dict[str, str]) -> dict[str, tuple[str, ...]]:
-    parents: dict[str, tuple[str, ...]] = {}
-    for dep in dependencies(stage):
-        if dep in dataset_by_output:
-            parent = dataset_by_output[dep]
-            parents[parent] = (*parents.get(parent, ()), dep.removeprefix(f"{ARTIFACTS}/"))
-    return parents

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from typing import Any
 
 from configobj import ConfigObj, ConfigObjError
 
-from scripts._dvc.remotes import VISIBILITIES
 from scripts._process.errors import ScriptError
 
 CONFIG_FILE = ".dvc/config"
+LOCAL_CONFIG_FILE = ".dvc/config.local"
+_REMOTE = re.compile(r"""'?\s*remote\s*"(.*)"\s*'?""")
 
 
-def read_committed_urls(root: Path) -> dict[str, str]:
-    """Return the URLs of the remotes public and private in `.dvc/config`, empty if one is not set.
+def read_committed(root: Path) -> dict[str, Any]:
+    """Return the sections of `.dvc/config` as DVC reads it, with the remotes by name under `remote`.
 
     Raises
     ------
@@ -22,11 +25,13 @@ def read_committed_urls(root: Path) -> dict[str, str]:
     """
     path = root / CONFIG_FILE
     try:
-        config = ConfigObj(str(path), file_error=True, list_values=False, interpolation=False)
+        written = _lower_keys(ConfigObj(str(path), file_error=True).dict())
     except (OSError, ConfigObjError, UnicodeDecodeError) as error:
         raise ScriptError(f"{path} cannot be read: {error}") from error
-    # DVC quotes the names of sections that have arguments: ['remote "public"']
-    return {
-        name: str(config.get(f"'remote \"{name}\"'", config.get(f'remote "{name}"', {})).get("url", ""))
-        for name in VISIBILITIES
-    }
+    sections = {name: options for name, options in written.items() if isinstance(options, dict)}
+    remotes = {found[1]: options for name, options in sections.items() if (found := _REMOTE.fullmatch(name))}
+    return {**sections, "remote": remotes}
+
+
+def _lower_keys(found: Any) -> Any:
+    return {key.lower(): _lower_keys(value) for key, value in found.items()} if isinstance(found, dict) else found

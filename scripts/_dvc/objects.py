@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sqlite3
 from pathlib import Path
 
@@ -14,9 +15,9 @@ from dvc.repo import Repo
 
 from loader import FetchError
 from loader._errors import endpoint_of
+from scripts._dvc.redirects import follow_no_redirects
 from scripts._dvc.remote_object import RemoteObject
-from scripts._dvc.remotes import PRIVATE, VISIBILITIES, check_apart, confirm_command, unconfirmed_options
-from scripts._process.errors import ScriptError
+from scripts._dvc.remotes import PRIVATE, check_upload, confirm_command, unconfirmed_options
 from scripts._process.files import hash_file
 
 # seconds; transfer.STEP_SECONDS limits a whole step, whatever the options of a remote are
@@ -33,9 +34,16 @@ def open_repo(root: Path) -> Repo:
     Raises
     ------
     FetchError
-        `root` is not a DVC repository, or the machine's AWS configuration is broken.
+        `root` is not a DVC repository, a remote's url names no bucket, or the machine's AWS configuration is broken.
     """
     try:
+        for name, options in Config(os.fspath(root / ".dvc"), validate=False).get("remote", {}).items():
+            url = str(options.get("url", ""))
+            if re.match(r"s3:(?!//\w)", url):  # a folder for DVC, which refuses the other options
+                raise FetchError(
+                    f"remote {name!r} has the url {url!r}, which names no bucket; "
+                    f"set it with: make remote PUBLIC=s3://... PRIVATE=s3://..."
+                )
         config = Config(os.fspath(root / ".dvc"))
         has_credentials = Session().get_credentials() is not None
         settings = {}
@@ -62,18 +70,10 @@ def open_repo_for_upload(root: Path, remote: str) -> Repo:
     FetchError
         As `open_repo`.
     ScriptError
-        The remotes public and private are not configured, or are in one bucket, or the server of `remote` gets no
-        credentials.
+        With this configuration private data could become public, or the server of `remote` gets no credentials.
     """
     repo = open_repo(root)
-    remotes = repo.config["remote"]
-    check_apart({name: remotes.get(name, {}).get("url", "") for name in VISIBILITIES})
-    if unconfirmed := unconfirmed_options(repo.config, remote):
-        settings = ", ".join(f"{option} = {value}" for option, value in unconfirmed.items())
-        raise ScriptError(
-            f"remote {remote!r} gets no credentials, because only .dvc/config, which anyone may have written, sets "
-            f"{settings}; if you trust it, run: {confirm_command(remote, unconfirmed)}"
-        )
+    check_upload(repo.config, remote)
     return repo
 
 
@@ -92,6 +92,9 @@ def artifact_object(repo: Repo, path: Path) -> RemoteObject:
         raise FetchError(f"dvc.yaml or dvc.lock cannot be read: {error}") from error
     if not outs:
         raise FetchError(f"{relative} is not an output of any stage in dvc.yaml")
+    if len(outs) > 1:
+        stages = " and ".join(sorted(f"{out.stage.name or ''} in {out.stage.path_in_repo}".strip() for out in outs))
+        raise FetchError(f"{relative} is an output of more than one stage ({stages}); remove it from all but one")
     (out,) = outs
     if not out.hash_info:
         raise FetchError(f"dvc.lock does not record {relative}; build it with: make build DATASET={out.stage.name}")
@@ -113,7 +116,9 @@ def remote_object(repo: Repo, name: str, *, md5: str, size: int) -> RemoteObject
         raise FetchError(
             f"remote {name!r} cannot be used: {error}; configure it with: make remote PUBLIC=... PRIVATE=..."
         ) from error
+    follow_no_redirects(odb.fs)
     url = odb.fs.unstrip_protocol(odb.oid_to_path(md5))
+    unconfirmed = unconfirmed_options(repo.config, name)
     return RemoteObject(
         name,
         url,
@@ -121,7 +126,8 @@ def remote_object(repo: Repo, name: str, *, md5: str, size: int) -> RemoteObject
         size,
         filesystem=odb.fs,
         endpoint=endpoint_of(repo.config["remote"][name]),
-        unconfirmed=unconfirmed_options(repo.config, name),
+        unconfirmed=unconfirmed,
+        confirm=confirm_command(repo.config, name, unconfirmed),
     )
 
 

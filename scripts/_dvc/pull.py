@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import sqlite3
 import time
@@ -45,6 +46,8 @@ def dvc_pull(root: Path, path: Path, *, name: str) -> None:
     FetchError
         It cannot be pulled; the message says why.
     """
+    if "\\" in str(path):  # which DVC takes for the separator of folders
+        raise FetchError(f"DVC cannot pull into {root}, whose path has a backslash; move the repository")
     repo = open_repo(root)
     found = artifact_object(repo, path)
     cached = cached_file(repo, found.md5) or _download(repo, found, again=make_command("push", name, found.remote))
@@ -52,7 +55,10 @@ def dvc_pull(root: Path, path: Path, *, name: str) -> None:
         wait_for_lock(lambda: repo.checkout(targets=[str(path)]))
     except (DvcException, OSError, sqlite3.Error) as error:  # DVC's own state is kept by SQLite
         if path.exists() and not isinstance(error, CheckoutError | OSError | sqlite3.Error):
-            raise FetchError(f"{path} is in the way, and DVC has no copy of it; remove it with: rm {path}") from error
+            remove = "rm -r" if path.is_dir() and not path.is_symlink() else "rm"
+            raise FetchError(
+                f"{path} is in the way, and DVC has no copy of it; remove it with: {remove} {shlex.quote(str(path))}"
+            ) from error
         raise FetchError(
             f"{path} cannot be written ({_why_not_written(path, found.size)}); the pulled file is in DVC's cache "
             f"({cached}); run again, when {path.parent} can be written: make pull DATASET={name}"

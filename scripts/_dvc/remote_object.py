@@ -18,7 +18,6 @@ from loader import FetchError
 from loader._errors import explain_s3
 from scripts._dvc import transfer
 from scripts._dvc.proof import Finding, examine, metadata_of
-from scripts._dvc.remotes import confirm_command
 
 ATTEMPTS = 2
 """Of s3fs; each makes several attempts of botocore. The limit on the time of a step comes first if they take long."""
@@ -70,6 +69,8 @@ class RemoteObject:
         The server, for messages.
     unconfirmed
         The options for which the remote gets no credentials, see `unconfirmed_options`.
+    confirm
+        The command with which the user confirms them.
     """
 
     remote: str
@@ -79,6 +80,7 @@ class RemoteObject:
     filesystem: Any
     endpoint: str
     unconfirmed: Mapping[str, Any]
+    confirm: str
 
     def head(self) -> dict[str, Any] | None:
         """Return what the remote reports about the object (HeadObject), None if the object does not exist.
@@ -212,7 +214,7 @@ class RemoteObject:
             raise FetchError(
                 f"remote {self.remote!r} at {self.endpoint} refuses access without credentials, and gets none, because "
                 f"only .dvc/config sets its {', '.join(self.unconfirmed)}; "
-                f"if you trust it, run: {confirm_command(self.remote, self.unconfirmed)}"
+                f"if you trust it, run: {self.confirm}"
             ) from error
         except (OSError, BotoCoreError, ClientError, HttpError, ResponseParserError, ValueError) as error:
             raise FetchError(self._explain(error)) from error

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from scripts._dvc.stages import LOCK_FILE, read_stages
+from scripts._dvc.stages import LOCK_FILE, STAGES_FILE, check_stages, read_stages
 from scripts._process.errors import ScriptError, TerminatedError
 from scripts._process.processes import CLEAN_UP_SECONDS
 from scripts._process.scratch import waiting_for
@@ -42,8 +42,9 @@ def run_repro(groups: Sequence[Sequence[str]], *, stages: Collection[str], overw
     Raises
     ------
     ScriptError
-        `dvc.lock` cannot be read; DVC itself does not say how to restore it.
+        `dvc.yaml` does not have DVC's format, or `dvc.lock` cannot be read; DVC itself does not say how to restore it.
     """
+    check_stages(root / STAGES_FILE)
     if (root / LOCK_FILE).exists():
         read_stages(root / LOCK_FILE)
     options = ["--force", "--single-item"] if overwrite else []

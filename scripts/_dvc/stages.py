@@ -37,6 +37,25 @@ def read_stages(path: Path) -> dict[str, Stage]:
     return {str(name): stage or {} for name, stage in stages.items()}
 
 
+def check_stages(path: Path) -> None:
+    """Check a `dvc.yaml` against DVC's own description of its format, before DVC does, which prints many lines.
+
+    Raises
+    ------
+    ScriptError
+        The file is missing, or does not have DVC's format; the message names the first wrong place.
+    """
+    from dvc.schema import COMPILED_MULTI_STAGE_SCHEMA
+    from voluptuous import MultipleInvalid
+
+    try:
+        COMPILED_MULTI_STAGE_SCHEMA(read_yaml(path))
+    except MultipleInvalid as error:
+        first = error.errors[0]
+        place = ".".join(map(str, first.path))
+        raise ScriptError(f"{path} does not have DVC's format: at {place}: {first.msg}") from error
+
+
 def read_stage(path: Path, name: str) -> Stage:
     """Return one stage, an empty one if it does not exist; errors as for `read_stages`."""
     return read_stages(path).get(name, {})
@@ -48,14 +67,40 @@ def dependencies(stage: Stage) -> list[str]:
     return [posixpath.normpath(str(path)) for path in paths]
 
 
+def recorded_dependencies(stage: Stage) -> list[str]:
+    """Return the paths that a stage of `dvc.lock` depended on when it ran."""
+    return [str(dep["path"]) for dep in stage.get("deps") or () if isinstance(dep, dict) and "path" in dep]
+
+
 def output_remotes(stage: Stage) -> dict[str, str | None]:
-    """Return the remote of each output of a stage of `dvc.yaml`, None for an output that names none."""
+    """Return the remote of each output of a stage of `dvc.yaml`, None for an output that names none.
+
+    Outputs that git keeps instead of DVC (`cache: false`) are left out.
+
+    Raises
+    ------
+    ScriptError
+        The remote of an output has no value.
+    """
     remotes = {}
     for out in stage.get("outs") or ():
         for path, options in out.items() if isinstance(out, dict) else [(out, None)]:
-            remote = options.get("remote") if isinstance(options, dict) else None
-            remotes[path] = remote if remote is None else str(remote)
+            options = options if isinstance(options, dict) else {}
+            remote = options.get("remote")
+            if remote is None and "remote" in options:
+                raise ScriptError(
+                    f"{STAGES_FILE} does not have DVC's format: the remote of the output {path} must be a name, as in "
+                    f"remote: private"
+                )
+            if options.get("cache", True):
+                remotes[path] = remote if remote is None else str(remote)
     return remotes
+
+
+def outputs(stage: Stage) -> set[str]:
+    """Return the paths of all outputs of a stage of `dvc.yaml`, metrics and plots included."""
+    outs = [*(stage.get("outs") or ()), *(stage.get("metrics") or ()), *(stage.get("plots") or ())]
+    return {str(path) for out in outs for path in (out if isinstance(out, dict) else (out,))}
 
 
 def recorded_output(root: Path, name: str, path: Path) -> dict[str, Any]:

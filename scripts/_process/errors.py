@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 
-from scripts._process.secrets import without_secrets
+from loader._errors import without_secrets
 
 
 class ScriptError(Exception):

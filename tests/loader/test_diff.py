@@ -327,7 +327,8 @@ def test_what_is_not_here_is_named_offline_with_the_command_that_fetches_it(hist
     shutil.rmtree(history.root / ".dvc/cache")
     with pytest.raises(loader.FetchError) as caught:
         compare(history)
-    assert str(caught.value).endswith(f"or fetch it with: python -m loader fetch small --rev {history.commits[0][:12]}")
+    command = f"python -m loader fetch small --rev {history.commits[0][:12]} --repo {history.root}"
+    assert str(caught.value).endswith(f"or fetch it with: {command}")
 
 
 def test_a_damaged_row_index_in_the_cache_is_an_integrity_error(history):

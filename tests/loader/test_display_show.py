@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 
 import loader
+from loader import _sample
 from loader._commands import show
+from loader._display.choice import choose_evenly
 from loader._display.output import write_output
 from loader._errors import ArgumentError, LoaderError, NotFoundError, UnsupportedError
 from tests.fuzz.zoo import make_zoo
@@ -69,7 +71,8 @@ def test_the_lines_on_the_page_load_the_split(small, monkeypatch):
     assert len(scope["ds"]) == 70
     given = {**NO_OPTIONS, "repo": "https://me:secret@example.org/x.git", "rev": "v1", "config": "a'b"}
     assert "secret" not in show.load_lines("small", "test", given)
-    assert """config="a'b", rev='v1', repo='https://example.org/x.git'""" in show.load_lines("small", "test", given)
+    expected = 'loader.load("small", split="test", config="a\'b", rev="v1", repo="https://example.org/x.git")'
+    assert expected in show.load_lines("small", "test", given)
 
 
 def test_a_part_of_a_split_is_shown_with_its_name(small):
@@ -100,7 +103,7 @@ def test_the_histogram_is_that_of_the_recorded_statistics_if_there_are_any(small
 
 
 def test_examples_without_a_class_label_are_evenly_spaced(small, monkeypatch):
-    monkeypatch.setattr(show, "class_label", lambda features: None)
+    monkeypatch.setattr(_sample, "class_label", lambda features: None)
     shown = show.read_examples("small", None, 10, {**NO_OPTIONS, "repo": small})
     assert shown.choice.positions == tuple(range(0, 5300, 530))
     html = show.page_body(shown, "small", NO_OPTIONS)
@@ -140,7 +143,7 @@ def test_what_cannot_be_shown_is_one_sentence(small):
 
 
 def test_large_records_are_read_once(small, monkeypatch):
-    monkeypatch.setattr(show, "_LABELS_BYTES", 100)
+    monkeypatch.setattr(_sample, "LABELS_BYTES", 100)
     read = []
     decode = loader.Split.decode_range
 
@@ -253,8 +256,8 @@ def test_a_hundred_examples_of_large_images_stay_within_the_page(small):
     info, _ = loader.load("small", repo=small)
     pixels = np.random.default_rng(0).integers(0, 256, (500, 500, 3), np.uint8)
     features = FeaturesDict({"image": Image(shape=(None, None, 3), dtype=np.dtype("uint8"))})
-    choice = show.choose_evenly(100, 100)
-    shown = show.Shown(
+    choice = choose_evenly(100, 100)
+    shown = show.Sample(
         loader.DatasetInfo(**{**vars(info), "features": features}),
         "train",
         100,

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import loader
-from loader._fetch import git as git_module
+from loader._fetch import clone as clone_module
 from loader._fetch import git_process, s3
 from loader._fetch.remote import read_config
 from loader._fetch.store import lock
@@ -141,6 +141,31 @@ class TestCredentials:
         assert listener.requests
         assert not any(request.is_signed for request in listener.requests)
 
+    @pytest.mark.parametrize("at", ["data", "data/.dvc"])
+    def test_a_bare_repository_among_the_files_does_not_hide_that_it_is_committed(
+        self, hostile, listener, at, tmp_path
+    ):
+        outer = tmp_path / "outer"
+        shutil.copytree(hostile, outer / "data", ignore=shutil.ignore_patterns(".git"))
+        write_config(outer, f"endpointurl = {listener.url}", "data/.dvc/config.local")
+        git(outer, "init", "--quiet")
+        commit(outer)
+        (outer / at / "HEAD").write_text("ref: refs/heads/main\n")
+        for folder in ("objects", "refs"):
+            (outer / at / folder).mkdir()
+        message = refusal(outer / "data")
+        assert "dvc remote modify --local" not in message  # it would not count
+        assert listener.requests
+        assert not any(request.is_signed for request in listener.requests)
+
+    def test_without_git_a_config_local_of_a_clone_does_not_count(self, hostile, listener, monkeypatch, tmp_path):
+        write_config(hostile, f"endpointurl = {listener.url}", ".dvc/config.local")
+        commit(hostile)
+        monkeypatch.setenv("PATH", str(tmp_path))
+        refusal(hostile)
+        assert listener.requests
+        assert not any(request.is_signed for request in listener.requests)
+
     def test_not_for_a_bucket_that_needs_a_session_either(self, root, listener):
         write_config(root, f"url = s3://data--use1-az4--x-s3/data\nendpointurl = {listener.url}")
         refusal(root)
@@ -170,6 +195,10 @@ class TestCredentials:
             ("url = ssh://127.0.0.1/data", "not on S3"),
             ("url = ../data", "not on S3"),
             ("url = s3://arn:aws:s3:::x/data", "not on S3"),
+            ("url = s3://[x", "configuration cannot be read"),
+            ("url = s3://bucket\nendpointurl = http://[::1", "which is not an address like https://host"),
+            ("url = s3://bucket\nendpointurl = http://h:99999999", "which is not an address like https://host"),
+            ("url = s3://bucket\nendpointurl = x", "which is not an address like https://host"),
             ("url = nonsense://x/y", "configuration cannot be read"),
             ("url = %(url)s", "configuration cannot be read"),
             ("url = s3://bucket\n[remote]\nx = y", "configuration cannot be read"),
@@ -327,16 +356,28 @@ class TestWaiting:
         assert "takes longer than 1 seconds" in refusal(root, rev="HEAD")
 
     def test_a_password_is_not_asked_for(self, server, program, monkeypatch):
-        monkeypatch.setenv("SSH_ASKPASS", str(program))
+        for name in ("GIT_ASKPASS", "SSH_ASKPASS"):
+            monkeypatch.setenv(name, str(program))
         server.respond("/x.git/info/refs?service=git-upload-pack", b"", 401, WWW_Authenticate='Basic realm="x"')
         assert "cannot fetch" in refusal(f"{server.url}/x.git")
+
+    @pytest.mark.parametrize("status", [301, 302, 307])
+    def test_a_redirect_of_a_git_server_is_not_followed_but_named(self, server, status):
+        with scripted_s3() as elsewhere:
+            location = (
+                f"http://me:{HIDDEN}@{elsewhere.url.removeprefix('http://')}/y.git/info/refs?service=git-upload-pack"
+            )
+            server.respond("/x.git/info/refs?service=git-upload-pack", b"", status, Location=location)
+            message = refusal(f"{server.url}/x.git")
+            assert f"{server.url}/x.git redirects to {elsewhere.url}/y.git, which is not followed" in message
+            assert elsewhere.requests == []
 
     def test_a_fetch_of_another_process_is_not_waited_for_without_end(self, root, monkeypatch):
         first = commit(root)
         url = f"file://{root}"
         refusal(url)
         (clone,) = (loader.cache.folder() / "repositories").iterdir()
-        monkeypatch.setattr(git_module, "NETWORK_SECONDS", 0.1)
+        monkeypatch.setattr(clone_module, "NETWORK_SECONDS", 0.1)
         is_held, may_end = threading.Event(), threading.Event()
 
         def hold():

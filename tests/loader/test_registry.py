@@ -9,6 +9,8 @@ import pytest
 import loader
 from loader._registry.entry import SplitEntry
 from loader._registry.lookup import entries
+from loader._registry.statistics import Duplicates
+from loader._registry.usage import load_call, shell_options
 from tests.helpers.made_up_registry import dataset_name, make_registry
 from tests.helpers.recorded_dataset import make_git
 
@@ -186,3 +188,31 @@ def test_a_statistics_file_is_read(tmp_path):
     (root / f"artifacts/{dataset_name(1)}.stats.json").write_text("{}")
     with pytest.raises(loader.ManifestError, match=r"stats\.json does not hold usable statistics"):
         loader.info(dataset_name(1), repo=root)
+
+
+def test_the_lines_that_load_a_dataset_have_no_password():
+    url = "https://me:secret@example.org/x.git"
+    assert load_call("digit", repo=url, rev=None) == 'loader.load("digit", repo="https://example.org/x.git")'
+    assert shell_options(rev="v 1", config=None, repo=url) == " --rev 'v 1' --repo https://example.org/x.git"
+
+
+def test_the_command_that_lists_the_names_lists_those_of_the_same_repository(tmp_path):
+    root = make_registry(tmp_path / "a registry", datasets=30, versions=1)
+    with pytest.raises(loader.NotFoundError) as caught:
+        loader.info("zzz", repo=root, rev="HEAD")
+    assert str(caught.value).endswith(f"its 30 datasets with: python -m loader list --rev HEAD --repo '{root}'")
+
+
+@pytest.mark.parametrize(
+    ("found", "sentence"),
+    [
+        (Duplicates(None, "record", ("train",), 1, ()), "1 example of train repeats an earlier one"),
+        (Duplicates(None, "record", ("train", "test"), 1, ()), "1 example of test is in train too"),
+        (
+            Duplicates("b", "image", ("train", "test"), 1200, ()),
+            "1,200 examples of test of config b are in train too, by image",
+        ),
+    ],
+)
+def test_duplicates_are_said_in_words(found, sentence):
+    assert str(found) == sentence

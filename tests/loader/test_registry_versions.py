@@ -142,6 +142,23 @@ def test_a_repository_may_be_below_the_root_of_git(small, tmp_path):
     assert str(loader.info("small", repo=small, rev="HEAD").state) == "here"
 
 
+def test_a_merge_counts_as_a_commit_that_records_what_it_brings(small, tmp_path):
+    make_git(tmp_path)
+    commit(tmp_path)
+    main = git(tmp_path, "symbolic-ref", "--short", "HEAD")
+    git(tmp_path, "checkout", "--quiet", "-b", "branch")
+    record(small, version="1.1.0", sha256="1" * 64)
+    recorded = commit(tmp_path)
+    git(tmp_path, "checkout", "--quiet", main)
+    (tmp_path / "other").write_text("x")
+    commit(tmp_path)
+    git(tmp_path, "merge", "--quiet", "branch", "-m", "merged")
+    git(tmp_path, "tag", "paper")
+    newest, oldest = loader.versions("small", repo=small)
+    assert (newest.version, newest.commit, newest.tags) == ("1.1.0", recorded, ("paper",))
+    assert (oldest.version, oldest.tags) == ("1.0.0", ())
+
+
 def test_every_version_of_a_long_history_is_listed(tmp_path):
     root = make_registry(tmp_path / "registry", datasets=2, versions=200)
     found = loader.versions(dataset_name(0), repo=root)

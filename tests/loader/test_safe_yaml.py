@@ -25,6 +25,8 @@ MERGES = "a: &a {k: v}\n" + "".join(
         ("{a: " * 1000, "nested too deeply"),
         ("".join(f"{' ' * depth}a:\n" for depth in range(500)), "nested too deeply"),
         ("a" * (17 << 20), "more than 16,777,216 characters"),
+        ("#\t\n" + "".join(f"k{i}: 1\n" for i in range(100_000)), "takes long to read"),
+        ("[" + ", ".join(f"1.{i}" for i in range(200_000)) + "]", "takes long to read"),
         ("a: &a [*a]", "contains itself"),
         ("a: *b", "not defined"),
         ("a: [", "."),
@@ -36,6 +38,12 @@ def test_a_bomb_is_an_error_at_once(text, message):
     start = time.process_time()
     with pytest.raises(ValueError, match=message):
         repr(parse_yaml(text))
+    assert time.process_time() - start < 10
+
+
+def test_many_plain_keys_are_read_quickly():
+    start = time.process_time()
+    assert len(parse_yaml("".join(f"k{i}: 1\n" for i in range(300_000)))) == 300_000
     assert time.process_time() - start < 10
 
 

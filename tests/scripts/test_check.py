@@ -9,7 +9,7 @@ import pytest
 from scripts._process.errors import ScriptError
 from scripts.check import check
 from tests.helpers.commented_repository import git_commit
-from tests.helpers.recorded_dataset import make_git
+from tests.helpers.recorded_dataset import make_git, record_artifacts
 
 
 @pytest.fixture
@@ -73,6 +73,14 @@ def test_a_broken_definition_is_listed_beside_the_others(root):
     ]
 
 
+def test_a_remote_without_a_value_is_named(root):
+    edit(root / "dvc.yaml", "artifacts/small.tar: {remote: public}", "artifacts/small.tar: {remote: }")
+    assert problems(root) == [
+        "dvc.yaml does not have DVC's format: the remote of the output artifacts/small.tar must be a name, as in "
+        "remote: private"
+    ]
+
+
 def test_a_definition_that_changed_after_the_build_is_found(root):
     edit(root / "params.yaml", "license: CC0", "license: MIT")
     assert problems(root) == [
@@ -133,6 +141,80 @@ def test_one_bucket_for_both_remotes_is_found(root):
     assert "datasets-public" in problem
 
 
+@pytest.mark.parametrize(
+    ("old", "new", "sentence"),
+    [
+        ("url = s3://datasets-private", "URL = s3://[x", "the private remote needs a URL"),
+        (
+            "['remote \"private\"']",
+            "['REMOTE \"private\"']\nEndpointUrl = http://h/b",
+            "an endpoint must be the address",
+        ),
+        (
+            "['remote \"private\"']",
+            "['remote \"private\"']\nacl = public-read",
+            "the private remote has acl = public-read",
+        ),
+        ("remote = private", "Remote = public", "DVC's default remote is 'public'"),
+    ],
+)
+def test_a_configuration_with_which_private_data_could_become_public_is_found(root, old, new, sentence):
+    edit(root / ".dvc/config", old, new)
+    (problem,) = problems(root)
+    assert problem.startswith(f".dvc/config: {sentence}")
+
+
+def test_a_configuration_of_one_clone_that_is_in_git_is_found(root):
+    (root / ".dvc/config.local").write_text("")
+    check(root=root)
+    subprocess.run(["git", "add", "--force", ".dvc/config.local"], cwd=root, check=True)
+    (problem,) = problems(root)
+    subprocess.run(problem.partition("with: ")[2].split(), cwd=root, check=True)
+    check(root=root)
+
+
+def test_statistics_of_other_examples_than_the_manifest_are_found(root):
+    path = root / "artifacts/small.stats.json"
+    edit(path, '"examples": 5370', '"examples": 5371')
+    record_artifacts(root)
+    assert problems(root) == [
+        "small: artifacts/small.stats.json has other examples or bytes than the manifest; write it again with: "
+        "rm artifacts/small.stats.json && make build DATASET=small"
+    ]
+    path.write_text("[]")
+    record_artifacts(root)
+    assert "small: artifacts/small.stats.json has other examples" in problems(root)[0]
+
+
+@pytest.mark.parametrize("suffix", ["stats.json", "croissant.json"])
+def test_a_description_that_is_changed_missing_or_not_listed_is_found(root, suffix):
+    path = root / f"artifacts/small.{suffix}"
+    recorded = path.read_bytes()
+    path.write_bytes(recorded + b"\n")
+    restore = f"git checkout -- artifacts/small.{suffix} dvc.lock"
+    assert problems(root) == [f"small: dvc.lock records another artifacts/small.{suffix}; restore both with: {restore}"]
+    path.unlink()
+    assert restore in problems(root)[0]
+    path.write_bytes(recorded)
+    subprocess.run(["git", "rm", "--quiet", "--cached", path], cwd=root, check=True)
+    assert problems(root) == [
+        f"small: artifacts/small.{suffix} is not in git, so nobody else can see it; add it with: "
+        f"git add artifacts/small.{suffix}"
+    ]
+
+
+def test_a_stage_of_an_older_version_is_told_what_to_list(root):
+    edit(root / "dvc.yaml", "    metrics:\n      - artifacts/small.stats.json: {cache: false, persist: true}\n", "")
+    lock = json.loads((root / "dvc.lock").read_text())
+    outs = lock["stages"]["small"]["outs"]
+    outs[:] = [out for out in outs if not out["path"].endswith(".stats.json")]
+    (root / "dvc.lock").write_text(json.dumps(lock))
+    assert problems(root) == [
+        "small: dvc.yaml does not list artifacts/small.stats.json; add it to the metrics of the stage, with cache: "
+        "false and persist: true, and build it with: make build DATASET=small"
+    ]
+
+
 def test_a_manifest_that_is_not_in_git_is_found(root):
     subprocess.run(["git", "rm", "--quiet", "--cached", "artifacts/small.json"], cwd=root, check=True)
     assert problems(root) == [
@@ -164,3 +246,24 @@ def test_a_folder_without_git_is_told(small):
     make_git(small)
     (small / ".git").rename(small / "gone")
     assert any("git" in problem for problem in problems(small))
+
+
+def test_source_files_on_the_remote_of_another_visibility_are_found(root):
+    record = root / "sources/small.dvc"
+    record.parent.mkdir()
+    out = {"path": "small/a.zip", "hash": "md5", "md5": "0" * 32, "size": 1}
+    record.write_text(json.dumps({"outs": [out | {"remote": "public"}]}))
+    check(root=root)
+    edit(root / "dvc.yaml", "{remote: public}", "{remote: private}")
+    assert problems(root) == [
+        f"small: {record} names remote 'public' for a.zip, but in dvc.yaml small is private; replace it with: "
+        f"rm {record} && make mirror DATASET=small"
+    ]
+
+
+def test_a_public_dataset_that_was_built_from_what_may_be_private_is_found(root):
+    lock = json.loads((root / "dvc.lock").read_text())
+    lock["stages"]["small"]["deps"] = [{"path": "artifacts", "md5": "0" * 32 + ".dir"}]
+    (root / "dvc.lock").write_text(json.dumps(lock))
+    (problem,) = problems(root)
+    assert problem.startswith("small: its recorded artifacts were built from what dvc.lock lists: dvc.yaml: the stage")

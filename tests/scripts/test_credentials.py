@@ -15,6 +15,7 @@ from scripts._process.errors import ScriptError
 from scripts._process.s3_server import S3_PROFILE
 from scripts.pull import pull
 from scripts.push import push
+from tests.helpers.commented_repository import git_commit
 from tests.helpers.faulty_s3 import faulty_s3
 from tests.helpers.recorded_dataset import make_dvc, make_recorded
 
@@ -196,7 +197,8 @@ def test_other_options_that_decide_the_server_count_too(tmp_path, option, value)
     found = unconfirmed(tmp_path / ".dvc", {option: value})
     assert found == {option: value}
     assert unconfirmed(tmp_path / "confirmed", {option: value}, {option: value}) == {}
-    assert confirm_command("public", found).startswith(f"dvc remote modify --local public {option} ")
+    config = Config(str(tmp_path / ".dvc"))
+    assert confirm_command(config, "public", found).startswith(f"dvc remote modify --local public {option} ")
 
 
 def test_a_committed_local_file_is_not_the_users_own(tmp_path):
@@ -204,7 +206,31 @@ def test_a_committed_local_file_is_not_the_users_own(tmp_path):
     assert unconfirmed(folder, {"endpointurl": ENDPOINT}, {"endpointurl": ENDPOINT}) == {}
     for command in (["init", "--quiet"], ["add", "--force", ".dvc/config.local"]):
         subprocess.run(["git", *command], cwd=tmp_path, check=True)
+    config = Config(str(folder))
+    found = unconfirmed_options(config, "public")
+    assert found == {"endpointurl": ENDPOINT}
+    assert confirm_command(config, "public", found).startswith("git rm -f .dvc/config.local && dvc remote modify")
+
+
+def test_nor_is_it_if_git_cannot_be_asked(tmp_path, monkeypatch):
+    folder = tmp_path / ".dvc"
+    assert unconfirmed(folder, {"endpointurl": ENDPOINT}, {"endpointurl": ENDPOINT}) == {}
+    (tmp_path / ".git").mkdir()  # damaged
     assert unconfirmed_options(Config(str(folder)), "public") == {"endpointurl": ENDPOINT}
+
+
+def test_with_a_committed_local_file_the_printed_command_still_makes_the_server_trusted(repository, proxy):
+    local = repository / ".dvc/config.local"
+    local.write_text((repository / ".dvc/config").read_text())
+    git_commit(repository)
+    subprocess.run(["git", "add", "--force", local], cwd=repository, check=True)
+    with pytest.raises(ScriptError, match="gets no credentials") as raised:
+        push("small", public=True, root=repository)
+    assert proxy.requests == []
+    command = str(raised.value).partition("run: ")[2]
+    subprocess.run(command, shell=True, cwd=repository, check=True)
+    push("small", public=True, root=repository)
+    assert signed(proxy) == {True}
 
 
 def test_make_remote_confirms_its_endpoint_for_this_clone_only(repository, remote, proxy):

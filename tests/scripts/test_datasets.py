@@ -93,7 +93,7 @@ def test_all_entries_can_be_removed_and_another_one_added(root):
     assert read_yaml(root / "dvc.yaml")["stages"] == {}
     add_dataset(THIRD, root=root)
     assert list(read_yaml(root / "dvc.yaml")["stages"]) == ["third"]
-    assert read_definition("third", root=root).version == "1.0.0"
+    assert read_yaml(root / "params.yaml")["third"]["version"] == "1.0.0"
 
 
 @pytest.mark.parametrize("text", ["", "a: 1", "a: 1\n", "# only a comment\n", "a:\n  - |\n    block\n    # text\n\n"])

@@ -264,10 +264,13 @@ def test_a_stage_agrees_with_its_block(name):
     definition = read_definition(name)
     assert stage["cmd"] == f"python -m scripts build {name}"
     assert {name, "toolchain"} <= set(stage["params"])
+    committed = {"cache": False, "persist": True}
     assert stage["outs"] == [
-        {f"artifacts/{tar.name}": {"remote": definition.visibility}} for tar in definition.tars.values()
+        *({f"artifacts/{tar.name}": {"remote": definition.visibility}} for tar in definition.tars.values()),
+        {f"artifacts/{name}.json": committed},
+        {f"artifacts/{name}.croissant.json": committed},
     ]
-    assert [metric[f"artifacts/{name}.json"] for metric in stage["metrics"]] == [{"cache": False, "persist": True}]
+    assert stage["metrics"] == [{f"artifacts/{name}.stats.json": committed}]
     if definition.is_ours:
         assert block["builder"] in stage["deps"]
         assert (definition.folder / f"{name}.py").is_file()
@@ -365,3 +368,9 @@ def test_a_dataset_derived_from_private_data_cannot_be_public(root):
         "made is public, but derived from small, which is private; set remote: private for made in dvc.yaml",
         "made",
     )
+
+
+@pytest.mark.parametrize("several", ["foreach: [a, b]", "matrix: {x: [a, b]}"])
+def test_a_stage_that_dvc_multiplies_is_refused(root, several):
+    change(root / "dvc.yaml", "  small:\n", f"  small:\n    {several}\n")
+    assert_refused(root, rf"the stage 'small' has '{several.partition(':')[0]}'.*write a plain stage")

@@ -3,12 +3,15 @@
 import hashlib
 import json
 import os
+import re
+import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
 import loader
+from scripts._define.definition import read_definition
 from scripts._process.errors import ScriptError
 from scripts.pull import pull
 from scripts.push import push
@@ -82,14 +85,43 @@ def test_no_dvc_push_sends_a_private_dataset_to_the_public_remote(repository, re
         assert remote.keys("public") == []
 
 
-def test_without_a_remote_in_dvc_yaml_a_dataset_is_private_whatever_the_default_remote_is(repository, remote):
+def test_without_a_remote_in_dvc_yaml_a_dataset_is_private_and_another_default_remote_is_refused(repository, remote):
     make_private(repository, "{}")
     subprocess.run(["dvc", "remote", "default", "--local", "public"], cwd=repository, check=True)
     with pytest.raises(ScriptError, match="small is private"):
         push("small", public=True, root=repository)
+    with pytest.raises(ScriptError, match="DVC's default remote is 'public', where a plain dvc push") as raised:
+        push("small", public=False, root=repository)
+    assert remote.keys("public") == remote.keys("private") == []
+    subprocess.run(str(raised.value).partition("with: ")[2].split(), cwd=repository, check=True)
     push("small", public=False, root=repository)
     assert remote.keys("public") == []
     assert len(remote.keys("private")) == 1
+
+
+@pytest.mark.parametrize("named_by", ["configuration", "environment"])
+def test_an_endpoint_that_leads_into_one_bucket_is_refused(repository, remote, monkeypatch, named_by):
+    make_private(repository)
+    path = repository / ".dvc/config.local"
+    text = path.read_text().replace("s3://private", "s3://bbb").replace("s3://public", "s3://aaa")
+    into_public = f"{remote.server.endpoint}/public"
+    if named_by == "configuration":
+        path.write_text(text.replace(remote.server.endpoint, into_public))
+    else:
+        path.write_text("\n".join(line for line in text.splitlines() if "endpointurl" not in line))
+        monkeypatch.setenv("AWS_ENDPOINT_URL", into_public)
+    before = remote.keys("public/bbb")
+    with pytest.raises(ScriptError, match="an endpoint must be the address of a server alone"):
+        push("small", public=False, root=repository)
+    assert remote.keys("public/bbb") == before == []
+
+
+def test_a_private_artifact_is_not_pushed_so_that_others_can_read_it(repository, remote):
+    make_private(repository)
+    subprocess.run(["dvc", "remote", "modify", "private", "acl", "public-read"], cwd=repository, check=True)
+    with pytest.raises(ScriptError, match="the private remote has acl = public-read"):
+        push("small", public=False, root=repository)
+    assert remote.keys("private") == []
 
 
 def test_one_bucket_for_both_is_refused(repository):
@@ -240,6 +272,36 @@ def test_a_remote_that_is_not_configured_is_one_error(repository):
         push("small", public=True, root=repository)
 
 
+@pytest.mark.parametrize("command", ["push", "pull"])
+def test_a_url_without_a_bucket_is_named(repository, command):
+    for name in ("config", "config.local"):
+        path = repository / ".dvc" / name
+        path.write_text(path.read_text().replace("url = s3://public", "url = s3:///public"))
+    (repository / "artifacts/small.tar").unlink(missing_ok=command == "pull")
+    with pytest.raises(loader.FetchError, match=r"remote 'public' has the url 's3:///[^']*', which names no bucket; "):
+        push("small", public=True, root=repository) if command == "push" else pull("small", root=repository)
+
+
+@pytest.mark.parametrize("command", ["push", "pull"])
+@pytest.mark.parametrize(
+    ("option", "of_push", "of_pull"),
+    [
+        ("url = s3://[x", "'s3://[x', which names no bucket", "'s3://[x', which names no bucket"),
+        ("endpointurl = http://[::1", "not 'http://[::1'", "at http://[::1 cannot be reached"),
+        ("endpointurl = http://h:99999999", "not 'http://h:99999999'", "at http://h:99999999 cannot be reached"),
+    ],
+)
+def test_a_url_that_cannot_be_parsed_is_one_error(repository, command, option, of_push, of_pull):
+    path = repository / ".dvc/config.local"
+    name = option.partition(" ")[0]
+    path.write_text(re.sub(f"(?m)^ *{name} = .*", option, path.read_text()))
+    if command == "pull":
+        (repository / "artifacts/small.tar").unlink()
+        shutil.rmtree(repository / ".dvc/cache")
+    with pytest.raises((loader.FetchError, ScriptError), match=re.escape(of_push if command == "push" else of_pull)):
+        push("small", public=True, root=repository) if command == "push" else pull("small", root=repository)
+
+
 def test_a_pull_does_not_overwrite_a_changed_artifact(repository):
     push("small", public=True, root=repository)
     tar = repository / "artifacts/small.tar"
@@ -291,6 +353,18 @@ def test_a_version_that_is_on_the_remote_with_other_bytes_is_refused(repository,
             push("small", public=True, root=repository)
         commit()  # it is as wrong once it is committed
     assert len(remote.keys("public")) == 1
+
+
+def test_withdrawing_a_commit_does_not_withdraw_what_is_on_the_remote(repository, remote, commit):
+    """Somebody may have loaded it: `withdrawn` says that it was never released, and the remote says otherwise."""
+    push("small", public=True, root=repository)
+    first = commit()
+    build_again(repository)
+    params = repository / "params.yaml"
+    params.write_text(params.read_text().replace("license: CC0", f"license: CC0\n  withdrawn: [{first}]"))
+    assert read_definition("small", root=repository).withdrawn == (first,)
+    with pytest.raises(ScriptError, match=rf"is on the remote with other bytes \(recorded in commit {first}\)"):
+        push("small", public=True, root=repository)
 
 
 def test_a_version_whose_earlier_bytes_were_never_pushed_may_have_others(repository, remote, commit):

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from dvc.config import Config
 
-from scripts._dvc.remotes import check_apart, clear_local, point_committed, point_local
+from scripts._dvc.remotes import check_apart, check_remotes, clear_local, point_committed, point_local
 from scripts._process.errors import ScriptError
 from tests.helpers.recorded_dataset import make_dvc, make_recorded
 
@@ -202,7 +202,7 @@ def test_two_remotes_in_one_bucket_are_refused(root, urls):
 
 @pytest.mark.parametrize("name", ["public", "private"])
 @pytest.mark.parametrize(
-    "url", ["", "bucket", "s3:bucket", "s3:///folder", "s3://", "gs://bucket", "/tmp/x", "https://s3.x/b"]
+    "url", ["", "bucket", "s3:bucket", "s3:///folder", "s3://", "gs://bucket", "/tmp/x", "https://s3.x/b", "s3://[x"]
 )
 def test_a_url_that_is_not_an_s3_url_is_refused(root, name, url):
     before = (root / ".dvc/config").read_bytes()
@@ -220,9 +220,97 @@ def test_two_buckets_are_accepted():
 
 
 @pytest.mark.parametrize(
-    "url", ["s3://b:443", "s3://b:443/", "s3://x@b", "s3://x:y@b/f", "s3://arn:aws:s3:us-east-1:1:ap/b"]
+    "url",
+    [
+        "s3://b:443",
+        "s3://b:443/",
+        "s3://x@b",
+        "s3://x:y@b/f",
+        "s3://arn:aws:s3:us-east-1:1:ap/b",
+        "s3://x/../b",
+        "s3://x/..",
+    ],
 )
 def test_a_bucket_in_disguise_is_refused(url):
-    """DVC ignores a port and a user, so two URLs would be one bucket."""
+    """DVC ignores a port and a user, and a server may resolve a path, so two URLs would be one bucket."""
     with pytest.raises(ScriptError, match="the private remote needs a URL like s3://bucket"):
         check_apart({"public": "s3://b", "private": url})
+
+
+@pytest.mark.parametrize(
+    "endpoint",
+    [
+        "http://127.0.0.1:9000/public",
+        "http://127.0.0.1:9000/public/",
+        "http://127.0.0.1:9000/x/../public",
+        "http://127.0.0.1:9000//public",
+        "http://127.0.0.1:9000/?public",
+        "http://127.0.0.1:9000#public",
+        "https://public.s3.amazonaws.com",
+        "https://public.s3-us-west-2.amazonaws.com",
+        "https://public.s3.dualstack.eu-west-1.amazonaws.com/",
+        "http://me:hunter2@127.0.0.1:9000",
+        "s3://public",
+        "127.0.0.1:9000",
+        "x",
+        "http://",
+        "http://h:99999999",
+        "http://h:65536",
+        "http://[::1",
+    ],
+)
+def test_an_endpoint_that_names_more_or_less_than_a_server_is_refused(root, endpoint):
+    before = (root / ".dvc/config").read_bytes()
+    with pytest.raises(ScriptError, match="an endpoint must be the address of a server alone") as raised:
+        point_committed(root, URLS, endpoint)
+    assert "hunter2" not in str(raised.value)
+    assert (root / ".dvc/config").read_bytes() == before
+    for name in URLS:
+        remotes = {each: {"url": url} for each, url in URLS.items()}
+        remotes[name]["endpointurl"] = endpoint
+        with pytest.raises(ScriptError, match="an endpoint must be"):
+            check_remotes({"remote": remotes})
+
+
+@pytest.mark.parametrize(
+    "endpoint",
+    [
+        "https://s3.example.org",
+        "http://127.0.0.1:9000/",
+        "http://[::1]:9000",
+        "http://minio_1:9000",
+        "https://s3.eu-central-1.amazonaws.com",
+        "https://s3.dualstack.eu-west-1.amazonaws.com",
+        "https://bucket.vpce-1a2b3c4d-5e6f.s3.us-east-1.vpce.amazonaws.com",
+    ],
+)
+def test_the_address_of_a_server_is_accepted(root, endpoint):
+    point_committed(root, URLS, endpoint)
+    check_remotes(Config(str(root / ".dvc")))
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("acl", "public-read"),
+        ("acl", "authenticated-read"),
+        ("grant_read", "uri=http://acs.amazonaws.com/groups/global/AllUsers"),
+        ("grant_full_control", "id=1"),
+    ],
+)
+@pytest.mark.parametrize("level", [[], ["--local"]])
+def test_private_objects_that_others_could_read_are_refused_until_the_printed_command_is_run(
+    root, option, value, level
+):
+    dvc(root, "remote", "modify", *level, "private", option, value)
+    config = Config(str(root / ".dvc"))
+    with pytest.raises(ScriptError, match=f"the private remote has {option} = {value}") as raised:
+        check_remotes(config, config.load_one("local"))
+    dvc(root, *str(raised.value).partition("with: dvc ")[2].split())
+    check_remotes(Config(str(root / ".dvc")))
+
+
+def test_what_keeps_private_objects_private_is_accepted(root):
+    dvc(root, "remote", "modify", "private", "acl", "bucket-owner-full-control")
+    dvc(root, "remote", "modify", "public", "acl", "public-read")
+    check_remotes(Config(str(root / ".dvc")))

@@ -1,6 +1,7 @@
 """Push and pull with a remote that is silent, slow or broken, with a damaged download, and with a full disk."""
 
 import os
+import re
 import resource
 import shutil
 import subprocess
@@ -18,6 +19,7 @@ from scripts.push import push
 from tests.conftest import clean_environment
 from tests.helpers.faulty_s3 import faulty_s3_of
 from tests.helpers.recorded_dataset import make_dvc, make_recorded
+from tests.helpers.scripted_s3 import response, scripted_s3
 
 ROOT = Path(__file__).resolve().parents[2]
 PULL = "from pathlib import Path; from scripts.pull import pull; pull('small', root=Path({!r}))"
@@ -102,6 +104,26 @@ def test_a_push_ends_whatever_the_server_does(repository, remote, proxy, fault, 
     proxy.fault = lambda *_: None
     push("small", public=True, root=repository)
     assert len(remote.keys("public")) == 1
+
+
+@pytest.mark.parametrize("status", [301, 302, 307, 308])
+@pytest.mark.parametrize("method", ["HEAD", "GET"])
+def test_a_redirect_is_not_followed_and_ends_at_once(repository, status, method):
+    """Otherwise aiohttp follows it with the session token, or botocore asks for the bucket's region without end."""
+    size = tar_of(repository).stat().st_size
+    tar_of(repository).unlink()
+    shutil.rmtree(repository / ".dvc/cache")
+    with scripted_s3() as server, scripted_s3() as elsewhere:
+        local = repository / ".dvc/config.local"
+        local.write_text(re.sub("endpointurl = .*", f"endpointurl = {server.url}", local.read_text()))
+        found, redirect = response(200, Content_Length=size), response(status, Location=f"{elsewhere.url}/x")
+        server.answer = lambda request, send: send(
+            found if method == "GET" and request is server.requests[0] else redirect
+        )
+        with pytest.raises(FetchError, match=rf"is not at {server.url}, but at {elsewhere.url}/x"):
+            pull("small", root=repository)
+        assert len(server.requests) < 10
+        assert elsewhere.requests == []
 
 
 def test_a_connection_that_is_reset_is_one_error(pushed, proxy):

@@ -1,5 +1,6 @@
 """Building several datasets: in parallel, in order if one needs the other, and with DVC's lock in use."""
 
+import json
 import os
 import re
 import signal
@@ -214,6 +215,52 @@ def test_a_build_ends_when_its_dvc_is_killed(two, start, shell, monkeypatch):
     assert not (two.root / ".scratch/build-tiny").exists()
 
 
+def users(clone, process):
+    """The list of the files that DVC processes use, if `process` writes an artifact."""
+    writer = {"pid": process.pid, "cmd": "dvc repro tiny"}
+    return {"write": {str(clone.root / "artifacts/tiny.tar"): writer}, "read": {}}
+
+
+def test_a_killed_build_does_not_block_the_next_one(two, start):
+    """Its parent, a shell or a container, may never ask for its end, so that it stays a zombie."""
+    process, *_ = start(two, sys.executable, "-m", "dvc", "repro", "tiny")
+    for each in [process, *process.children(recursive=True)]:
+        each.kill()
+    wait_for(lambda: process.status() == psutil.STATUS_ZOMBIE)
+    listed = json.loads((two.root / ".dvc/tmp/rwlock").read_text())
+    assert process.pid in [user["pid"] for user in listed["write"].values()]
+    path = two.root / "datasets/standard/tiny/tiny.py"
+    path.write_text(path.read_text().replace("itertools.count()", "range(count)"))
+    two.run("make", "build", "DATASET=tiny")
+    assert process.status() == psutil.STATUS_ZOMBIE
+    assert str(process.pid) not in (two.root / ".dvc/tmp/rwlock").read_text()
+    process.wait()
+
+
+def test_a_process_with_the_number_of_a_killed_build_does_not_block_the_next_one(two):
+    two.run("dvc", "status")
+    lock = two.root / ".dvc/tmp/rwlock"
+    with psutil.Popen(["sleep", "600"]) as other:
+        lock.write_text(json.dumps(users(two, other)))
+        os.utime(lock, (time.time() - 60, time.time() - 60))
+        two.run("make", "build", "DATASET=tiny")
+        other.kill()
+
+
+@pytest.mark.parametrize("seconds", [0, 60])
+def test_a_running_dvc_command_blocks_a_build_of_the_files_that_it_uses(two, seconds):
+    """However old the list is: a clock may have been set."""
+    two.run("dvc", "status")
+    lock = two.root / ".dvc/tmp/rwlock"
+    with psutil.Popen([sys.executable, "-c", "import time; time.sleep(600)", "repro", "tiny"]) as running:
+        lock.write_text(json.dumps(users(two, running)))
+        os.utime(lock, (time.time() - seconds, time.time() - seconds))
+        done = two.run("make", "build", "DATASET=tiny", check=False)
+        assert f"(PID {running.pid}): dvc repro tiny" in done.stderr
+        assert json.loads(lock.read_text()) == users(two, running)
+        running.kill()
+
+
 def test_related_datasets_are_one_group(clone):
     def parents(name):
         return read_definition(name, root=clone.root).parents
@@ -233,6 +280,25 @@ def test_dvc_reports_a_cycle(two):
     done = two.run("make", "build", "DATASET=tiny", check=False)
     assert re.search("both a dependency and an output in stages: (tiny, twin|twin, tiny)", done.stderr)
     assert "error: not built: tiny; see the output above for the reason" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "problem"),
+    [
+        ("    cmd: ", "    command: ", "at stages.tiny.command: extra keys not allowed"),
+        ("    cmd: ", "    always: 1\n    cmd: ", "at stages.tiny.always: extra keys not allowed"),
+        ("remote: public", "remote:", "the remote of the output artifacts/tiny.tar must be a name, as in remote: "),
+        ("remote: public", "pushed: 1", "at stages.tiny.outs.0.artifacts/tiny.tar.pushed: extra keys not allowed"),
+    ],
+)
+def test_a_stage_that_dvc_would_refuse_is_named_in_one_line(two, old, new, problem):
+    path = two.root / "dvc.yaml"
+    head, stage = path.read_text().split("  tiny:\n")
+    path.write_text(head + "  tiny:\n" + stage.replace(old, new, 1))
+    done = two.run("make", "build", "DATASET=tiny", check=False)
+    message, ending = done.stderr.splitlines()
+    assert re.match(f"error: .*dvc.yaml does not have DVC's format: {re.escape(problem)}", message)
+    assert ending.startswith("make: *** ")
 
 
 def test_with_an_unknown_name_nothing_is_built(clone):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 from threading import Lock
 
 import numpy as np
@@ -19,9 +20,10 @@ from loader._format.artifact import Artifact
 from loader._format.index import BLOCK_BYTES, ROW_TYPE
 from loader._format.manifest import ArtifactEntry, Manifest
 from loader._format.row_changes import Array
+from loader._registry.usage import shell_options
 
 BLOCKS_AT_ONCE = 23
-"""Blocks of rows in one request, 4 MiB; of 8 requests at once each is verified when it is there."""
+"""Blocks of rows in one request: 4 MiB, which are verified while the next requests run."""
 
 
 class RemoteArtifact(StreamedArtifact):
@@ -87,13 +89,16 @@ def locate(reference: ArtifactReference) -> Artifact:
         return replace(reference, offline=True).open()
     except FetchError:
         if reference.offline:
-            revision = reference.revision
-            rev = f" --rev {revision.commit[:12]}" if isinstance(revision, Commit) else ""
+            revision, git, root = reference.revision, reference.repository.git, reference.repository.root
+            is_here = root is not None and Path.cwd().is_relative_to(root)
+            where = shell_options(
+                rev=revision.commit[:12] if isinstance(revision, Commit) else None, repo=None if is_here else git.label
+            )
             name = reference.manifest.name
             raise FetchError(
                 f"{name}: {reference.entry.filename} of {revision.label} is not on this machine, and nothing is "
                 f"fetched offline; leave out --offline and {OFFLINE_VARIABLE} to read only its record index from the "
-                f"remote, or fetch it with: python -m loader fetch {name}{rev}"
+                f"remote, or fetch it with: python -m loader fetch {name}{where}"
             ) from None
     streamed = reference.stream()
     assert isinstance(streamed, StreamedArtifact)

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from loader._errors import LoaderError
 from loader._features.connectors import FeaturesDict
-from loader._features.parse import parse_features
 from loader._format.manifest import Manifest
 from loader._registry.differences.difference import Change
+from loader._registry.features import recorded_features
 from loader._registry.records import as_list, as_mapping
 from loader._registry.statistics import Range, Statistics
 
@@ -73,11 +72,10 @@ def _metadata(manifest: Manifest) -> dict[str, Any]:
 def _features(entry: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the features as the loader shows them, or, if it cannot parse them, as JSON."""
     document = entry.get("features")
-    try:
-        return {**parse_features(document, _no_file)}
-    except LoaderError:
-        inner = as_mapping(as_mapping(as_mapping(document).get("featuresDict")).get("features"))
-        return inner or ({} if document is None else {"features": document})
+    if (features := recorded_features(document)) is not None:
+        return features
+    inner = as_mapping(as_mapping(as_mapping(document).get("featuresDict")).get("features"))
+    return inner or ({} if document is None else {"features": document})
 
 
 def _flatten(features: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, str]]:
@@ -106,7 +104,3 @@ def _statistics(statistics: Statistics) -> Iterator[tuple[str, Any]]:
 
 def _join(*parts: str | None) -> str:
     return " ".join(part for part in parts if part is not None)
-
-
-def _no_file(name: str) -> bytes:
-    raise FileNotFoundError(name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from loader._errors import printable
 from loader._format.value_changes import brief
 from loader._registry.differences.difference import (
     CHANGED,
@@ -224,14 +225,13 @@ def as_text(value: Any) -> str:
     if value is None:
         return ""
     text = f"{value:,}" if type(value) is int else f"{value:.6g}" if type(value) is float else str(value)
-    text = " ".join(text.split())
-    text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    text = printable(" ".join(text.split()))
     return text if len(text) <= MAX_TEXT else f"{text[:MAX_TEXT]}..."
 
 
 def _cell(text: str) -> str:
     """Return a text that means nothing else in Markdown."""
-    text = "".join(c if c.isprintable() else c.encode("unicode_escape", "replace").decode() for c in text)
+    text = printable(text)
     for character in "\\`*_[]<>|":
         text = text.replace(character, f"\\{character}")
     return text

@@ -101,7 +101,7 @@ def _can_open(path: Path, name: str) -> bool:
 def record_digests(path: Path, splits: dict[str, int]) -> Iterator[tuple[str, int, bytes]]:
     """Yield digests of records from the rows of an artifact: split, position of the first, 16 bytes for each."""
     artifact = open_tar(path)
-    rows, first, number = np.zeros(0, ROW_TYPE), 0, 0
+    rows, number = np.zeros(0, ROW_TYPE), 0
     for split, count in splits.items():
         done = 0
         while done < count:
@@ -111,7 +111,6 @@ def record_digests(path: Path, splits: dict[str, int]) -> Iterator[tuple[str, in
             taken, rows = rows[: count - done], rows[count - done :]
             yield split, done, np.ascontiguousarray(taken["digest"]).tobytes()
             done += len(taken)
-        first += count
 
 
 def read_task(task: Task) -> Part | LoaderError:

@@ -1,38 +1,26 @@
-"""Entries of the registry as JSON values and as words."""
+"""The features of datasets as `features.json` says, which the manifest holds: without an artifact."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict
 from typing import Any
 
 from loader._errors import LoaderError
 from loader._features.connectors import Feature, FeaturesDict, Sequence, TfdsFeature
 from loader._features.parse import parse_features
-from loader._registry.entry import ConfigEntry, DatasetEntry
 
 
-def as_json(entry: DatasetEntry) -> dict[str, Any]:
-    """Return an entry as JSON values; the state has its words too."""
-    values = asdict(entry)
-    for config, raw in zip(entry.configs, values["configs"], strict=True):
-        raw["splits"] = {name: split._asdict() for name, split in config.splits.items()}
-    return values | {"size": entry.size, "state": {"words": str(entry.state), **values["state"]}}
-
-
-def default_config(entry: DatasetEntry) -> ConfigEntry | None:
-    """Return the config that is loaded if none is named, None if the dataset was never built."""
-    return next((config for config in entry.configs if config.name == entry.default_config), None) or next(
-        iter(entry.configs), None
-    )
-
-
-def features_of(config: ConfigEntry) -> dict[str, Feature]:
-    """Return the features that contain no named ones, by path like "objects/bbox"; none if they cannot be read."""
+def recorded_features(document: Any) -> FeaturesDict | None:
+    """Return features without the names of classes, which only the artifact has; None if they cannot be read."""
     try:
-        return dict(_leaves(parse_features(config.features, _no_file)))
+        return parse_features(document, _no_file)
     except LoaderError:
-        return {}
+        return None
+
+
+def leaves(document: Any) -> dict[str, Feature]:
+    """Return the features that contain no named ones, by path like "objects/bbox"; none if they cannot be read."""
+    return dict(_leaves(recorded_features(document) or FeaturesDict({})))
 
 
 def type_names(feature: Feature) -> Iterator[str]:
@@ -57,5 +45,4 @@ def _leaves(feature: Feature, path: str = "") -> Iterator[tuple[str, Feature]]:
 
 
 def _no_file(name: str) -> bytes:
-    """Raise FileNotFoundError: the names of classes are in the artifact."""
     raise FileNotFoundError(name)

@@ -1,0 +1,1 @@
+"""The catalog: a static site of the datasets of a repository."""
