@@ -90,9 +90,9 @@ info: .dataset $(READY) ## print what is known of a dataset: DATASET=mnist [REMO
 versions: .dataset $(READY) ## list the recorded versions of a dataset: DATASET=mnist [JSON=1]
 	@$(READ) versions $(where) $(if $(call yes,JSON),--json) -- $(call quoted,DATASET)
 
-diff: .dataset $(READY) ## compare two revisions of a dataset: DATASET=mnist [FROM=HEAD] [TO=revision] [SHOW=20] [HTML=diff.html] [EXIT_CODE=1] [JSON=1]
+diff: .dataset $(READY) ## compare two revisions of a dataset: DATASET=mnist [FROM=HEAD] [TO=revision] [SHOW=20] [HTML=diff.html] [JSON=1]
 	@$(READ) diff $(call option,--config,CONFIG) $(call option,--repo,REPO) $(if $(call yes,OFFLINE),--offline) \
-		$(call option,--show,SHOW) $(call option,--html,HTML) $(if $(call yes,EXIT_CODE),--exit-code) \
+		$(call option,--show,SHOW) $(call option,--html,HTML) \
 		$(if $(call yes,JSON),--json) $(if $(call yes,MARKDOWN),--markdown) -- $(call quoted,DATASET) \
 		$(if $(call given,FROM),$(call quoted,FROM),$(if $(call given,TO),HEAD)) $(if $(call given,TO),$(call quoted,TO))
 
