@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from loader._arguments import check_dataset, check_flags, check_integer, check_path, check_text
-from loader._errors import AccessError, ArgumentError, FetchError, ManifestError
+from loader._errors import AccessError, ArgumentError, FetchError, ManifestError, NotFoundError
 from loader._fetch import store
 from loader._fetch.access import current_access
 from loader._fetch.places import is_offline
 from loader._fetch.reference import ArtifactReference, open_held
-from loader._fetch.repository import PathLike, Repository, open_repository
+from loader._fetch.repository import PathLike, Repository
 from loader._fetch.revision import Commit, Revision, WorkTree
 from loader._format.manifest import ArtifactEntry, Manifest
 from loader._format.names import ARTIFACTS
@@ -26,8 +28,11 @@ from loader._registry.differences.difference import (
     ConfigDifference,
 )
 from loader._registry.differences.metadata import compare_metadata, compare_statistics, one_sided_metadata
+from loader._registry.outdated import find_changes
 from loader._registry.records import Records, read_records
 from loader._registry.statistics import Statistics, parse_statistics
+
+_VERSION = re.compile(r"\d+\.\d+\.\d+")
 
 
 class Difference(difference.Difference):
@@ -67,7 +72,7 @@ def diff(
     name
         The dataset.
     old
-        A commit, branch or tag of the repository; by default HEAD.
+        A commit, branch or tag of the repository, or a recorded version of the dataset; by default HEAD.
     new
         Likewise; by default the work tree.
     config
@@ -77,23 +82,25 @@ def diff(
     offline
         Do not use the network; DATASETS_OFFLINE=1 has the same effect.
     examples
-        How many changed examples to read and decode on both sides, evenly spread over all of them.
+        How many changed examples to read and decode on both sides, evenly spread over all of them; likewise at most
+        so many removed and so many added ones.
 
     Returns
     -------
     Difference
-        It is true if anything differs, and printing it shows it as text.
+        It is true if anything differs, and printing it shows it as text. If a record index can neither be read on
+        this machine nor on its remote, only metadata and statistics are compared, and its `note` says why.
 
     Raises
     ------
     ArgumentError
         An argument is invalid.
     NotFoundError
-        There is no such repository, revision, dataset or config.
+        There is no such repository, revision, version, dataset or config.
     ManifestError
         A manifest is unreadable, or belongs to another artifact.
     FetchError
-        A record index can neither be read on this machine nor on its remote.
+        The repository at a URL, or DVC's configuration, cannot be read.
     IntegrityError
         A record index or a record is not the one recorded.
 
@@ -108,8 +115,9 @@ def diff(
     check_path("repo", repo, optional=True)
     check_flags(offline=offline)
     examples = check_integer("examples", examples, least=0)
-    comparison = open_comparison(old, new, repo=repo, offline=offline)
-    return comparison.compare(name, config=config, examples=examples)
+    comparison = open_comparison(old, new, name=name, repo=repo, offline=offline)
+    found = comparison.compare(name, config=config, examples=examples)
+    return replace(found, outdated=comparison.outdated([name]).get(name, ()))
 
 
 @dataclass(frozen=True)
@@ -135,8 +143,8 @@ class Comparison:
     def compare(self, name: str, *, config: str | None = None, examples: int = 0, is_needed: bool = True) -> Difference:
         """Compare a dataset; the parameters, errors and result are those of `diff`.
 
-        If `is_needed` is not set, a record index that cannot be fetched, or that is of another revision, is no error:
-        the result's note says why examples were not compared.
+        If `is_needed` is not set, a record index of another revision is no error either: the result's note says why
+        examples were not compared.
         """
         from loader._registry.differences.artifacts import one_sided  # imports botocore
 
@@ -200,10 +208,25 @@ class Comparison:
                 try:
                     yield *compare_artifacts(*sides, examples), ""
                 except (FetchError, ManifestError) as error:
-                    if is_needed:
+                    if is_needed and isinstance(error, ManifestError):
                         raise
                     features = compare_features_of(*sides)
-                    yield ConfigDifference(each, CHANGED, features), 0, f"examples were not compared: {error}"
+                    reason = self._withdrawn(new.name) or str(error)
+                    yield ConfigDifference(each, CHANGED, features), 0, f"examples were not compared: {reason}"
+
+    def outdated(self, names: list[str]) -> dict[str, tuple[str, ...]]:
+        """Return what has changed since datasets of the work tree were built; nothing for another new revision."""
+        if not isinstance(self.new.revision, WorkTree):
+            return {}
+        built = [name for name in names if isinstance(self.new.manifests.get(name), Manifest)]
+        return find_changes(self.new, built, self.repository.git)
+
+    def _withdrawn(self, name: str) -> str:
+        """Say if a side is a commit whose record was withdrawn: nobody should push its artifact again."""
+        for side in (self.old.revision, self.new.revision):
+            if isinstance(side, Commit) and side.commit.startswith(self.new.entry(name).withdrawn):
+                return f"{name}: what {side.label} records was withdrawn"
+        return ""
 
     def _reference(self, revision: Revision, manifest: Manifest, entry: ArtifactEntry) -> ArtifactReference:
         return ArtifactReference(self.repository, revision, manifest, entry, self.offline, self.hold)
@@ -215,9 +238,17 @@ class Comparison:
 
 
 def open_comparison(
-    old: str | None, new: str | None, *, repo: PathLike | None = None, offline: bool | None = None
+    old: str | None,
+    new: str | None,
+    *,
+    name: str | None = None,
+    repo: PathLike | None = None,
+    offline: bool | None = None,
 ) -> Comparison:
-    """Open the revisions of a repository to compare; the parameters and errors are those of `diff`."""
+    """Open the revisions of a repository to compare; the parameters and errors are those of `diff`.
+
+    Without the `name` of a dataset, versions name no revisions.
+    """
     access = current_access()
     if access is not None:
         raise AccessError(f"{access.reader}: its builder compares revisions, on which its stage cannot depend")
@@ -225,18 +256,32 @@ def open_comparison(
     repository, hold = open_held(repo, rev=None, offline=offline)
     if repository.root is None and (old is None or new is None):
         raise ArgumentError(f"{repository.git.label} has no work tree here: name both revisions to compare")
-    old_revision, old_label = _revision(repository, "HEAD" if old is None else old)
-    new_revision, new_label = _revision(repository, new)
+    old_revision, old_label = _revision(repository, "HEAD" if old is None else old, name)
+    new_revision, new_label = _revision(repository, new, name)
     records = read_records(old_revision), read_records(new_revision)
     return Comparison(repository, *records, old_label, new_label, offline, hold)
 
 
-def _revision(repository: Repository, rev: str | None) -> tuple[Revision, str]:
+def _revision(repository: Repository, rev: str | None, name: str | None) -> tuple[Revision, str]:
     """Return a revision, by default the work tree, and its name for messages."""
     if rev is None and repository.root is not None:
         return WorkTree(repository.root), "the work tree"
-    commit = repository.git.commit(rev or "HEAD")
+    commit = _commit(repository, rev or "HEAD", name)
     return Commit(repository.git, commit), f"{commit[:12]}" if commit.startswith(str(rev)) else f"{rev} ({commit[:12]})"
+
+
+def _commit(repository: Repository, rev: str, name: str | None) -> str:
+    """Return the commit of a revision, or else the one that records this version of a dataset."""
+    try:
+        return repository.git.commit(rev)
+    except NotFoundError:
+        if name is None or not _VERSION.fullmatch(rev):
+            raise
+    with suppress(NotFoundError):
+        return repository.git.commit(f"refs/tags/{name}@v{rev}")
+    recorded = repository.revision(name, rev="HEAD", version=rev)
+    assert isinstance(recorded, Commit)
+    return recorded.commit
 
 
 def _manifest(records: Records, name: str) -> Manifest | None:
@@ -257,37 +302,3 @@ def _check_config(config: str | None, *sides: Manifest | None) -> None:
     present = [side for side in sides if side is not None]
     if config is not None and all(entry.config != config for side in present for entry in side.artifacts):
         present[0].artifact(config)  # says which there are
-
-
-def report(base: str = "main", *, repo: PathLike | None = None, offline: bool | None = None) -> list[Difference]:
-    """Compare every dataset of the work tree with the commit at which its branch left `base`.
-
-    Where a record index can neither be read on this machine nor on its remote, or where the artifact in the work tree
-    is that of another revision, the difference has a note that says so.
-
-    Parameters
-    ----------
-    base
-        A branch, commit or tag.
-    repo, offline
-        As in `diff`.
-
-    Raises
-    ------
-    LoaderError
-        As `diff`.
-    """
-    check_text(base=base)
-    check_path("repo", repo, optional=True)
-    check_flags(offline=offline)
-    repository = open_repository(repo, offline=is_offline(offline))
-    start = _merge_base(repository, base)
-    comparison = replace(open_comparison(start, None, repo=repo, offline=offline), old_label=f"{base} ({start[:12]})")
-    names = sorted({*comparison.old.names, *comparison.new.names})
-    return [comparison.compare(name, is_needed=False) for name in names]
-
-
-def _merge_base(repository: Repository, base: str) -> str:
-    """Return the commit at which HEAD left `base`; `base` itself if they have no commit in common."""
-    commit = repository.git.commit(base)
-    return repository.git.merge_base(commit, repository.git.commit("HEAD")) or commit

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,6 +20,7 @@ from scripts._build.update import kept_artifacts
 from scripts._define.definition import ROOT, Definition, read_definition
 from scripts._define.history import commit_of, other_content, recorded_versions, version_of
 from scripts._process.errors import ScriptError
+from scripts._process.files import sync_folder
 from scripts._process.processes import end_with_dvc
 from scripts._process.scratch import scratch_folder
 
@@ -42,29 +46,54 @@ def build(name: str, *, root: Path = ROOT, output: Path | None = None) -> list[P
     ------
     ScriptError
         The definition is wrong, the toolchain is not the locked one, a source file is not found, the builder fails, or
-        the disk is full. No incomplete file is left.
+        the disk is full. What was in the folder is left as it was.
     """
     definition = read_definition(name, root=root)
     folder = output or definition.manifest.parent
     # its processes are forked before the build imports TensorFlow
-    with Statistician() as statistician, scratch_folder(root, f"build-{name}") as scratch:
+    with (
+        Statistician() as statistician,
+        scratch_folder(root, f"build-{name}") as scratch,
+        _replacing_together(definition, folder) as part,
+    ):
         kept = kept_artifacts(definition) if output is None else None
         if kept is not None:
             _log(f"{name}: nothing that determines its bytes has changed; only what describes them is written anew")
-            manifest, statistics = kept.manifest, kept.statistics
+            manifest, statistics, tars = kept.manifest, kept.statistics, folder
         else:
-            manifest, statistics = _built(definition, folder, scratch), None
+            manifest, statistics, tars = _built(definition, folder, part, scratch), None, part
         if statistics is None:
             _log(f"{name}: computing statistics")
-            statistics = statistician.statistics(manifest, folder, scratch=scratch)
-        write_descriptions(definition, folder, manifest, statistics)
+            statistics = statistician.statistics(manifest, tars, scratch=scratch)
+        write_descriptions(definition, part, manifest, statistics)
     if output is None and kept is None:
         _warn_of_other_content(definition, manifest)
     return [folder / tar.name for tar in definition.tars.values()]
 
 
-def _built(definition: Definition, folder: Path, scratch: Path) -> dict[str, Any]:
-    """Build and pack every config of a dataset, and return the manifest."""
+@contextmanager
+def _replacing_together(definition: Definition, folder: Path) -> Iterator[Path]:
+    """Create a hidden folder in `folder`, whose files replace those of the dataset at the end of the block.
+
+    So a build that fails or is killed leaves the earlier files, and no artifact without what describes it. The manifest
+    is moved last, because artifacts are valid only with it.
+    """
+    part = folder / f".{definition.name}.part"
+    shutil.rmtree(part, ignore_errors=True)  # of a killed build
+    try:
+        part.mkdir()
+        yield part
+        descriptions = (definition.statistics, definition.croissant, definition.manifest)
+        for path in (*definition.tars.values(), *descriptions):
+            if (part / path.name).exists():  # what was not built stays where it is
+                (part / path.name).replace(folder / path.name)
+        sync_folder(folder)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+def _built(definition: Definition, folder: Path, part: Path, scratch: Path) -> dict[str, Any]:
+    """Build every config of a dataset for `folder`, pack it into `part`, and return the manifest."""
     definition.check_toolchain()
     built = []
     for config, tar in definition.tars.items():
@@ -74,7 +103,7 @@ def _built(definition: Definition, folder: Path, scratch: Path) -> dict[str, Any
         config_scratch.mkdir()
         prepared = prepare(definition, scratch=config_scratch, config=config)
         _log(f"{title}: packing {folder / tar.name}")
-        packed = pack(prepared, folder / tar.name, scratch=config_scratch)
+        packed = pack(prepared, part / tar.name, scratch=config_scratch)
         examples = ", ".join(f"{split.name} {split.num_examples:,}" for split in packed.info.splits.values())
         _log(f"{title}: packed, {packed.entry.size:,} bytes, {examples}")
         built.append((prepared, packed))

@@ -8,7 +8,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from loader._catalog.examples import Examples, is_at_hand
+from loader._catalog.examples import Examples
 from loader._catalog.history import Version
 from loader._catalog.lineage import Node, lineage_svg, relatives
 from loader._catalog.names import page_name
@@ -31,8 +31,8 @@ class DatasetPage:
         The dataset.
     by_name
         The datasets of the site.
-    examples
-        Its examples; None if they cannot be shown.
+    found
+        Its examples, or a sentence that says why there are none.
     versions, older
         Its newest versions, and the number of the others.
     given
@@ -41,10 +41,15 @@ class DatasetPage:
 
     entry: DatasetEntry
     by_name: Mapping[str, DatasetEntry]
-    examples: Examples | None
+    found: Examples | str
     versions: Sequence[Version]
     older: int
     given: Mapping[str, str]
+
+    @property
+    def examples(self) -> Examples | None:
+        """The examples; None if there are none."""
+        return self.found if isinstance(self.found, Examples) else None
 
     @property
     def config(self) -> ConfigEntry | None:
@@ -126,11 +131,6 @@ class DatasetPage:
         """The examples."""
         assert self.examples is not None
         return Markup(self.examples.html)
-
-    @property
-    def is_at_hand(self) -> bool:
-        """Whether the artifact was on the machine that made the page."""
-        return self.config is not None and is_at_hand(self.config)
 
     @property
     def splits_html(self) -> Markup:

@@ -15,6 +15,9 @@ from loader._sample import read_sample, shown_split
 MOST_EXAMPLES = 20
 PAGE_BYTES = 700_000
 """About the most bytes of the examples on a page."""
+NONE = "It has none."
+UNREADABLE = "They could not be read on the machine that made this page."
+NOT_HERE = "Its artifact was not on the machine that made this page. The commands above fetch it and show examples."
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -9,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from loader._catalog.dataset_page import DatasetPage
-from loader._catalog.examples import Examples, is_at_hand, read_examples
+from loader._catalog.examples import NONE, NOT_HERE, UNREADABLE, Examples, is_at_hand, read_examples
 from loader._catalog.folder import replaced_folder, write_page
 from loader._catalog.history import History, Version, mentions
 from loader._catalog.index_page import index_row
@@ -21,7 +22,7 @@ from loader._fetch.reference import open_held
 from loader._fetch.repository import PathLike, Repository
 from loader._fetch.revision import Commit, Revision, WorkTree
 from loader._format.names import ARTIFACTS
-from loader._registry.entry import DatasetEntry
+from loader._registry.entry import ConfigEntry, DatasetEntry
 from loader._registry.lookup import entries
 from loader._registry.records import LOCK_FILE, PARAMS_FILE, PRIVATE, STAGES_FILE
 
@@ -96,9 +97,11 @@ class _Site:
         revision: Revision
         if rev is None and repository.root is not None:
             revision = WorkTree(repository.root)
+            self._work_tree: Path | None = repository.root
         else:
             revision = Commit(repository.git, self._end)
             self._options["rev"] = self._end
+            self._work_tree = None
         found = entries(**self._options, with_statistics=True)
         self.hidden = set() if private else {entry.name for entry in found if entry.visibility == PRIVATE}
         shown = [entry for entry in found if entry.name not in self.hidden]
@@ -117,10 +120,12 @@ class _Site:
 
     def dataset(self, entry: DatasetEntry) -> str:
         """Return the page of a dataset."""
-        examples = self._examples(entry)
-        self.with_examples += examples is not None
+        if entry.state.problem is not None:
+            self.problems.append(entry.state.problem)
+        found = self._examples(entry)
+        self.with_examples += isinstance(found, Examples)
         versions, older = self._versions(entry)
-        page = DatasetPage(entry, self._by_name, examples, versions, older, self._given())
+        page = DatasetPage(entry, self._by_name, found, versions, older, self._given())
         return render(
             "dataset.html", f"{entry.name} {entry.version or ''}".strip(), page=page, entry=entry, **self._common
         )
@@ -135,15 +140,22 @@ class _Site:
             return {"repo": str(self._common["repository"])}
         return {}
 
-    def _examples(self, entry: DatasetEntry) -> Examples | None:
+    def _examples(self, entry: DatasetEntry) -> Examples | str:
+        """Return the examples of a dataset, or a sentence that says why there are none."""
         config = entry.loaded_config
-        if config is None or not is_at_hand(config):
-            return None
+        if config is None or not (is_at_hand(config) or self._is_in_work_tree(config)):
+            return NOT_HERE
         try:
-            return read_examples(entry.name, config, self._options)
+            return read_examples(entry.name, config, self._options) or NONE
         except LoaderError as error:
             self.problems.append(str(error))
-            return None
+            return UNREADABLE
+
+    def _is_in_work_tree(self, config: ConfigEntry) -> bool:
+        """Return whether the work tree has a file in place of the artifact, which is damaged if it is not at hand."""
+        root = self._work_tree
+        # not `Path.exists`, which raises PermissionError
+        return root is not None and os.path.exists(root / ARTIFACTS / config.filename)  # noqa: PTH110
 
     def _versions(self, entry: DatasetEntry) -> tuple[list[Version], int]:
         """Return the newest versions, without tags that name hidden datasets, and the number of older ones."""

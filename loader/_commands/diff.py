@@ -9,23 +9,25 @@ import typer
 
 from loader._commands.options import Json, Name, Offline, Repo
 from loader._commands.tables import print_json, print_line
-from loader._errors import ArgumentError, LoaderError, without_secrets
+from loader._errors import LoaderError, without_secrets
 
+REVISION = "A commit, branch, tag or recorded version"
 MOST_EXAMPLES = 1000
-HTML_EXAMPLES = 20  # on a page, if none are asked for
+HTML_EXAMPLES = 20  # of each kind on a page, if none are asked for
 
 
 def command(
     name: Name,
-    old: Annotated[str | None, typer.Argument(help="A commit, branch or tag; by default HEAD.")] = None,
-    new: Annotated[str | None, typer.Argument(help="A commit, branch or tag; by default the work tree.")] = None,
+    old: Annotated[str | None, typer.Argument(help=f"{REVISION}; by default HEAD.")] = None,
+    new: Annotated[str | None, typer.Argument(help=f"{REVISION}; by default the work tree.")] = None,
     config: Annotated[str | None, typer.Option(help="One of its builder configs; by default all.")] = None,
     repo: Repo = None,
     offline: Offline = False,
     show: Annotated[
-        int, typer.Option(help="How many changed examples to read and compare by feature.", min=0, max=MOST_EXAMPLES)
+        int,
+        typer.Option(help="How many changed, removed and added examples to show.", min=0, max=MOST_EXAMPLES),
     ] = 0,
-    html: Annotated[Path | None, typer.Option(help="A page to write, with 20 changed examples or --show.")] = None,
+    html: Annotated[Path | None, typer.Option(help="A page to write, with 20 of each or --show.")] = None,
     exit_code: Annotated[
         bool, typer.Option("--exit-code", help="Exit with 1 if there are differences, and with 2 if there is an error.")
     ] = False,
@@ -65,7 +67,7 @@ def _print(
     from loader._registry.differences import text
 
     if as_json and as_markdown:
-        raise ArgumentError("--json and --markdown exclude each other: choose one")
+        raise typer.BadParameter("--json and --markdown exclude each other: choose one")
     examples = show or (HTML_EXAMPLES if html else 0)
     found = diff(name, old, new, config=config, repo=repo, offline=offline or None, examples=examples)
     if html is not None:
@@ -81,5 +83,8 @@ def _print(
         for line in text.plain(found).split("\n"):
             print_line(line)
         if html is not None:
-            print_line(f"{html}: the same as a page, with {sum(len(each.examples) for each in found.configs)} examples")
+            shown = sum(
+                len(each.examples) + len(each.removed_examples) + len(each.added_examples) for each in found.configs
+            )
+            print_line(f"{html}: the same as a page, with {shown} examples")
     return bool(found)

@@ -6,10 +6,19 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 
 from loader._commands.options import Json, Name, Offline, Remote, Repo, Rev
-from loader._commands.tables import is_terminal, print_heading, print_json, print_line, print_table, size_text
+from loader._commands.tables import (
+    is_terminal,
+    paragraphs,
+    print_heading,
+    print_json,
+    print_line,
+    print_table,
+    print_wrapped,
+    size_text,
+)
 from loader._commands.versions import print_versions
 from loader._datasets import info, versions
-from loader._registry.entry import ConfigEntry, DatasetEntry
+from loader._registry.entry import NO_ANSWER, UNKNOWN, ConfigEntry, DatasetEntry, unknown_remotes
 from loader._registry.features import leaves
 from loader._registry.statistics import Range, Statistics, ValueStatistics
 from loader._registry.usage import load_call, shell_options
@@ -28,10 +37,10 @@ def command(
         print_json(entry.as_json() | {"versions": [asdict(version) for version in history]})
         return
     print_line(f"{entry.name} {entry.version or ''}".rstrip())
-    _print_text(entry.description)
+    _print_lines(paragraphs(entry.description))
     print()
-    for label, value in _facts(entry):
-        print_line(f"{label:<12}{value}")
+    for label, value in entry.facts:
+        print_wrapped(value, label=label)
     if config := entry.loaded_config:
         _print_splits(entry)
         _print_features(config, entry.statistics)
@@ -47,7 +56,7 @@ def command(
         _print_rows(("file", "bytes", "url", "sha256"), rows, numbers=("bytes",))
     if entry.citation:
         print_heading("citation")
-        _print_text(entry.citation)
+        _print_lines(entry.citation.strip().splitlines())
     if history:
         print_heading("versions")
         shown = history[:MOST_LINES] if is_terminal() else history
@@ -58,22 +67,6 @@ def command(
     print_heading("load it")
     for line in _usage(entry, rev, repo):
         print_line(line)
-
-
-def _facts(entry: DatasetEntry) -> Iterator[tuple[str, str]]:
-    facts = {
-        "state": str(entry.state),
-        "kind": entry.kind,
-        "license": entry.license,
-        "visibility": entry.visibility,
-        "homepage": entry.homepage,
-        "builder": entry.builder,
-        "derived from": ", ".join(f"{name} {version}".rstrip() for name, version in entry.parents.items()),
-        "parent of": ", ".join(entry.children),
-        "toolchain": ", ".join(f"{package} {version}" for package, version in entry.toolchain.items()),
-        "revision": entry.revision,
-    }
-    return ((f"{label} ", value) for label, value in facts.items() if value)
 
 
 def _print_splits(entry: DatasetEntry) -> None:
@@ -92,7 +85,7 @@ def _print_features(config: ConfigEntry, statistics: Statistics | None) -> None:
     _print_rows(("feature", "type"), rows)
     for path, counts in (statistics.class_totals(config.name) if statistics else {}).items():
         names = [f"{name} ({examples})" for name, examples in counts.items()]
-        print_line(f"classes of {path}: {_some(names)}")
+        print_wrapped(f"classes of {path}: {_some(names)}")
 
 
 def _print_statistics(statistics: Statistics) -> None:
@@ -103,7 +96,7 @@ def _print_statistics(statistics: Statistics) -> None:
     for found in statistics.duplicates_found:
         print_line(f"{'duplicates' if len(found.splits) == 1 else 'leaked'}: {found}")
     if not statistics.duplicates_found:
-        print_line("no example repeats another one")
+        print_line("no example occurs twice, in one split or in two (no leaks)")
 
 
 def _value_row(value: ValueStatistics) -> tuple[str, ...]:
@@ -143,11 +136,13 @@ def _print_artifacts(entry: DatasetEntry) -> None:
             _hash(config.sha256),
             _hash(config.md5 or ""),
             config.place,
-            config.remote or "",
+            UNKNOWN if (config.remote or "").startswith(NO_ANSWER) else config.remote or "",
         )
         for config in entry.configs
     ]
     _print_rows(("file", "size", "sha256", "md5", "place", "remote"), rows, numbers=("size",))
+    for reason in unknown_remotes([entry]):
+        print_wrapped(f"{UNKNOWN}: {reason}")
 
 
 def _usage(entry: DatasetEntry, rev: str | None, repo: str | None) -> Iterator[str]:
@@ -157,17 +152,16 @@ def _usage(entry: DatasetEntry, rev: str | None, repo: str | None) -> Iterator[s
         return
     given = {"rev": rev, "repo": repo}
     if len(entry.configs) > 1:
-        given["config"] = entry.configs[-1].name
+        given["config"] = entry.loaded_config.name if entry.loaded_config else None
     yield "import loader"
     yield f"info, ds = {load_call(entry.name, **given)}"
     yield f"python -m loader show {entry.name}{shell_options(**given)}"
     yield f"python -m loader fetch {entry.name}{shell_options(**given)}"
 
 
-def _print_text(text: str) -> None:
-    lines = text.strip().splitlines()
+def _print_lines(lines: list[str]) -> None:
     for line in lines[:MOST_LINES] if is_terminal() else lines:
-        print_line(line)
+        print_wrapped(line)
     if is_terminal() and len(lines) > MOST_LINES:
         print_line(f"... {len(lines) - MOST_LINES} more lines: --json has them")
 

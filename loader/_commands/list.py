@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated
 
 import typer
@@ -9,10 +10,11 @@ import typer
 from loader._commands.options import Json, Offline, Remote, Repo, Rev
 from loader._commands.tables import print_json, print_table, size_text
 from loader._errors import printable
-from loader._registry.entry import DatasetEntry
+from loader._registry.entry import UNKNOWN, DatasetEntry, unknown_remotes
 from loader._registry.features import leaves, type_names
 from loader._registry.lookup import entries, nearest
 
+OPTIONAL = ("kind", "configs", "visibility")
 COLUMNS = ("name", "kind", "version", "configs", "license", "visibility", "splits", "size", "state")
 
 
@@ -46,9 +48,11 @@ def command(
     if json:
         print_json([entry.as_json() for entry in found])
     elif found:
-        print_table(COLUMNS, [_row(entry) for entry in found], numbers=("size",))
+        print_table(COLUMNS, [_row(entry) for entry in found], numbers=("size",), optional=OPTIONAL)
+        for reason in unknown_remotes(found):
+            typer.echo(printable(f"{UNKNOWN}: {reason}"), err=True)
     if not found:
-        typer.echo(printable(_nothing(known, text, rev, repo)), err=True)
+        typer.echo(printable(_nothing(known, text, kind, feature, rev, repo)), err=True)
 
 
 def _row(entry: DatasetEntry) -> tuple[str, ...]:
@@ -68,12 +72,13 @@ def _row(entry: DatasetEntry) -> tuple[str, ...]:
 
 
 def _has_type(entry: DatasetEntry, wanted: str) -> bool:
-    return any(
-        wanted.removesuffix("feature") == name.casefold()
-        for config in entry.configs
-        for feature in leaves(config.features).values()
-        for name in type_names(feature)
-    )
+    return any(wanted.removesuffix("feature") == name.casefold() for name in _types(entry))
+
+
+def _types(entry: DatasetEntry) -> Iterator[str]:
+    for config in entry.configs:
+        for feature in leaves(config.features).values():
+            yield from type_names(feature)
 
 
 def _has_text(entry: DatasetEntry, wanted: str) -> bool:
@@ -84,8 +89,21 @@ def _has_text(entry: DatasetEntry, wanted: str) -> bool:
     return any(wanted in text.casefold() for text in texts)
 
 
-def _nothing(known: list[DatasetEntry], text: str | None, rev: str | None, repo: str | None) -> str:
-    if text is None or not known:
-        kinds = sorted({entry.kind for entry in known})
-        return f"no dataset matches; there are {len(known)}" + (f" of the kinds {', '.join(kinds)}" if kinds else "")
-    return f"no dataset matches {text!r}; {nearest(text, [entry.name for entry in known], rev=rev, repo=repo)}"
+def _nothing(
+    known: list[DatasetEntry],
+    text: str | None,
+    kind: str | None,
+    feature: str | None,
+    rev: str | None,
+    repo: str | None,
+) -> str:
+    """Return what no dataset matches, and what there is instead."""
+    kinds = {entry.kind for entry in known}
+    if known and kind is not None and kind.casefold() not in kinds:
+        return f"no dataset is of the kind {kind!r}; the kinds are: {', '.join(sorted(kinds))}"
+    if known and feature is not None and not any(_has_type(entry, feature.casefold()) for entry in known):
+        types = {name for entry in known for name in _types(entry)}
+        return f"no dataset has a feature of type {feature!r}; the types are: {', '.join(sorted(types))}"
+    if known and text is not None and not any(_has_text(entry, text.casefold()) for entry in known):
+        return f"no dataset matches {text!r}; {nearest(text, [entry.name for entry in known], rev=rev, repo=repo)}"
+    return f"no dataset matches; there are {len(known)}"

@@ -23,7 +23,10 @@ Name = Annotated[str, typer.Argument(help="The dataset.", autocompletion=complet
 Rev = Annotated[str | None, typer.Option(help="A commit, branch or tag of the repository; by default the work tree.")]
 Repo = Annotated[
     str | None,
-    typer.Option(help="The repository, a folder or a URL; by default DATASETS_REPO, or that of the working folder."),
+    typer.Option(
+        help="The repository, a folder or a URL; by default DATASETS_REPO, else that of the working folder, else the "
+        "checkout of this package."
+    ),
 ]
 Offline = Annotated[bool, typer.Option("--offline", help="Do not use the network.")]
 Remote = Annotated[bool, typer.Option("--remote", help="Ask the remotes which artifacts they have.")]

@@ -15,7 +15,7 @@ def command(
     offline: Offline = False,
 ) -> None:
     """Print what the work tree changes of every dataset since it branched off, in Markdown for a pull request."""
-    from loader._diff import report
     from loader._registry.differences.text import markdown_report
+    from loader._report import report
 
     typer.echo(markdown_report(report(base, repo=repo, offline=offline or None)), nl=False)

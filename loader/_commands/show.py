@@ -47,6 +47,8 @@ def command(
     }  # fmt: skip
     if output is not None and png is not None and output.resolve() == png.resolve():
         raise ArgumentError(f"{output} cannot be both the page and the sheet: name two files")
+    if png is not None and png.suffix.casefold() != ".png":
+        raise typer.BadParameter(f"{png}: the sheet is a PNG, so its name ends with .png", param_hint="--png")
     shown = read_examples(name, split, examples, options)
     if png is not None:
         from loader._display.sheet import sheet

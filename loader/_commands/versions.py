@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict
 
+import typer
+
 from loader._commands.options import Json, Name, Offline, Repo, Rev
 from loader._commands.tables import print_json, print_table, size_text
 from loader._datasets import versions
+from loader._errors import printable
 from loader._registry.entry import VersionEntry
 
 
@@ -20,8 +23,10 @@ def command(name: Name, rev: Rev = None, repo: Repo = None, offline: Offline = F
     found = versions(name, rev=rev, repo=repo, offline=offline or None)
     if json:
         print_json([asdict(version) for version in found])
-    else:
+    elif found:
         print_versions(found, name)
+    if not found:
+        typer.echo(printable(f"no version of {name} is recorded: it was never built"), err=True)
 
 
 def print_versions(found: Sequence[VersionEntry], name: str) -> None:

@@ -13,6 +13,7 @@ from loader._fetch.clone import cached_clone
 from loader._fetch.git import Git
 from loader._fetch.places import expand_user
 from loader._fetch.revision import Commit, Revision, WorkTree
+from loader._fetch.safe_yaml import parse_yaml
 from loader._format.committed import is_committed
 from loader._format.names import ARTIFACTS
 
@@ -160,10 +161,20 @@ def find_repository(repo: PathLike | None = None) -> Path:
 
 
 def _is_repository(folder: Path) -> bool:
-    """Return whether this is a datasets repository; other projects that use DVC have no toolchain in `params.yaml`."""
+    """Return whether this is a datasets repository; other projects that use DVC have no toolchain in `params.yaml`.
+
+    One whose `params.yaml` is no YAML, as during a merge, counts: who reads the file says what is wrong with it.
+    """
+    if not (folder / "dvc.yaml").is_file() or not (folder / ARTIFACTS).is_dir():
+        return False
     try:
         params = (folder / "params.yaml").read_text(encoding="utf-8", errors="replace")
     except OSError:
         return False
-    has_toolchain = any(line.startswith("toolchain:") for line in params.splitlines())
-    return has_toolchain and (folder / "dvc.yaml").is_file() and (folder / ARTIFACTS).is_dir()
+    if any(line.startswith("toolchain:") for line in params.splitlines()):
+        return True
+    try:
+        parse_yaml(params)
+    except ValueError:
+        return True
+    return False

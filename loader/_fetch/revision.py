@@ -86,6 +86,8 @@ class Revision(ABC):
             except OSError as error:
                 raise ManifestError(f"{name}: {self.label}/{path} cannot be read ({error}); {fix}") from error
             return parse_manifest(data, name=name, label=f"{self.label}/{path}", fix=fix)
+        if path in self._text("dvc.yaml") and path not in self._text("dvc.lock"):
+            raise ManifestError(f"{name} was never built; build it with: make build DATASET={name}")
         if path in self._text("dvc.yaml"):
             raise ManifestError(
                 f"{name}: the manifest {self.label}/{path} is missing; {fix}, "

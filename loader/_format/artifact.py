@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from loader._errors import FetchError, IntegrityError, LoaderError, ManifestError
-from loader._format import index
+from loader._format import advice, index
 from loader._format.files import Pread, RandomAccessFile, reason
 from loader._format.index import BLOCK_BYTES, ROW, ROW_TYPE, ROWS_NAME, Header, Member
 from loader._format.manifest import ArtifactEntry, Manifest
@@ -184,19 +184,7 @@ class LocalArtifact(Artifact):
         """The command that makes the next load or pull fetch the artifact again, for messages."""
         if "file" in vars(self) and self.file.is_replaced:
             return "it was replaced or removed after it was opened: load it again"
-        remove = "rm -r" if self.path.is_dir() else "rm -f"
-        paths = shlex.join(str(path) for path in (self.path, *self._linked_objects()))
-        return f"remove it, and it is fetched anew when it is next loaded or pulled: {remove} {paths}"
-
-    def _linked_objects(self) -> list[Path]:
-        """Return the objects in DVC's cache that are hard links to this file, so that they have the same damage."""
-        try:
-            if self.path.stat().st_nlink == 1:
-                return []
-            objects = (self.path.parent.parent / ".dvc/cache/files/md5").glob("*/*")
-            return [path for path in objects if path.samefile(self.path)]
-        except OSError:
-            return []
+        return advice.replacement(self.path, self.manifest.name)
 
     @cached_property
     def file(self) -> RandomAccessFile:
@@ -227,10 +215,11 @@ class LocalArtifact(Artifact):
     def wrong_size(self, size: int) -> IntegrityError:
         """Return an error that says that the tar has another size than the one recorded."""
         name, fix = self.manifest.name, self.fix
-        if self._linked_objects():
+        if advice.linked_objects(self.path):
             # they are damaged too, or good objects of another revision; the pull finds out, and removes only the former
             path = shlex.quote(str(self.path))
             fix = f"restore the recorded one, in its repository, with: rm -f {path} && make pull DATASET={name}"
+            fix += f" (or, if it was never pushed, with: rm -f {path} && make build DATASET={name})"
         return IntegrityError(
             f"{name}: {self.path} has {size:,} bytes, its manifest says {self.entry.size:,}: it is truncated, or from "
             f"another revision; {fix}"
@@ -238,7 +227,8 @@ class LocalArtifact(Artifact):
 
     def unreadable(self, error: Exception) -> IntegrityError:
         """Return an error that says that the tar cannot be opened or read."""
-        return self.error(f"cannot be read ({reason(error)})")
+        fix = advice.access(self.path, error) or self.fix
+        return IntegrityError(f"{self.manifest.name}: {self.path} cannot be read ({reason(error)}); {fix}")
 
     def read(self, offset: int, size: int) -> bytes:
         """Return bytes of the tar, not verified.

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
+from html import escape
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+from loader._errors import printable
 
 if TYPE_CHECKING:
     from loader._registry.statistics import Statistics
 
 HERE, IN_CACHE, MISSING = "here", "in a cache", "not on this machine"
 ON_REMOTE, NOT_ON_REMOTE = "on its remote", "not on its remote"
+UNKNOWN = "remote unknown"
+NO_ANSWER = "its remote cannot be asked: "
+"""Begins what is said of an artifact whose remote does not answer; the reason follows."""
 NEVER_BUILT = "never built"
 
 
@@ -56,6 +63,10 @@ class ConfigEntry:
     place: str = MISSING
     remote: str | None = None
 
+    def __repr__(self) -> str:
+        """Return the entry in one line: the attributes have the rest."""
+        return printable(f"<ConfigEntry {self.filename}: {_splits(self)}; {self.size:,} bytes; {self.place}>")
+
 
 @dataclass(frozen=True)
 class State:
@@ -78,6 +89,11 @@ class State:
     outdated: tuple[str, ...] = ()
     problem: str | None = None
 
+    @property
+    def unknown(self) -> tuple[str, ...]:
+        """Why remotes cannot be asked, in words."""
+        return tuple(each.removeprefix(NO_ANSWER) for each in self.remotes if each.startswith(NO_ANSWER))
+
     def __str__(self) -> str:
         if self.problem is not None:
             return f"unreadable: {self.problem}"
@@ -85,7 +101,7 @@ class State:
             return NEVER_BUILT
         parts = [_count(self.places)]
         if self.remotes:
-            parts.append(_count(self.remotes))
+            parts.append(_count(tuple(UNKNOWN if each.startswith(NO_ANSWER) else each for each in self.remotes)))
         if self.outdated:
             parts.append(f"outdated: {', '.join(self.outdated)}")
         return "; ".join(parts)
@@ -152,6 +168,50 @@ class DatasetEntry:
     revision: str
 
     @property
+    def facts(self) -> list[tuple[str, str]]:
+        """What is said of the dataset in one line each: its label and value, without those that are empty."""
+        facts = {
+            "state": str(self.state),
+            "kind": self.kind,
+            "license": self.license,
+            "visibility": self.visibility,
+            "homepage": self.homepage,
+            "builder": self.builder,
+            "derived from": ", ".join(f"{name} {version}".rstrip() for name, version in self.parents.items()),
+            "parent of": ", ".join(self.children),
+            "toolchain": ", ".join(f"{package} {version}" for package, version in self.toolchain.items()),
+            "revision": self.revision,
+        }
+        return [(label, value) for label, value in facts.items() if value]
+
+    def __repr__(self) -> str:
+        """Return the entry in one line: the attributes have the rest."""
+        parts = [each for each in (_splits(self.loaded_config), str(self.state)) if each]
+        return printable(f"<DatasetEntry {self.name} {self.version or ''}".rstrip() + f": {'; '.join(parts)}>")
+
+    def __str__(self) -> str:
+        """Return the entry as lines of text, for `print`."""
+        lines = [f"{self.name} {self.version or ''}".rstrip(), *self.description.strip().splitlines(), ""]
+        lines += [f"{label + ' ':<12}{value}" for label, value in self._lines()]
+        return "\n".join(map(printable, lines))
+
+    def _repr_html_(self) -> str:
+        """Return the entry as a table, for notebooks."""
+        rows = [
+            f"<tr><th style='text-align: left'>{escape(printable(label))}</th>"
+            f"<td style='text-align: left'>{escape(printable(value))}</td></tr>"
+            for label, value in (("name", self.name), ("version", self.version or ""), *self._lines())
+        ]
+        return f"<table>{''.join(rows)}</table>"
+
+    def _lines(self) -> list[tuple[str, str]]:
+        names = (f"{config.name}: " if config.name else "" for config in self.configs)
+        return [
+            *self.facts,
+            *(("splits", f"{name}{_splits(config)}") for name, config in zip(names, self.configs, strict=True)),
+        ]
+
+    @property
     def loaded_config(self) -> ConfigEntry | None:
         """The config that is loaded if none is named; None if the dataset was never built."""
         default = (config for config in self.configs if config.name == self.default_config)
@@ -202,6 +262,25 @@ class VersionEntry:
     size: int
     artifacts: dict[str, str]
     is_current: bool
+
+    def __repr__(self) -> str:
+        """Return the entry in one line: the attributes have the rest."""
+        where = f"{self.commit} of {self.date[:10]}" if self.commit else "not committed"
+        parts = [where, f"{self.size:,} bytes", *self.tags, *(["current"] if self.is_current else [])]
+        return printable(f"<VersionEntry {self.name} {self.version}: {', '.join(parts)}>")
+
+
+def unknown_remotes(found: Iterable[DatasetEntry]) -> list[str]:
+    """Return why remotes cannot be asked: one artifact's error for each remote, whose name and address come first."""
+    reasons: dict[str, str] = {}
+    for entry in found:
+        for reason in entry.state.unknown:
+            reasons.setdefault(reason.partition(" (")[0], reason)
+    return list(reasons.values())
+
+
+def _splits(config: ConfigEntry | None) -> str:
+    return ", ".join(f"{name} {split.examples}" for name, split in config.splits.items()) if config else ""
 
 
 def _count(words: tuple[str, ...]) -> str:

@@ -24,6 +24,7 @@ from loader._registry.records import (
     as_text,
     dependencies,
     output_paths,
+    outputs,
 )
 
 if TYPE_CHECKING:
@@ -48,9 +49,10 @@ def find_changes(records: Records, names: list[str], git: Git) -> dict[str, tupl
     folders = _Folders(records.revision, git, {path for each in definitions.values() for path in each})
     changed = {path for each in definitions.values() for path, md5 in each.items() if folders.md5(path, md5) != md5}
     folders.compare_with_head(changed)
+    kept = set(records.revision.files(ARTIFACTS))
     return {
         name: (
-            *_stage_changes(records, name),
+            *_stage_changes(records, name, kept),
             *_parameter_changes(records, name),
             *(word for path, md5 in definitions[name].items() if path in changed for word in folders.words(path, md5)),
             *_parent_changes(records, name),
@@ -66,7 +68,8 @@ def _definition(records: Records, name: str) -> dict[str, str]:
     return {path: as_text(locked.get(path, {}).get("md5")) for path in paths if path not in records.producers}
 
 
-def _stage_changes(records: Records, name: str) -> Iterator[str]:
+def _stage_changes(records: Records, name: str, kept: set[str]) -> Iterator[str]:
+    """Yield what differs between a stage and `dvc.lock`; `kept` are the files in `artifacts/`, some of them git's."""
     stage, locked = as_mapping(records.stages.get(name)), as_mapping(records.lock.get(name))
     if not locked:
         yield f"{LOCK_FILE} does not record it"
@@ -80,6 +83,8 @@ def _stage_changes(records: Records, name: str) -> Iterator[str]:
     for path in output_paths(stage):
         if path not in recorded:
             yield f"{STAGES_FILE} ({path})"
+        elif path not in outputs(stage) and path.startswith(f"{ARTIFACTS}/") and path not in kept:
+            yield f"{path} (missing)"
     manifest = f"{ARTIFACTS}/{name}.json"
     if manifest in recorded and recorded[manifest].get("md5") != records.md5.get(name):
         yield manifest

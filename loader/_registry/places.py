@@ -15,7 +15,7 @@ from loader._fetch.revision import TrackedFile
 from loader._format.files import open_regular
 from loader._format.manifest import ArtifactEntry
 from loader._format.names import ARTIFACTS, object_path
-from loader._registry.entry import HERE, IN_CACHE, MISSING, NOT_ON_REMOTE, ON_REMOTE
+from loader._registry.entry import HERE, IN_CACHE, MISSING, NO_ANSWER, NOT_ON_REMOTE, ON_REMOTE
 
 REQUESTS_AT_ONCE = 16
 
@@ -56,7 +56,7 @@ def ask_remotes(repository: Repository, wanted: Iterable[tuple[ArtifactEntry, Tr
         try:
             size = locate(config, tracked).stored_size()
         except LoaderError as error:
-            return f"its remote cannot be asked: {error}"
+            return f"{NO_ANSWER}{error}"
         if size is None:
             return NOT_ON_REMOTE
         return ON_REMOTE if size == entry.size else f"on its remote with {size:,} bytes instead of {entry.size:,}"

@@ -107,6 +107,9 @@ class Records:
     def entry(self, name: str) -> DatasetEntry:
         """Return what the records say of a dataset; its artifacts are looked for elsewhere."""
         manifest, raw = self.manifests.get(name), self._raw(name)
+        path = f"{ARTIFACTS}/{name}.json"
+        if manifest is None and path in self.locked_outputs(name):
+            manifest = ManifestError(f"{name}: {self.revision.label}/{path} is missing; {self.revision.fix(path)}")
         block, stage = as_mapping(self.params.get(name)), self.stages.get(name)
         remotes = set(outputs(stage).values())
         toolchain = raw.get(TOOLCHAIN) if raw else self.params.get(TOOLCHAIN)

@@ -9,7 +9,8 @@ import sys
 from unittest import mock
 
 from scripts import build
-from scripts._build import package
+from scripts._build import manifest, package
+from scripts._build.statistics.compute import Statistician
 from scripts._process import files
 from scripts._sources.sources import Sources
 from scripts._tfds.shards import ShardWriter
@@ -21,7 +22,9 @@ KILL = {
     "rows": (package, "_write_rows"),
     "tar": (package, "_write_tar"),
     "rename": (files.Path, "replace"),
-    "manifest": (build, "write_manifest"),
+    "statistics": (Statistician, "statistics"),
+    "croissant": (manifest, "croissant"),
+    "manifest": (manifest, "write_manifest"),
 }
 
 

@@ -1,5 +1,6 @@
 """Any damage, in any part of an artifact, leads to a clear error or to the right example, never to a wrong one."""
 
+import errno
 import json
 import os
 import shutil
@@ -160,6 +161,34 @@ def test_a_broken_manifest_is_an_error(small, content):
     (small / "artifacts/small.json").write_bytes(content)
     with pytest.raises(loader.ManifestError, match="not a usable manifest"):
         load(small)
+
+
+@pytest.mark.parametrize(
+    ("code", "denied", "advice"),
+    [
+        (errno.EACCES, "artifacts/small.tar", r"make it readable, with: chmod u\+r \S+/small\.tar$"),
+        (errno.EACCES, "artifacts", r"make it readable, with: chmod u\+rx \S+/artifacts$"),
+        (errno.EMFILE, "artifacts/small.tar", "may be undamaged: try again"),
+        (errno.EIO, "artifacts/small.tar", r"if it was never pushed, build it again with: make build .*: rm -f "),
+    ],
+)
+def test_a_file_that_may_be_undamaged_is_not_to_be_removed(small, monkeypatch, code, denied, advice):
+    """The faults are injected, because root can read every file."""
+    for module, name in ((os, "open"), (os, "stat")) if denied == "artifacts" else ((os, "open"),):
+        monkeypatch.setattr(module, name, failing(getattr(module, name), small / "artifacts/small.tar", code))
+    with pytest.raises(loader.IntegrityError, match=rf"small\.tar cannot be read \({os.strerror(code)}\); .*{advice}"):
+        load(small)
+
+
+def failing(function, path, code):
+    """Return a function of `os` that fails for one path."""
+
+    def call(given, *arguments, **options):
+        if given == path:
+            raise OSError(code, os.strerror(code))
+        return function(given, *arguments, **options)
+
+    return call
 
 
 def test_opening_does_not_depend_on_the_size_of_the_tar(small):

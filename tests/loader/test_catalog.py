@@ -1,5 +1,6 @@
 """What the pages of the catalog say, and what the public ones do not say."""
 
+import os
 import re
 import subprocess
 from pathlib import Path
@@ -212,6 +213,31 @@ def test_a_damaged_artifact_is_a_warning_and_its_page_has_no_examples(tmp_path):
     assert "They could not be read on the machine" in (tmp_path / "site/datasets/small.html").read_text()
 
 
+@pytest.mark.parametrize("damage", ["truncated", "unreadable"])
+def test_an_artifact_whose_index_cannot_be_read_is_a_warning_too(tmp_path, monkeypatch, damage):
+    root = make_recorded(tmp_path / "repository")
+    tar = root / "artifacts/small.tar"
+    if damage == "truncated":
+        os.truncate(tar, 100)
+    else:  # the fault is injected, because root can read every file
+        opened = os.open
+
+        def refuse(path, *arguments, **options):
+            if path == tar:
+                raise PermissionError(13, "Permission denied")
+            return opened(path, *arguments, **options)
+
+        monkeypatch.setattr(os, "open", refuse)
+    written = write_catalog(tmp_path / "site", repo=root)
+    assert written.with_examples == 0
+    [problem] = written.problems
+    assert str(tar) in problem
+    assert ("chmod u+r" in problem) == (damage == "unreadable")
+    text = (tmp_path / "site/datasets/small.html").read_text()
+    assert "They could not be read on the machine" in text
+    assert str(root) not in text
+
+
 def test_the_same_state_gives_the_same_bytes_wherever_it_is(repository, site, tmp_path):
     write_catalog(tmp_path / "again", repo=repository)
     assert contents(tmp_path / "again") == contents(site)
@@ -249,12 +275,23 @@ def test_an_unreadable_manifest_and_an_empty_repository_have_pages_too(tmp_path)
     assert write_catalog(tmp_path / "site", repo=root).datasets == 0
     assert "There are no datasets to show." in (tmp_path / "site/index.html").read_text()
     write_records(root, {"photos": manifest("photos")})
-    (root / "artifacts/photos.json").write_text("{")
-    (root / "artifacts/photos.stats.json").write_text("{")
-    assert write_catalog(tmp_path / "site", repo=root).datasets == 1
+    (root / "artifacts/photos.json").write_text("{}")
+    written = write_catalog(tmp_path / "site", repo=root)
+    assert written.datasets == 1
+    assert "artifacts/photos.json is not a usable manifest" in "".join(written.problems)
     text = (tmp_path / "site/datasets/photos.html").read_text()
     assert "Its records could not be read." in text
     assert str(root) not in text
+
+
+def test_unreadable_statistics_are_a_warning_and_their_page_says_so(tmp_path):
+    root = make_recorded(tmp_path / "repository")
+    (root / "artifacts/small.stats.json").write_text("{")
+    written = write_catalog(tmp_path / "site", repo=root)
+    assert written.with_examples == 1
+    assert "artifacts/small.stats.json" in "".join(written.problems)
+    text = (tmp_path / "site/datasets/small.html").read_text()
+    assert "They could not be read. <code>python -m loader info small</code> says why." in text
 
 
 def test_the_command_says_what_it_wrote(repository, tmp_path):

@@ -41,12 +41,12 @@ def output(*arguments, **options):
     return done.stdout
 
 
-def on_a_terminal(*arguments):
-    """Return what a command prints on a terminal of 80 columns."""
+def on_a_terminal(*arguments, columns=80):
+    """Return what a command prints on a terminal of so many columns."""
     ours, theirs = pty.openpty()
     command = [sys.executable, "-m", "loader", *map(str, arguments)]
     process = subprocess.Popen(
-        command, cwd=ROOT, stdin=theirs, stdout=theirs, stderr=theirs, env={**os.environ, "COLUMNS": "80"}
+        command, cwd=ROOT, stdin=theirs, stdout=theirs, stderr=theirs, env={**os.environ, "COLUMNS": str(columns)}
     )
     os.close(theirs)
     text = b""
@@ -104,7 +104,10 @@ class TestList:
         assert (done.returncode, done.stdout) == (0, "")
         assert done.stderr == "no dataset matches 'smalll'; did you mean small?\n"
         done = run("list", "--repo", small, "--kind", "other", "--json")
-        assert (json.loads(done.stdout), done.stderr) == ([], "no dataset matches; there are 1 of the kinds standard\n")
+        assert (json.loads(done.stdout), done.stderr) == (
+            [],
+            "no dataset is of the kind 'other'; the kinds are: standard\n",
+        )
 
     def test_json_is_complete_and_its_keys_stay(self, repository):
         [entry] = json.loads(output("list", "--repo", repository, "--json"))
@@ -144,7 +147,7 @@ class TestInfo:
             "image  Image(shape=(28, 28, 1), dtype=uint8, encoding_format='png')",
             "classes of label: zero (250), one (250), two (250), three (250)",
             "image  0..255 33.5 0 0 28 x 28",
-            "no example repeats another one",
+            "no example occurs twice, in one split or in two (no leaks)",
             "https://example.org/a.zip",
             "dataset_000@v1.0.1",
             'info, ds = loader.load("dataset_000"',
@@ -165,6 +168,7 @@ class TestInfo:
         text = output("info", "digit_speakers", "--repo", clone.root)
         assert "derived from digit 1.0.8" in text
         assert "features of config jackson" in text
+        assert 'config="jackson"' in text
 
     def test_json_has_the_versions(self, repository):
         found = json.loads(output("info", "small", "--repo", repository, "--json"))
@@ -175,6 +179,9 @@ class TestInfo:
         with (small / "params.yaml").open("a") as params:
             params.write("planned: {builder: datasets/standard/planned, version: 0.1.0, license: MIT}\n")
         assert output("info", "planned", "--repo", small).endswith("load it\nmake build DATASET=planned\n")
+        done = run("versions", "planned", "--repo", small)
+        assert (done.returncode, done.stdout) == (0, "")
+        assert done.stderr == "no version of planned is recorded: it was never built\n"
 
     def test_an_unknown_name_is_one_sentence(self, small):
         done = run("info", "smal", "--repo", small)

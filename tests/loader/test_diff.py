@@ -1,6 +1,8 @@
 """Differences between two revisions of a dataset on this machine, in commits of a real git repository."""
 
+import hashlib
 import json
+import re
 import shutil
 from dataclasses import asdict
 
@@ -11,11 +13,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import loader
-from loader._diff import diff, report
+from loader._diff import diff
 from loader._format.names import object_path
 from loader._format.row_changes import match
 from loader._registry.differences.html import difference_page
 from loader._registry.differences.text import as_json, markdown, markdown_report
+from loader._report import report
 from scripts._build.statistics.compute import Statistician, write_statistics
 from tests.helpers.dataset_history import History, encode, records_of, values_of
 from tests.helpers.recorded_dataset import FEATURES
@@ -65,11 +68,11 @@ def test_changed_examples_are_shown_with_their_features_and_both_values(history)
     assert example.old["text"] == example.new["text"] == b"text 77"
     assert example.old_number > example.new_number  # examples before it are gone
     label, samples = example.changes
-    assert (label.feature, int(label.old), int(label.new), label.how) == ("label", 2, 0, "2 and 0")
+    assert (label.feature, int(label.old), int(label.new), label.how) == ("label", 2, 0, "2 -> 0")
     assert (samples.feature, samples.old.tolist(), samples.new.tolist()) == ("samples", [], [1, 2])
     text = str(compare(history, examples=20))
     assert "changed examples: 1 of 1 compared; label in 1, samples in 1" in text
-    assert f"  train {example.old_number} (now {example.new_number}): label 2 and 0; samples has the shape" in text
+    assert f"  train {example.old_number} (now {example.new_number}): label 2 -> 0; samples has the shape" in text
 
 
 def test_the_examples_shown_are_as_many_as_asked_for_and_spread_over_all_changed_ones(history):
@@ -80,6 +83,28 @@ def test_the_examples_shown_are_as_many_as_asked_for_and_spread_over_all_changed
     numbers = [each.old_number for each in config.examples]
     assert numbers == [0, 111, 222, 333, 444, 555, 666, 777, 888, 999]
     assert config.changed_features == {"label": 10}
+
+
+def test_removed_and_added_examples_are_shown_with_their_place_and_values(history):
+    history.commit(records_of(train=range(100), test=range(5)))
+    history.commit(records_of(train=range(50, 103), test=range(5)))
+    found = compare(history, examples=2)
+    (config,) = found.configs
+    assert [(each.split, len(each.values)) for each in config.removed_examples] == [("train", 3)] * 2
+    removed, added = config.removed_examples, config.added_examples
+    assert {each.values["text"] for each in removed} <= {f"text {n}".encode() for n in range(50)}
+    assert {each.values["text"] for each in added} <= {f"text {n}".encode() for n in range(100, 103)}
+    first = removed[0]
+    line = f"  train {first.number}: label {int(first.values['label'])}; samples int16 {first.values['samples'].shape}"
+    for text in (str(found), markdown(found).replace("\\", "").replace("  - ", "  ")):
+        assert "removed examples: 2 of 50 shown" in text
+        assert "added examples: 2 of 3 shown" in text
+        assert f"{line}; text {first.values['text']!r}" in text
+    (document,) = json.loads(json.dumps(as_json(found)))["configs"]
+    assert [each["number"] for each in document["added_examples"]] == [each.number for each in added]
+    assert document["removed_examples"][0]["values"]["text"] == repr(first.values["text"])
+    assert "Removed examples</h2><p>2 of 50 shown" in difference_page(found)
+    assert first.values["text"].decode() in difference_page(found)
 
 
 def test_the_same_revision_has_no_difference_and_nothing_is_read(history):
@@ -157,17 +182,30 @@ def test_statistics_that_differ_are_named(history, tmp_path):
     for label in (0, 1):
         records["train"]["4"] = encode(values_of(4) | {"label": label, "text": b"x" * (20 + label)})
         history.write(records)
-        manifest = json.loads((history.root / "artifacts/small.json").read_text())
-        with Statistician(workers=1) as statistician:
-            statistics = statistician.statistics(manifest, history.tar.parent, scratch=tmp_path)
-        write_statistics(history.root / "artifacts/small.stats.json", statistics)
+        record_statistics(history, tmp_path)
         history.commit_all()
     found = {change.name: tuple(change[1:]) for change in compare(history).statistics}
     assert found["train label: zero"] == (3, 2)
     assert found["train label: one"] == (1, 2)
-    assert found["train text length"][0][:2] == (6, 20)
-    assert found["train text length"][1][:2] == (6, 21)
+    assert [(each.min, each.max) for each in found["train text length"]] == [(6, 20), (6, 21)]
+    assert "train text characters" not in found  # that of ASCII says nothing that the length does not
     assert "examples" not in found
+
+
+def test_statistics_are_printed_as_people_write_them_and_class_counts_come_first(history, tmp_path):
+    for records in (records_of(train=range(5)), records_of(train=range(9))):
+        history.write(records)
+        record_statistics(history, tmp_path)
+        history.commit_all()
+    found = compare(history)
+    names = [change.name for change in found.statistics]
+    assert names.index("train label: zero") < names.index("train bytes")
+    assert re.search(r"train samples shape +0\.\.4 -> 0\.\.6$", str(found), re.MULTILINE)
+    assert "| train samples shape | 0..4 | 0..6 |" in markdown(found)
+    assert "0..6" in difference_page(found)
+    assert "Range(" not in str(found) + markdown(found) + difference_page(found)
+    shapes = [change for change in as_json(found)["statistics"] if change["name"] == "train samples shape"]
+    assert json.loads(json.dumps(shapes))[0]["new"] == [[0, 6]]
 
 
 def test_versions_that_share_no_key_are_told_in_words(history):
@@ -325,10 +363,12 @@ def test_what_is_not_here_is_named_offline_with_the_command_that_fetches_it(hist
     history.commit(records_of(train=range(4)))
     history.tar.unlink()
     shutil.rmtree(history.root / ".dvc/cache")
-    with pytest.raises(loader.FetchError) as caught:
-        compare(history)
+    found = compare(history, examples=5)
     command = f"python -m loader fetch small --rev {history.commits[0][:12]} --repo {history.root}"
-    assert str(caught.value).endswith(f"or fetch it with: {command}")
+    assert found.note.startswith("examples were not compared: small: small.tar of ")
+    assert found.note.endswith(f"or fetch it with: {command}")
+    assert found.note in found.remarks
+    assert (found.status, bool(found)) == ("changed", True)
 
 
 def test_a_damaged_row_index_in_the_cache_is_an_integrity_error(history):
@@ -432,12 +472,78 @@ def test_a_report_goes_on_where_the_artifact_in_the_work_tree_is_of_another_revi
         diff("small", repo=history.root, offline=True)
 
 
-def test_a_report_counts_what_is_unchanged(history):
-    history.commit(records_of(train=range(30)))
-    label = f"HEAD ({history.commits[0][:12]})"
+def test_a_report_counts_what_is_unchanged(history, tmp_path):
+    history.write(records_of(train=range(30)))
+    complete_lock(history, tmp_path)
+    label = f"HEAD ({history.commit_all()[:12]})"
     assert (
         markdown_report(report("HEAD", repo=history.root)) == f"## Datasets\n\n1 dataset is unchanged since {label}.\n"
     )
+
+
+def test_an_outdated_artifact_in_the_work_tree_is_told_by_a_difference_and_by_a_report(history, tmp_path):
+    history.write(records_of(train=range(30)))
+    complete_lock(history, tmp_path)
+    history.commit_all()
+    assert diff("small", repo=history.root).remarks == []
+    params = history.root / "params.yaml"
+    params.write_text(params.read_text().replace("CC0", "MIT"))
+    remark = "small is outdated in the work tree (params.yaml (license)): build it first with: make build DATASET=small"
+    found = diff("small", repo=history.root)
+    assert (found.remarks, bool(found)) == ([remark], False)
+    assert diff("small", "HEAD", "HEAD", repo=history.root).remarks == []
+    assert f"\n- {remark}\n" in markdown_report(report("HEAD", repo=history.root))
+    assert as_json(found)["remarks"] == [remark]
+    history.write(records_of(train=range(29)), version="1.1.0")  # now it differs too, and dvc.lock lacks the rest
+    text = markdown_report(report("HEAD", repo=history.root))
+    assert text.count("build it first with") == 1
+
+
+def test_a_report_finds_a_base_that_only_the_remote_has(history):
+    history.commit(records_of(train=range(30)))
+    history.git("update-ref", "refs/remotes/origin/develop", "HEAD")
+    history.commit(records_of(train=range(25)), version="1.1.0")
+    (found,) = report("develop", repo=history.root)
+    assert found.old_label == f"origin/develop ({history.commits[0][:12]})"
+    assert counts(found)["train"]["removed"] == 5
+    with pytest.raises(loader.NotFoundError, match="has no revision 'nowhere'"):
+        report("nowhere", repo=history.root)
+
+
+def test_a_recorded_version_names_the_commit_that_records_it(history):
+    history.commit(records_of(train=range(30)))
+    history.commit(records_of(train=range(25)), version="1.1.0")
+    history.commit(records_of(train=range(20)), version="2.0.0")
+    found = compare(history, "1.0.0", "1.1.0")
+    assert (found.old_version, found.new_version) == ("1.0.0", "1.1.0")
+    assert found.old_label == f"1.0.0 ({history.commits[0][:12]})"
+    assert compare(history, "2.0.0", "HEAD").status == "same"
+    history.git("tag", "small@v1.0.0", history.commits[1])  # a tag comes first, as in `loader.load`
+    assert compare(history, "1.0.0", "1.1.0").old_label == f"1.0.0 ({history.commits[1][:12]})"
+    with pytest.raises(loader.NotFoundError, match=r"small has no version '3\.0\.0' .*its versions: 2\.0\.0, 1\.1\.0"):
+        compare(history, "3.0.0")
+
+
+def record_statistics(history, scratch):
+    """Write the statistics of the artifact in the work tree."""
+    manifest = json.loads((history.root / "artifacts/small.json").read_text())
+    with Statistician(workers=1) as statistician:
+        statistics = statistician.statistics(manifest, history.tar.parent, scratch=scratch)
+    write_statistics(history.root / "artifacts/small.stats.json", statistics)
+
+
+def complete_lock(history, scratch):
+    """Write and record in `dvc.lock` what a build of the current definition would, besides the artifact."""
+    record_statistics(history, scratch)
+    (history.root / "artifacts/small.croissant.json").write_text("{}")
+    path, block = history.root / "dvc.lock", yaml.safe_load((history.root / "params.yaml").read_text())["small"]
+    lock = yaml.safe_load(path.read_text())
+    stage = lock["stages"]["small"]
+    stage["params"] = {"params.yaml": {"small": block}}
+    for name in ("small.json", "small.croissant.json", "small.stats.json"):
+        data = (history.root / "artifacts" / name).read_bytes()
+        stage["outs"].append({"path": f"artifacts/{name}", "md5": hashlib.md5(data).hexdigest()})
+    path.write_text(yaml.safe_dump(lock))
 
 
 def cached_path(history):

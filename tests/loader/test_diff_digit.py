@@ -68,6 +68,9 @@ def test_the_dropped_speaker_the_clipped_recordings_and_the_fixed_label_are_foun
     assert config["changed_features"] == {"audio": 50, "label": 1}
     (label,) = (c for each in config["examples"] for c in each["changes"] if c["feature"] == "label")
     assert (label["old"], label["new"]) == ("8", "3")
+    assert label["how"] == "8 -> 3"
+    assert len(config["removed_examples"]) == 100
+    assert {each["values"]["user"] for each in config["removed_examples"]} == {repr(b"theo")}
     assert {"name": "version", "old": "1.0.8", "new": "1.1.0"} in found["metadata"]
 
 
@@ -91,7 +94,7 @@ def test_the_page_has_both_recordings_and_their_difference_beside_each_other(cha
     page = tmp_path / "diff.html"
     loader(changed, "diff", "digit", "HEAD~1", "--html", str(page))
     text = page.read_text()
-    assert text.count("<audio") == 20 * 3
+    assert text.count("<audio") == 20 * 3 + 20  # old, new and difference of the changed ones, and the removed ones
     assert "7_nicolas_" in text
     assert not re.search(r"""(src|href)=["']?https?:""", text)
 

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 
@@ -100,6 +101,28 @@ def test_broken_records_are_an_error_that_names_the_file(repository, file):
     (repository / file).write_text("toolchain: {}\n- a")
     with pytest.raises(loader.ManifestError, match=f"{file} of .* cannot be read.*git checkout -- {file}"):
         entries(repo=repository)
+
+
+def test_a_repository_whose_parameters_are_no_yaml_is_found_and_the_problem_named(small, monkeypatch):
+    monkeypatch.delenv("DATASETS_REPO", raising=False)
+    monkeypatch.chdir(small / "artifacts")
+    for text in ("x: [", "<<<<<<< HEAD\na: 1\n=======\na: 2\n>>>>>>> main\n"):
+        (small / "params.yaml").write_text(text)
+        with pytest.raises(loader.ManifestError, match=r"params\.yaml of .* cannot be read: .*; restore it with"):
+            loader.names()
+
+
+def test_entries_are_short_in_a_session_and_readable_when_printed(repository):
+    entry, [version] = loader.info("small", repo=repository), loader.versions("small", repo=repository)
+    assert repr(entry).startswith("<DatasetEntry small 1.0.0: train ")
+    assert repr(entry).endswith("; here>")
+    assert repr(entry.configs[0]).startswith("<ConfigEntry small.tar: train ")
+    assert repr(version).startswith(f"<VersionEntry small 1.0.0: {version.commit} of ")
+    assert max(len(repr(each)) for each in (entry, version, entry.configs[0])) < 120
+    assert "\nstate       here\n" in str(entry)
+    hostile = replace(entry, license="<b>\x1b[31m")
+    assert r"license     <b>\x1b[31m" in str(hostile)
+    assert r"&lt;b&gt;\x1b[31m" in hostile._repr_html_()
 
 
 @pytest.mark.parametrize(

@@ -102,9 +102,9 @@ class TestRemotes:
             check=True,
         )
         [entry] = entries(repo=repository, ask_remote=True)
-        assert "its remote cannot be asked: remote 'private' at http://127.0.0.1:9 cannot be reached" in str(
-            entry.state
-        )
+        assert str(entry.state) == "here; remote unknown"
+        assert entry.configs[0].remote.startswith("its remote cannot be asked: remote 'private' at http://127.0.0.1:9")
+        assert len(entry.state.unknown) == 1
 
     def test_an_artifact_that_dvc_does_not_record_is_said_so(self, repository):
         (repository / "dvc.lock").write_text("schema: '2.0'\n")
@@ -136,6 +136,18 @@ class TestOutdated:
         if words.startswith(("params.yaml", "dvc.yaml", "artifacts", "datasets")):
             assert state(registry, dataset_name(0)) == "not on this machine"
         assert state(registry, dataset_name(1), rev="HEAD") == "not on this machine"
+
+    def test_statistics_that_were_removed_are_named(self, clone):
+        (clone.root / "artifacts/digit.stats.json").unlink()
+        assert state(clone.root, "digit") == "not on this machine; outdated: artifacts/digit.stats.json (missing)"
+        assert state(clone.root, "digit", rev="HEAD") == "not on this machine"
+
+    def test_a_manifest_that_was_removed_is_named_with_what_restores_it(self, clone):
+        (clone.root / "artifacts/digit.json").unlink()
+        with pytest.raises(loader.ManifestError, match=r"digit\.json is missing; restore it with: git checkout --"):
+            loader.info("digit", repo=clone.root)
+        [found] = [str(entry.state) for entry in entries(repo=clone.root) if entry.name == "digit"]
+        assert found.startswith("unreadable: digit: ")
 
     def test_an_argument_is_named_alone(self, registry):
         params, lock = registry / "params.yaml", registry / "dvc.lock"

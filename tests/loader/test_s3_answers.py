@@ -99,7 +99,7 @@ WRONG = {
     "fewer, twice": (response(206, WANTED[:-1]), "tried 5 times"),
     "redirect": (
         response(307, Location="http://other.example/key?token=hidden"),
-        r"is not at http://127\S+, but at http://other\.example/key: .*endpointurl <its URL>",
+        r"is not at http://127\S+, but at http://other\.example/key\?token=\*\*\*: .*endpointurl <its URL>",
     ),
     "redirect to a login page": (response(302, LOGIN, Location="http://login.example/"), r"at http://login\.example/"),
     "other address": (
@@ -158,7 +158,7 @@ def test_an_endless_error_is_read_in_part_only(server):
     server.answer = endless
     started = time.monotonic()
     assert "refuses access" in failure(server)
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 20
 
 
 STALLED = {
@@ -196,7 +196,7 @@ def test_a_server_that_trickles_is_an_error_after_a_while(server, monkeypatch, s
     server.answer = trickle
     started = time.monotonic()
     assert "no complete answer within 2 seconds" in failure(server, connect_timeout=1, read_timeout=1)
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 20
 
 
 def test_a_large_object_is_not_read_to_get_at_its_end(server):

@@ -98,6 +98,7 @@ def check_same_bytes(beam_clone, options, **environment):
         "tiny: building ..",
         f"tiny: packing {re.sub(r'[0-9]', '', str(clone.root))}/artifacts/tiny.tar",
         "tiny: packed, , bytes, train , test ",
+        "tiny: computing statistics",
     ], output
     assert leftovers(clone) == []
 
@@ -337,7 +338,10 @@ def test_a_worker_with_another_toolchain_fails(tmp_path):
 
 def test_make_passes_beam_options_to_the_stage(clone):
     done = clone.run("make", "--dry-run", "build", "DATASET=tiny", "BEAM=--runner=FlinkRunner --parallelism=8")
-    assert "DATASETS_BEAM='--runner=FlinkRunner --parallelism=8' .venv/bin/python -m scripts repro tiny" in done.stdout
+    assert (
+        "DATASETS_BEAM='--runner=FlinkRunner --parallelism=8' .venv/bin/python -m scripts repro  -- 'tiny'"
+        in done.stdout
+    )
 
 
 @needs_beam

@@ -20,6 +20,7 @@ from scripts._tfds.shards import KEY_BYTES
 from scripts.build import build
 from tests.conftest import clean_environment, make_clone
 from tests.helpers.buildable_dataset import BUILDER, add_buildable
+from tests.helpers.faulty_build import KILL
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")
 
@@ -113,17 +114,35 @@ def test_dvc_builds_it_once_and_tfds_reads_the_extracted_tar(tiny, tmp_path):
 
 @pytest.mark.slow
 def test_a_killed_build_leaves_nothing_that_looks_finished_and_the_next_build_works(tiny):
-    for point in ("sources", "shards", "packing", "rows", "tar", "rename", "manifest"):
+    for point in KILL:
         # each build runs on the leftovers of the one before it
         killed = tiny.run(sys.executable, "-m", "tests.helpers.faulty_build", point, "tiny", check=False)
         assert killed.returncode == -9, killed.stderr
-        assert "tiny.json" not in artifacts(tiny)
+        assert set(artifacts(tiny)) <= {".tiny.part"}
         with pytest.raises(loader.ManifestError, match="tiny: the manifest"):
             loader.load("tiny", repo=tiny.root)
     tiny.scripts("build", "tiny")
-    assert artifacts(tiny) == ["tiny.json", "tiny.tar"]
+    assert artifacts(tiny) == ["tiny.croissant.json", "tiny.json", "tiny.stats.json", "tiny.tar"]
     assert leftovers(tiny) == []
     assert len(loader.load("tiny", repo=tiny.root)[1]["train"]) == 200
+
+
+@pytest.mark.parametrize("point", ["statistics", "croissant", "manifest"])
+def test_a_build_killed_after_packing_leaves_the_recorded_tar_and_what_describes_it(tiny, point):
+    tiny.run("dvc", "repro", "tiny")
+    before = {path.name: path.read_bytes() for path in (tiny.root / "artifacts").glob("tiny.*")}
+    assert set(before) == {"tiny.croissant.json", "tiny.json", "tiny.stats.json", "tiny.tar"}
+    builder = tiny.root / "datasets/standard/tiny/tiny.py"
+    builder.write_text(BUILDER.replace("number / 3", "number / 4"))
+    killed = tiny.run(sys.executable, "-m", "tests.helpers.faulty_build", point, "tiny", check=False)
+    assert killed.returncode == -9, killed.stderr
+    assert {path.name: path.read_bytes() for path in (tiny.root / "artifacts").glob("tiny.*")} == before
+    assert (tiny.root / "artifacts/.tiny.part/tiny.tar").exists()
+    assert tiny.run("git", "status", "--porcelain", "--", "artifacts/.tiny.part").stdout == ""
+    tiny.run("dvc", "checkout", "tiny")
+    tiny.run("dvc", "repro", "tiny")
+    assert not (tiny.root / "artifacts/.tiny.part").exists()
+    assert (tiny.root / "artifacts/tiny.tar").read_bytes() != before["tiny.tar"]
 
 
 def test_a_terminated_build_cleans_up(tiny):
@@ -137,7 +156,7 @@ def test_a_full_disk_is_one_sentence_and_leaves_nothing(tiny):
     ended = tiny.run(sys.executable, "-m", "tests.helpers.faulty_build", "full", "tiny", check=False)
     assert ended.returncode == 1
     assert ended.stderr.strip().rpartition("\n")[2] == (
-        f"error: {tiny.root / 'artifacts/tiny.tar'} cannot be written: No space left on device"
+        f"error: {tiny.root / 'artifacts/.tiny.part/tiny.tar'} cannot be written: No space left on device"
     )
     assert artifacts(tiny) == []
     assert leftovers(tiny) == []

@@ -1,5 +1,6 @@
 """What only describes artifacts is written anew without a build; everything else that changes is built."""
 
+import hashlib
 import json
 import re
 
@@ -111,6 +112,23 @@ def test_a_kill_while_statistics_are_computed_loses_nothing(tiny):
     assert not repro(tiny)
     assert descriptions(tiny) == before
     assert recorded_md5(tiny) == md5
+
+
+def test_after_a_kill_while_statistics_are_computed_dvc_checks_the_recorded_artifact_out(tiny):
+    md5, before = recorded_md5(tiny), descriptions(tiny)
+    edit(tiny, "datasets/standard/tiny/tiny.py", "number / 3", "number / 4")
+    edit(
+        tiny,
+        "scripts/_build/statistics/compute.py",
+        "        totals = Counter[str]()\n",
+        "        totals = Counter[str]()\n        os.kill(os.getpid(), 9)\n",
+    )
+    assert tiny.run("dvc", "repro", "tiny", check=False).returncode
+    tar = tiny.root / "artifacts/tiny.tar"
+    assert not tar.exists()  # DVC removed it
+    tiny.run("dvc", "checkout", "tiny")
+    assert hashlib.md5(tar.read_bytes(), usedforsecurity=False).hexdigest() == md5
+    assert descriptions(tiny) == before
 
 
 def test_publishing_changes_no_stage(tiny):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -15,8 +15,8 @@ from loader._fetch.reference import ArtifactReference
 from loader._format.artifact import Artifact
 from loader._format.description import parse_json
 from loader._format.manifest import ArtifactEntry, Manifest
-from loader._format.row_changes import Array
-from loader._format.value_changes import Decoded, compare_records
+from loader._format.row_changes import Array, RowChanges
+from loader._format.value_changes import Decoded, ValueChange, brief, compare_records
 from loader._registry.differences.difference import (
     CHANGED,
     NEW,
@@ -24,6 +24,7 @@ from loader._registry.differences.difference import (
     Change,
     ConfigDifference,
     ExampleDifference,
+    OneSidedExample,
     SplitDifference,
 )
 from loader._registry.differences.index import RemoteArtifact, locate, read_rows
@@ -70,7 +71,7 @@ def compare_artifacts(old: ArtifactReference, new: ArtifactReference, examples: 
     old, new
         The artifacts.
     examples
-        How many changed examples to decode.
+        How many changed, removed and added examples to decode, at most so many of each.
 
     Raises
     ------
@@ -82,11 +83,11 @@ def compare_artifacts(old: ArtifactReference, new: ArtifactReference, examples: 
         return ConfigDifference(config, SAME, splits=unchanged_splits(_counts(new.manifest, new.entry))), 0
     sides = (locate(old), locate(new))
     headers = [side.header for side in sides]
-    changed: dict[str, Array] = {}
+    changes: dict[str, RowChanges] = {}
     if headers[0].blocks == headers[1].blocks and headers[0].splits == headers[1].splits:
         splits = unchanged_splits(headers[1].splits)
     else:
-        splits, changed = compare_splits(*read_rows(sides))
+        splits, changes = compare_splits(*read_rows(sides))
     files = [{each.name: each.sha256 for each in header.members if ".tfrecord" not in each.name} for header in headers]
     differing = {name for name, _ in files[0].items() ^ files[1].items()}
     result = ConfigDifference(
@@ -96,8 +97,8 @@ def compare_artifacts(old: ArtifactReference, new: ArtifactReference, examples: 
         files=tuple(sorted(differing - _TOLD_OTHERWISE)),
         splits=splits,
     )
-    if examples and result.changed:
-        result = _with_examples(result, sides, changed, examples)
+    if examples and changes:
+        result = _with_examples(result, sides, changes, examples)
     return result, sum(side.bytes_fetched for side in sides if isinstance(side, RemoteArtifact))
 
 
@@ -118,23 +119,55 @@ def compare_features_of(old: ArtifactReference, new: ArtifactReference) -> tuple
 
 
 def _with_examples(
-    result: ConfigDifference, sides: tuple[Artifact, Artifact], changed: dict[str, Array], examples: int
+    result: ConfigDifference, sides: tuple[Artifact, Artifact], changes: Mapping[str, RowChanges], examples: int
 ) -> ConfigDifference:
-    """Add up to `examples` changed examples, read and decoded on both sides."""
-    numbers = np.linspace(0, result.changed - 1, min(examples, result.changed)).astype(int)
-    chosen = []
-    for split, pairs in changed.items():
-        inside = numbers[(numbers >= 0) & (numbers < len(pairs))]
-        chosen += [(split, *pair) for pair in pairs[inside].tolist()]
-        numbers = numbers - len(pairs)
+    """Add up to `examples` changed, removed and added examples each, read and decoded."""
+    changed = _spread({split: each.changed for split, each in changes.items()}, examples)
+    removed = _spread({split: each.removed for split, each in changes.items()}, examples)
+    added = _spread({split: each.added for split, each in changes.items()}, examples)
     old, new = sides
-    old_types, old_decoded = _decode(old, [old.rows(split)[number] for split, number, _ in chosen])
-    new_types, new_decoded = _decode(new, [new.rows(split)[number] for split, _, number in chosen])
+    before = [(split, number) for split, (number, _) in changed] + removed
+    after = [(split, number) for split, (_, number) in changed] + added
+    old_types, old_decoded = _decode(old, [old.rows(split)[number] for split, number in before])
+    new_types, new_decoded = _decode(new, [new.rows(split)[number] for split, number in after])
+    count = len(changed)
     found = []
-    for (split, old_number, new_number), before, after in zip(chosen, old_decoded, new_decoded, strict=True):
-        changes = tuple(compare_records(before, after, SIDES))
-        found.append(ExampleDifference(split, old_number, new_number, changes, before.example, after.example))
-    return replace(result, examples=tuple(found), old_types=old_types, new_types=new_types)
+    for (split, (old_number, new_number)), first, second in zip(
+        changed, old_decoded[:count], new_decoded[:count], strict=True
+    ):
+        differing = tuple(map(_from_old_to_new, compare_records(first, second, SIDES)))
+        found.append(ExampleDifference(split, old_number, new_number, differing, first.example, second.example))
+    return replace(
+        result,
+        examples=tuple(found),
+        removed_examples=_one_sided_examples(removed, old_decoded[count:]),
+        added_examples=_one_sided_examples(added, new_decoded[count:]),
+        old_types=old_types,
+        new_types=new_types,
+    )
+
+
+def _from_old_to_new(change: ValueChange) -> ValueChange:
+    """Return a change of one value to another that says which of them is the old one."""
+    old, new = brief(change.old), brief(change.new)
+    return replace(change, how=f"{old} -> {new}") if change.how == f"{old} and {new}" else change
+
+
+def _spread(positions: Mapping[str, Array], count: int) -> list[tuple[str, Any]]:
+    """Return up to `count` of the positions in splits, evenly spread over all of them, each with its split."""
+    total = sum(map(len, positions.values()))
+    numbers = np.linspace(0, total - 1, min(count, total)).astype(int)
+    chosen: list[tuple[str, Any]] = []
+    for split, each in positions.items():
+        inside = numbers[(numbers >= 0) & (numbers < len(each))]
+        chosen += [(split, position) for position in each[inside].tolist()]
+        numbers = numbers - len(each)
+    return chosen
+
+
+def _one_sided_examples(chosen: list[tuple[str, int]], decoded: list[Decoded]) -> tuple[OneSidedExample, ...]:
+    pairs = zip(chosen, decoded, strict=True)
+    return tuple(OneSidedExample(split, number, each.example) for (split, number), each in pairs)
 
 
 def _decode(artifact: Artifact, positions: list[int]) -> tuple[FeaturesDict | None, list[Decoded]]:

@@ -84,6 +84,25 @@ class ExampleDifference:
 
 
 @dataclass(frozen=True)
+class OneSidedExample:
+    """An example whose key only one side has.
+
+    Attributes
+    ----------
+    split
+        Its split.
+    number
+        Its position there.
+    values
+        The example; None if the loader cannot decode it.
+    """
+
+    split: str
+    number: int
+    values: dict[str, Any] | None = field(repr=False)
+
+
+@dataclass(frozen=True)
 class ConfigDifference:
     """What differs between the artifacts of a config, or of a dataset without configs.
 
@@ -101,6 +120,8 @@ class ConfigDifference:
         The splits of both sides.
     examples
         The changed examples that were decoded.
+    removed_examples, added_examples
+        The removed and the added examples that were decoded.
     old_types, new_types
         The features of both sides; None if no example was decoded.
     """
@@ -111,6 +132,8 @@ class ConfigDifference:
     files: tuple[str, ...] = ()
     splits: tuple[SplitDifference, ...] = ()
     examples: tuple[ExampleDifference, ...] = ()
+    removed_examples: tuple[OneSidedExample, ...] = ()
+    added_examples: tuple[OneSidedExample, ...] = ()
     old_types: FeaturesDict | None = field(default=None, repr=False)
     new_types: FeaturesDict | None = field(default=None, repr=False)
 
@@ -118,6 +141,16 @@ class ConfigDifference:
     def changed(self) -> int:
         """Number of changed examples in all splits."""
         return sum(split.changed for split in self.splits)
+
+    @property
+    def removed(self) -> int:
+        """Number of removed examples in all splits."""
+        return sum(split.removed for split in self.splits)
+
+    @property
+    def added(self) -> int:
+        """Number of added examples in all splits."""
+        return sum(split.added for split in self.splits)
 
     @property
     def changed_features(self) -> dict[str, int]:
@@ -149,6 +182,8 @@ class Difference:
         Number of bytes that were read from remotes.
     note
         Why examples were not compared; empty if they were.
+    outdated
+        What has changed in the work tree since its artifacts were built, if it is the new revision.
     """
 
     name: str
@@ -162,6 +197,7 @@ class Difference:
     configs: tuple[ConfigDifference, ...] = ()
     bytes_fetched: int = 0
     note: str = ""
+    outdated: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
         return self.status not in (SAME, NEVER_BUILT)
@@ -181,6 +217,11 @@ class Difference:
 def _remarks(difference: Difference) -> Iterator[str]:
     if difference.status == NEVER_BUILT:
         yield f"{difference.name} was never built; build it with: make build DATASET={difference.name}"
+    if difference.outdated:
+        yield (
+            f"{difference.name} is outdated in the work tree ({', '.join(difference.outdated)}): "
+            f"build it first with: make build DATASET={difference.name}"
+        )
     if difference.note:
         yield difference.note
     for config in difference.configs:

@@ -14,7 +14,14 @@ from loader._display.page import page
 from loader._display.values import value_html
 from loader._features.connectors import Audio, Feature, FeaturesDict, Image, Sequence
 from loader._format.value_changes import ValueChange
-from loader._registry.differences.difference import SAME, Change, ConfigDifference, Difference, ExampleDifference
+from loader._registry.differences.difference import (
+    SAME,
+    Change,
+    ConfigDifference,
+    Difference,
+    ExampleDifference,
+    OneSidedExample,
+)
 from loader._registry.differences.text import COLUMNS, as_text, cells, first_upper, heading, verdict
 
 PAGE_BYTES = 8_000_000
@@ -46,7 +53,10 @@ def _parts(difference: Difference) -> Iterator[str]:
     if remarks := difference.remarks:
         yield f"<ul>{''.join(f'<li>{escape(remark)}</li>' for remark in remarks)}</ul>"
     yield from _changes("Metadata", difference.metadata)
-    shown = sum(len(config.examples) for config in difference.configs)
+    shown = sum(
+        len(config.examples) + len(config.removed_examples) + len(config.added_examples)
+        for config in difference.configs
+    )
     for config in difference.configs:
         suffix = f" of {config.config}" if config.config else ""
         yield from _changes(f"Features{suffix}", config.features)
@@ -62,6 +72,14 @@ def _parts(difference: Difference) -> Iterator[str]:
             yield f"<p>{len(config.examples):,} of {config.changed:,} compared; {', '.join(counts)}</p>"
             for example in config.examples:
                 yield _example(config, example, PAGE_BYTES // shown)
+        for title, examples, count, types in (
+            ("Removed", config.removed_examples, config.removed, config.old_types),
+            ("Added", config.added_examples, config.added, config.new_types),
+        ):
+            if examples:
+                yield f"<h2>{title} examples{escape(suffix)}</h2><p>{len(examples):,} of {count:,} shown</p>"
+            for one in examples:
+                yield _one_sided(types, one, PAGE_BYTES // shown)
     yield from _changes("Statistics", difference.statistics)
     if difference.bytes_fetched:
         yield f"<p>{note(f'{difference.bytes_fetched:,} bytes were read from the remote.')}</p>"
@@ -160,11 +178,23 @@ def _same_values(config: ConfigDifference, example: ExampleDifference, budget: i
     if example.new is None or config.new_types is None:
         return ""
     same = {name: value for name, value in example.new.items() if name not in changed}
-    share = budget // max(len(same), 1)
-    types: Mapping[str, Feature] = config.new_types
+    return _fields(config.new_types, same, f"{example.split} {example.new_number}", budget)
+
+
+def _one_sided(types: FeaturesDict | None, example: OneSidedExample, budget: int) -> str:
+    """Return an example that only one side has."""
+    if types is None or example.values is None:
+        shown = f"<p>{note('the loader cannot decode it')}</p>"
+    else:
+        shown = _fields(types, example.values, f"{example.split} {example.number}", budget)
+    return f"<section><h3>{escape(f'{example.split} {example.number:,}')}</h3>{shown}</section>"
+
+
+def _fields(types: Mapping[str, Feature], values: Mapping[str, Any], example: str, budget: int) -> str:
+    share = budget // max(len(values), 1)
     return fields_html(
-        (name, value_html(types[name], value, label=f"{name} of {example.split} {example.new_number}", budget=share))
-        for name, value in same.items()
+        (name, value_html(types[name], value, label=f"{name} of {example}", budget=share))
+        for name, value in values.items()
     )
 
 

@@ -10,7 +10,7 @@ from loader._format.manifest import Manifest
 from loader._registry.differences.difference import Change
 from loader._registry.features import recorded_features
 from loader._registry.records import as_list, as_mapping
-from loader._registry.statistics import Range, Statistics
+from loader._registry.statistics import Statistics, ValueStatistics
 
 _TEXTS = ("version", "license", "description", "citation", "homepage", "default_config")
 
@@ -41,11 +41,16 @@ def compare_features(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[Ch
 def compare_statistics(old: Statistics | None, new: Statistics | None) -> tuple[Change, ...]:
     """Return the statistics that differ, named like "examples", "train audio max" or "train label: three".
 
-    Nothing is compared if one side has none.
+    Nothing is compared if one side has none. The number of characters is left out where it is that of bytes.
     """
     if old is None or new is None:
         return ()
-    return tuple(_compare(dict(_statistics(old)), dict(_statistics(new))))
+    found = {change.name: change for change in _compare(dict(_statistics(old)), dict(_statistics(new)))}
+    for each in new.values:
+        length, characters = (found.get(_value_name(each, figure)) for figure in ("length", "characters"))
+        if length and characters and length[1:] == characters[1:]:
+            del found[characters.name]
+    return tuple(found.values())
 
 
 def _compare(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Change]:
@@ -89,17 +94,18 @@ def _flatten(features: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[st
 def _statistics(statistics: Statistics) -> Iterator[tuple[str, Any]]:
     for name in ("examples", "bytes", "features", "classes", "missing", "empty", "duplicates", "leaked"):
         yield name, getattr(statistics, name)
+    for count in statistics.class_counts:
+        yield f"{_join(count.config, count.split, count.feature)}: {count.name}", count.examples
     for split in statistics.splits:
         yield _join(split.config, split.split, "bytes"), split.bytes
         yield _join(split.config, split.split, "duplicates"), split.duplicates
     for each in statistics.values:
         for figure in ("missing", "empty", "nan", "infinite", "min", "max", "mean", "shape", "length", "characters"):
-            value = getattr(each, figure)
-            if isinstance(value, Range):
-                value = (value.min, value.max, value.mean)
-            yield _join(each.config, each.split, each.feature, figure), value
-    for count in statistics.class_counts:
-        yield f"{_join(count.config, count.split, count.feature)}: {count.name}", count.examples
+            yield _value_name(each, figure), getattr(each, figure)
+
+
+def _value_name(statistics: ValueStatistics, figure: str) -> str:
+    return _join(statistics.config, statistics.split, statistics.feature, figure)
 
 
 def _join(*parts: str | None) -> str:

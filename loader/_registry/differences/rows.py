@@ -17,8 +17,8 @@ Moves = Counter[tuple[str, str]]
 
 def compare_splits(
     old: Mapping[str, Array], new: Mapping[str, Array]
-) -> tuple[tuple[SplitDifference, ...], dict[str, Array]]:
-    """Return the differences of the splits, and the changed examples of each.
+) -> tuple[tuple[SplitDifference, ...], dict[str, RowChanges]]:
+    """Return the differences of the splits, and which examples they count.
 
     Parameters
     ----------
@@ -29,8 +29,8 @@ def compare_splits(
     -------
     splits
         The splits of the new side, in its order, and then those that only the old one has.
-    changed
-        For each split, the positions of the changed examples on both sides; shape (n, 2).
+    changes
+        The positions of the examples of each split.
     """
     changes = {split: compare_rows(old.get(split, NO_ROWS), new.get(split, NO_ROWS)) for split in {**new, **old}}
     moves = _moves(old, new, changes)
@@ -50,7 +50,7 @@ def compare_splits(
         )
         for split, found in changes.items()
     )
-    return splits, {split: found.changed for split, found in changes.items()}
+    return splits, changes
 
 
 def unchanged_splits(counts: Mapping[str, int]) -> tuple[SplitDifference, ...]:

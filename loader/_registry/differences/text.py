@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
 from typing import Any
+
+import numpy as np
 
 from loader._errors import printable
 from loader._format.value_changes import brief
@@ -14,10 +17,12 @@ from loader._registry.differences.difference import (
     Change,
     ConfigDifference,
     Difference,
+    OneSidedExample,
     SplitDifference,
 )
+from loader._registry.statistics import Range
 
-MAX_STATISTICS = 12  # listed one by one
+MAX_STATISTICS = 24  # listed one by one
 MAX_TEXT = 70  # characters shown of a value
 COLUMNS = ("split", "old", "new", "added", "removed", "changed", "unchanged", "moved")
 
@@ -68,6 +73,9 @@ def markdown_report(differences: Sequence[Difference]) -> str:
     parts += [markdown(difference) for difference in changed]
     if same:
         parts.append(f"{_datasets(same)} unchanged{'' if changed else since}.\n")
+    if outdated := [each for each in differences if each.outdated and not each]:
+        parts.append("Outdated, so that this report does not tell what their definitions change:\n")
+        parts.append("".join(f"- {_cell(each.remarks[0])}\n" for each in outdated))
     if unbuilt:
         parts.append(f"Never built: {', '.join(map(_cell, unbuilt))}.\n")
     return "\n".join(parts)
@@ -114,6 +122,17 @@ def _config_json(config: ConfigDifference) -> dict[str, Any]:
             }
             for each in config.examples
         ],
+        "removed_examples": [_one_sided_json(each) for each in config.removed_examples],
+        "added_examples": [_one_sided_json(each) for each in config.added_examples],
+    }
+
+
+def _one_sided_json(example: OneSidedExample) -> dict[str, Any]:
+    values = example.values
+    return {
+        "split": example.split,
+        "number": example.number,
+        "values": None if values is None else {name: _value(value) for name, value in values.items()},
     }
 
 
@@ -166,8 +185,7 @@ def _markdown(difference: Difference) -> Iterator[str]:
                 name, *numbers = cells(split)
                 yield f"| {_cell(_in_config(config, name))} | {' | '.join(numbers)} |"
         yield ""
-    for remark in difference.remarks:
-        yield f"- {_cell(remark)}"
+    yield from (f"- {_cell(remark)}" for remark in difference.remarks)
     for config in difference.configs:
         for line in _examples(config):
             yield f"{'  - ' if line.startswith('  ') else '- '}{_cell(line.strip())}"
@@ -182,14 +200,34 @@ def _in_config(config: ConfigDifference, name: str) -> str:
 
 
 def _examples(config: ConfigDifference) -> Iterator[str]:
-    if not config.examples:
-        return
-    counts = ", ".join(f"{name} in {count:,}" for name, count in config.changed_features.items())
-    yield f"changed examples: {len(config.examples):,} of {config.changed:,} compared; {counts}"
+    if config.examples:
+        counts = ", ".join(f"{name} in {count:,}" for name, count in config.changed_features.items())
+        yield f"changed examples: {len(config.examples):,} of {config.changed:,} compared; {counts}"
     for each in config.examples:
         also = f" (now {each.new_number:,})" if each.new_number != each.old_number else ""
         changes = "; ".join(f"{change.feature} {change.how}" for change in each.changes)
         yield f"  {each.split} {each.old_number:,}{also}: {changes}"
+    for what, shown, count in (
+        ("removed", config.removed_examples, config.removed),
+        ("added", config.added_examples, config.added),
+    ):
+        if shown:
+            yield f"{what} examples: {len(shown):,} of {count:,} shown"
+        for one in shown:
+            yield f"  {one.split} {one.number:,}: {_values(one)}"
+
+
+def _values(example: OneSidedExample) -> str:
+    if example.values is None:
+        return "the loader cannot decode it"
+    return "; ".join(f"{name} {_value(value)}" for name, value in example.values.items())
+
+
+def _value(value: Any) -> str:
+    """Return a value as one short line; of an array only its type and shape."""
+    if isinstance(value, np.ndarray) and value.ndim:
+        return f"{value.dtype} {value.shape}"
+    return brief(value)
 
 
 def _section(title: str, changes: Sequence[Change]) -> Iterator[str]:
@@ -224,9 +262,23 @@ def as_text(value: Any) -> str:
     """Return a value on one short line."""
     if value is None:
         return ""
-    text = f"{value:,}" if type(value) is int else f"{value:.6g}" if type(value) is float else str(value)
+    match value:
+        case Range():
+            text = f"{_span(value.min, value.max)}, mean {value.mean:.6g}"
+        case tuple():  # the smallest and the largest size of each axis
+            text = " x ".join(_span(*sizes) for sizes in value) or "scalar"
+        case float():
+            text = f"{value:.6g}"
+        case int() if not isinstance(value, bool):
+            text = f"{value:,}"
+        case _:
+            text = str(value)
     text = printable(" ".join(text.split()))
     return text if len(text) <= MAX_TEXT else f"{text[:MAX_TEXT]}..."
+
+
+def _span(smallest: int, largest: int) -> str:
+    return f"{smallest:,}" if smallest == largest else f"{smallest:,}..{largest:,}"
 
 
 def _cell(text: str) -> str:
@@ -238,7 +290,11 @@ def _cell(text: str) -> str:
 
 
 def _json_safe(values: dict[str, Any]) -> dict[str, Any]:
-    """Return values with infinities and NaN, which JSON lacks, as text."""
-    return {
-        key: str(value) if isinstance(value, float) and value - value != 0 else value for key, value in values.items()
-    }
+    """Return values as JSON has them: infinities and NaN, which it lacks, as text."""
+    return {key: _json_value(value) for key, value in values.items()}
+
+
+def _json_value(value: Any) -> Any:
+    if isinstance(value, Range):
+        return asdict(value)
+    return str(value) if isinstance(value, float) and value - value != 0 else value

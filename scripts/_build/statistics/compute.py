@@ -19,7 +19,7 @@ from typing import Any
 from loader import LoaderError
 from scripts._build.statistics.artifact import MEASURES, ArtifactStatistics
 from scripts._build.statistics.duplicates import Digests
-from scripts._build.statistics.reading import Part, Task, opened, read_task, record_digests
+from scripts._build.statistics.reading import Part, Task, Undecodable, opened, read_task, record_digests
 from scripts._build.statistics.values import Tally
 from scripts._build.workers import Workers
 from scripts._process.errors import ScriptError
@@ -63,6 +63,8 @@ class Statistician:
     def statistics(self, manifest: dict[str, Any], folder: Path, *, scratch: Path) -> dict[str, Any]:
         """Return the statistics of a dataset, as JSON values.
 
+        A feature of which a value cannot be decoded has none, and a warning says so.
+
         Parameters
         ----------
         manifest
@@ -75,14 +77,14 @@ class Statistician:
         Raises
         ------
         ScriptError
-            An example cannot be decoded.
+            An artifact cannot be read.
         """
         lists: dict[str, list[Any]] = {"splits": [], "values": [], "class_counts": [], "duplicates_found": []}
         totals = Counter[str]()
         features, classes = set(), 0
         for filename, entry in manifest["artifacts"].items():
             try:
-                found = self._artifact(folder / filename, scratch)
+                found = self._artifact(manifest["name"], folder / filename, scratch)
             except LoaderError as error:
                 raise ScriptError(f"{manifest['name']}: its statistics cannot be computed: {error}") from error
             features |= {leaf.name for leaf in found.leaves}
@@ -112,8 +114,18 @@ class Statistician:
             "class_counts": lists["class_counts"],
         }
 
-    def _artifact(self, path: Path, scratch: Path) -> ArtifactStatistics:
-        source = opened(path)
+    def _artifact(self, name: str, path: Path, scratch: Path) -> ArtifactStatistics:
+        left_out = frozenset[str]()
+        while True:
+            found = self._without(left_out, path, scratch)
+            if isinstance(found, ArtifactStatistics):
+                return found
+            print(f"{name}: WARNING: {found.reason}; the feature has no statistics", file=sys.stderr)
+            left_out |= found.features
+
+    def _without(self, left_out: frozenset[str], path: Path, scratch: Path) -> ArtifactStatistics | Undecodable:
+        """Return the statistics without some features, or others of which a value cannot be decoded."""
+        source = opened(path, left_out)
         splits = {name: split.num_examples for name, split in source.info.splits.items()}
         tallies = {name: {leaf.name: Tally() for leaf in source.known} for name in splits}
         records = Digests(scratch / "digests", splits)
@@ -123,11 +135,13 @@ class Statistician:
             leaf.name: Digests(scratch / f"digests-{number}", splits) for number, leaf in enumerate(source.identifying)
         }
         tasks = [
-            Task(path, name, start, min(start + self._task_examples, count))
+            Task(path, name, start, min(start + self._task_examples, count), left_out)
             for name, count in splits.items()
             for start in range(0, count, self._task_examples)
         ]
         for task, part in self._results(tasks):
+            if isinstance(part, Undecodable):
+                return part
             for name, tally in part.tallies.items():
                 tallies[task.split][name].merge(tally)
             for name, digests in part.digests.items():
@@ -135,11 +149,11 @@ class Statistician:
         opened.cache_clear()
         return ArtifactStatistics(source, tallies, {"record": records, **by_value})
 
-    def _results(self, tasks: Sequence[Task]) -> Iterator[tuple[Task, Part]]:
+    def _results(self, tasks: Sequence[Task]) -> Iterator[tuple[Task, Part | Undecodable]]:
         if self._workers is None:
             yield from ((task, _checked(read_task(task))) for task in tasks)
             return
-        running: deque[tuple[Task, Future[Part | LoaderError]]] = deque()
+        running: deque[tuple[Task, Future[Part | Undecodable | LoaderError]]] = deque()
         for task in tasks:
             running.append((task, self._workers.submit(task)))
             if len(running) >= TASKS_PER_WORKER * self._count:
@@ -170,7 +184,7 @@ def _table(columns: Sequence[str], rows: list[dict[str, Any]]) -> list[list[Any]
     return [list(columns), *([row[column] for column in columns] for row in rows)]
 
 
-def _checked(result: Part | LoaderError) -> Part:
+def _checked(result: Part | Undecodable | LoaderError) -> Part | Undecodable:
     if isinstance(result, LoaderError):
         raise result
     return result

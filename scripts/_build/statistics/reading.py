@@ -24,12 +24,13 @@ TFDS_PACKAGE = "tensorflow_datasets."
 
 
 class Task(NamedTuple):
-    """Consecutive examples of a split."""
+    """Consecutive examples of a split, and the features of the dataset that cannot be decoded."""
 
     tar: Path
     split: str
     start: int
     stop: int
+    left_out: frozenset[str]
 
 
 class Part(NamedTuple):
@@ -39,24 +40,38 @@ class Part(NamedTuple):
     digests: dict[str, bytes]
 
 
+class Undecodable(NamedTuple):
+    """The features that cannot be decoded in a task, and why."""
+
+    features: frozenset[str]
+    reason: str
+
+
 class Source:
     """An artifact as a worker reads it.
+
+    Parameters
+    ----------
+    path
+        The tar.
+    left_out
+        Features that cannot be decoded.
 
     Attributes
     ----------
     leaves
         All leaves.
     known
-        Those that can be decoded without the builder's own code.
+        Those that can be decoded, without the builder's own code.
     identifying
         Those by which examples may be found to be the same.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, left_out: frozenset[str]) -> None:
         self.info, _ = loader.open(path, split=[])
         features = self.info.features
         self.leaves = leaves(features)
-        foreign = {leaf.path[0] for leaf in self.leaves if _is_foreign(leaf)}
+        foreign = left_out | {leaf.path[0] for leaf in self.leaves if _is_foreign(leaf)}
         if any(_is_left_to_tfds(leaf) and leaf.path[0] not in foreign for leaf in self.leaves):
             from scripts._tfds.quiet import quiet_tensorflow
 
@@ -76,9 +91,9 @@ class Source:
 
 
 @lru_cache(maxsize=1)
-def opened(path: Path) -> Source:
+def opened(path: Path, left_out: frozenset[str]) -> Source:
     """Open an artifact, or return it if it is the one that was opened last."""
-    return Source(path)
+    return Source(path, left_out)
 
 
 def _is_left_to_tfds(leaf: Leaf) -> bool:
@@ -113,10 +128,10 @@ def record_digests(path: Path, splits: dict[str, int]) -> Iterator[tuple[str, in
             done += len(taken)
 
 
-def read_task(task: Task) -> Part | LoaderError:
+def read_task(task: Task) -> Part | Undecodable | LoaderError:
     """Read the examples of a task; an error is returned, because it has to leave a worker process."""
     try:
-        source = opened(task.tar)
+        source = opened(task.tar, task.left_out)
         part = Part({leaf.name: Tally() for leaf in source.known}, {leaf.name: b"" for leaf in source.identifying})
         digests: dict[str, list[bytes]] = {leaf.name: [] for leaf in source.identifying}
         for batch in _batches(source.splits[task.split][task.start : task.stop], source.batch_examples):
@@ -126,8 +141,20 @@ def read_task(task: Task) -> Part | LoaderError:
                 if name in digests:
                     digests[name] += map(_digest, column.values)
         return part._replace(digests={name: b"".join(each) for name, each in digests.items()})
+    except (loader.DecodeError, loader.UnsupportedError) as error:
+        names = frozenset(name for name in source.features if not _can_decode(task, name))
+        return Undecodable(names, str(error)) if names else error
     except LoaderError as error:
         return error
+
+
+def _can_decode(task: Task, name: str) -> bool:
+    try:
+        for _ in loader.open(task.tar, split=task.split, features=[name])[1][task.start : task.stop]:
+            pass
+    except (loader.DecodeError, loader.UnsupportedError):
+        return False
+    return True
 
 
 def _batches(examples: Iterable[dict[str, Any]], most: int) -> Iterator[list[dict[str, Any]]]:

@@ -1,0 +1,42 @@
+"""What to do about an artifact on disk that is damaged or cannot be read, for messages."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shlex
+from pathlib import Path
+
+_SHORTAGES = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
+
+
+def replacement(path: Path, name: str) -> str:
+    """Return how to replace a damaged artifact of the dataset `name`."""
+    remove = "rm -r" if path.is_dir() else "rm -f"
+    paths = shlex.join(str(each) for each in (path, *linked_objects(path)))
+    return (
+        "remove it, and it is fetched anew when it is next loaded or pulled (if it was never pushed, build it again "
+        f"with: make build DATASET={name}): {remove} {paths}"
+    )
+
+
+def access(path: Path, error: Exception) -> str:
+    """Return how to read a file that may be undamaged, and the only copy; empty if the error may be due to damage."""
+    if isinstance(error, PermissionError):
+        is_found = os.path.exists(path)  # noqa: PTH110  (`Path.exists` raises PermissionError)
+        command = ["chmod", "u+r", str(path)] if is_found else ["chmod", "u+rx", str(path.parent)]
+        return f"make it readable, with: {shlex.join(command)}"
+    if isinstance(error, MemoryError) or getattr(error, "errno", None) in _SHORTAGES:
+        return "it may be undamaged: try again when the machine has more to spare"
+    return ""
+
+
+def linked_objects(path: Path) -> list[Path]:
+    """Return the objects in DVC's cache that are hard links to a file, so that they have the same damage."""
+    try:
+        if path.stat().st_nlink == 1:
+            return []
+        objects = (path.parent.parent / ".dvc/cache/files/md5").glob("*/*")
+        return [each for each in objects if each.samefile(path)]
+    except OSError:
+        return []
