@@ -218,8 +218,10 @@ class LocalArtifact(Artifact):
         if advice.linked_objects(self.path):
             # they are damaged too, or good objects of another revision; the pull finds out, and removes only the former
             path = shlex.quote(str(self.path))
-            fix = f"restore the recorded one, in its repository, with: rm -f {path} && make pull DATASET={name}"
-            fix += f" (or, if it was never pushed, with: rm -f {path} && make build DATASET={name})"
+            fix = (
+                f"restore the recorded one, in its repository (if it was never pushed, with: rm -f {path} && "
+                f"make build DATASET={name}), with: rm -f {path} && make pull DATASET={name}"
+            )
         return IntegrityError(
             f"{name}: {self.path} has {size:,} bytes, its manifest says {self.entry.size:,}: it is truncated, or from "
             f"another revision; {fix}"

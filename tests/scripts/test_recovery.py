@@ -41,7 +41,7 @@ def remove(*paths):
 
 def run_remedy(message, root):
     """Run the command that a message names, with `pull` in place of `make`, which this repository has not."""
-    (command,) = re.findall(r"with: (rm .*?)(?: && make pull DATASET=small)?(?:, or build .*)?$", message)
+    (command,) = re.findall(r".*with: (rm .*?)(?: && make pull DATASET=small)?(?:, or build .*)?$", message)
     subprocess.run(command, shell=True, check=True)
     pull("small", root=root)
 
