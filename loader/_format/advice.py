@@ -15,8 +15,8 @@ def replacement(path: Path, name: str) -> str:
     remove = "rm -r" if path.is_dir() else "rm -f"
     paths = shlex.join(str(each) for each in (path, *linked_objects(path)))
     return (
-        "remove it, and it is fetched anew when it is next loaded or pulled (if it was never pushed, build it again "
-        f"with: make build DATASET={name}): {remove} {paths}"
+        f"remove it, and it is fetched anew when it is next loaded or pulled: {remove} {paths}; "
+        f"if it was never pushed, build it again then, with: make build DATASET={name}"
     )
 
 

@@ -219,8 +219,8 @@ class LocalArtifact(Artifact):
             # they are damaged too, or good objects of another revision; the pull finds out, and removes only the former
             path = shlex.quote(str(self.path))
             fix = (
-                f"restore the recorded one, in its repository (if it was never pushed, with: rm -f {path} && "
-                f"make build DATASET={name}), with: rm -f {path} && make pull DATASET={name}"
+                f"restore the recorded one, in its repository, with: rm -f {path} && make pull DATASET={name}; "
+                f"if it was never pushed, build it again then, with: make build DATASET={name}"
             )
         return IntegrityError(
             f"{name}: {self.path} has {size:,} bytes, its manifest says {self.entry.size:,}: it is truncated, or from "

@@ -249,7 +249,7 @@ def damage_and_fix(root, path):
     _, ds = loader.load("small", repo=root)
     with pytest.raises(loader.IntegrityError, match=r"record 4,000 of split 'train'") as raised:
         list(ds["train"])
-    subprocess.run(str(raised.value).rpartition("): ")[2], shell=True, cwd=root, check=True)
+    subprocess.run(str(raised.value).partition("or pulled: ")[2].partition(";")[0], shell=True, cwd=root, check=True)
     _, ds = loader.load("small", repo=root)
     assert len(list(ds["train"])) == 5300
 

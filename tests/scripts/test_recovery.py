@@ -41,7 +41,8 @@ def remove(*paths):
 
 def run_remedy(message, root):
     """Run the command that a message names, with `pull` in place of `make`, which this repository has not."""
-    (command,) = re.findall(r".*with: (rm .*?)(?: && make pull DATASET=small)?(?:, or build .*)?$", message)
+    rest = r"(?: && make pull DATASET=small)?(?:, or build .*|; if it was never pushed, .*)?$"
+    (command,) = re.findall(f"with: (rm .*?){rest}", message)
     subprocess.run(command, shell=True, check=True)
     pull("small", root=root)
 
