@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
-import ctypes
-import os
 import shutil
 from pathlib import Path, PurePosixPath
 from typing import Annotated
 
 import typer
 
+from loader._format.exchange import exchange
 from loader._format.extraction import extract_members, extractable, version_folder
 from scripts._define.artifacts import open_artifact
 from scripts._define.definition import ROOT, read_definition
 from scripts._process.errors import ScriptError
 from scripts._process.scratch import scratch_folder
 from scripts._verify.artifact import check_tar
-
-AT_FDCWD = -100
-RENAME_EXCHANGE = 2
 
 
 def extract(
@@ -74,7 +70,7 @@ def extract(
         extracted.chmod(0o755)
         target.parent.mkdir(parents=True, exist_ok=True)
         if target.exists() or target.is_symlink():
-            _exchange(extracted, target)
+            exchange(extracted, target)
         else:
             extracted.rename(target)
         for member in members:  # TFDS has files outside the version folder too
@@ -93,21 +89,3 @@ def command(
     for name in names:
         for config in read_definition(name).tars:
             print(f"{name}: {extract(name, config=config, to=to, overwrite=overwrite)}")
-
-
-def _exchange(new: Path, target: Path) -> None:
-    """Swap two folders atomically, so that `target` always exists."""
-    try:
-        renameat2 = ctypes.CDLL(None, use_errno=True).renameat2
-        if renameat2(AT_FDCWD, os.fsencode(new), AT_FDCWD, os.fsencode(target), RENAME_EXCHANGE) == 0:
-            return
-    except AttributeError:
-        pass
-    # this system or file system does not support it: rename in two steps
-    old = new.with_name(f"{new.name}.old")
-    target.rename(old)
-    try:
-        new.rename(target)
-    except OSError:
-        old.rename(target)
-        raise

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import ctypes
 import fcntl
 import os
 import shlex
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from loader._errors import ArgumentError, LoaderError
+from loader._format.exchange import exchange
 from loader._format.files import reason
 
 MARKER = ".catalog"
@@ -20,7 +20,6 @@ MARKER = ".catalog"
 
 WAIT_SECONDS = 5
 _TITLE = "The files of a catalog that `python -m loader catalog` wrote:"
-_AT_FDCWD, _RENAME_EXCHANGE = -100, 2
 
 
 @contextmanager
@@ -48,7 +47,7 @@ def replaced_folder(output: Path) -> Iterator[Path]:
             files = sorted(path.relative_to(part).as_posix() for path in part.rglob("*") if path.is_file())
             (part / MARKER).write_text("\n".join([_TITLE, *files, ""]), encoding="utf-8")
             if target.exists():
-                _exchange(part, target)
+                exchange(part, target)
             else:
                 part.rename(target)
     finally:
@@ -131,19 +130,3 @@ def _try_lock(part: Path) -> int | None:
         pass
     os.close(lock)  # held by another process, or it is the site that another process has just finished
     return None
-
-
-def _exchange(new: Path, target: Path) -> None:
-    """Swap two folders atomically where the system can, so that `target` always exists."""
-    with suppress(AttributeError):
-        renameat2 = ctypes.CDLL(None, use_errno=True).renameat2
-        if renameat2(_AT_FDCWD, os.fsencode(new), _AT_FDCWD, os.fsencode(target), _RENAME_EXCHANGE) == 0:
-            return
-    old = target.with_name(f"{new.name}.old")
-    target.rename(old)
-    try:
-        new.rename(target)
-    except OSError:
-        old.rename(target)
-        raise
-    shutil.rmtree(old, ignore_errors=True)

@@ -11,6 +11,7 @@ import pytest
 from loader._catalog import folder as folder_module
 from loader._catalog.site import write_catalog
 from loader._errors import ArgumentError, LoaderError
+from loader._format import exchange
 from tests.helpers.made_up_registry import make_registry
 from tests.helpers.written_records import (
     ROOT,
@@ -79,7 +80,7 @@ def test_two_runs_at_once_do_not_write_the_same_folder(tmp_path, monkeypatch):
 
 def test_where_folders_cannot_be_swapped_they_are_renamed(repository, tmp_path, monkeypatch):
     write_catalog(tmp_path / "site", repo=repository)
-    monkeypatch.setattr(folder_module.ctypes, "CDLL", lambda *_, **__: object())
+    monkeypatch.setattr(exchange.ctypes, "CDLL", lambda *_, **__: object())
     write_catalog(tmp_path / "site", repo=repository, private=True)
     assert (tmp_path / f"site/datasets/{SECRET}.html").exists()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["site"]

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import loader
+from loader._format import exchange
 from loader._format.artifact import LocalArtifact
 from loader._format.index import HEADER_NAME, ROWS_NAME
 from scripts import extract as module
@@ -160,7 +161,7 @@ def test_an_existing_target_is_replaced_with_overwrite(small, prepared, tmp_path
 def test_a_target_is_replaced_on_a_system_that_cannot_exchange_two_folders(small, prepared, tmp_path, monkeypatch):
     to = tmp_path / "to"
     make_folder(to / VERSION)
-    monkeypatch.setattr(module.ctypes, "CDLL", lambda *_, **__: object())
+    monkeypatch.setattr(exchange.ctypes, "CDLL", lambda *_, **__: object())
     target = extract("small", root=small, to=to, overwrite=True)
     assert files(target).items() >= prepared.items()
     assert [path.name for path in to.rglob("*") if path.name == "mine" or path.name.startswith(".")] == []
@@ -169,7 +170,7 @@ def test_a_target_is_replaced_on_a_system_that_cannot_exchange_two_folders(small
 def test_a_replacement_that_fails_on_such_a_system_keeps_the_old_folder(small, tmp_path, monkeypatch):
     to = tmp_path / "to"
     make_folder(to / VERSION)
-    monkeypatch.setattr(module.ctypes, "CDLL", lambda *_, **__: object())
+    monkeypatch.setattr(exchange.ctypes, "CDLL", lambda *_, **__: object())
     rename = Path.rename
 
     def fail_onto_target(path, new):
