@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
@@ -10,7 +11,7 @@ import typer
 
 from loader._commands.options import Offline, Repo, Rev
 from loader._commands.tables import print_line
-from loader._errors import printable
+from loader._errors import UnsupportedError, printable
 
 
 def command(
@@ -27,6 +28,8 @@ def command(
     It needs no server: open index.html. Nothing is fetched, so only datasets whose artifacts are on this machine have
     examples. Private datasets are left out, wherever they would be named, unless --private is given.
     """
+    if find_spec("jinja2") is None:
+        raise UnsupportedError("a catalog needs Jinja2, which is not installed; install it with: pip install jinja2")
     from loader._catalog.site import write_catalog
 
     written = write_catalog(output, private=private, rev=rev, repo=repo, offline=offline or None)

@@ -9,6 +9,7 @@ import numpy as np
 
 from loader._display.images import apply_colormap, data_uri
 from loader._display.markup import name_html, note
+from loader._display.raster import resize
 from loader._features.values import Array
 
 _COLUMNS, _ROWS = 240, 80
@@ -62,8 +63,6 @@ def spectrogram(mono: Array, rate: int) -> Array:
     Those end at half of the sample rate, and at 8 kHz at most. The strongest value is the brightest, and 60 dB less is
     the darkest.
     """
-    import cv2
-
     window = 1 << int(np.clip(np.log2(rate * 0.025), 6, 11))
     padded = np.pad(mono, (0, max(window - len(mono), 0)))
     starts = np.linspace(0, len(padded) - window, min(_COLUMNS, len(padded) - window + 1)).astype(np.int64)
@@ -72,7 +71,7 @@ def spectrogram(mono: Array, rate: int) -> Array:
     power = 20 * np.log10(np.abs(np.fft.rfft(frames, axis=1)[:, :wanted]) + 1e-12)
     scaled = (power - power.max()) / _DECIBELS + 1
     grey = (scaled.clip(0, 1) * 255).astype(np.uint8).T[::-1]
-    return apply_colormap(cv2.resize(grey, (_COLUMNS, _ROWS), interpolation=cv2.INTER_AREA), "magma")
+    return apply_colormap(resize(grey, (_ROWS, _COLUMNS)), "magma")
 
 
 def _waveform(mono: Array) -> str:

@@ -14,6 +14,7 @@ from typing import Any, Literal
 import numpy as np
 
 from loader._display.markup import TIMES, escape, name_html, note
+from loader._display.raster import encode_jpeg, encode_png, resize
 from loader._features.values import Array
 
 SMALL_SIDE, LARGE_SIDE = 112, 448
@@ -153,29 +154,19 @@ def _legend(numbers: Array, names: Sequence[str]) -> str:
 
 def apply_colormap(grey: Array, name: Literal["viridis", "magma"] = "viridis") -> Array:
     """Return uint8 values of shape (height, width) in the colours of a colour map, as RGB."""
-    import cv2
+    from kornia_rs.imgproc import apply_colormap as apply
 
-    colors = cv2.COLORMAP_VIRIDIS if name == "viridis" else cv2.COLORMAP_MAGMA
-    return cv2.applyColorMap(np.ascontiguousarray(grey), colors)[:, :, ::-1]  # type: ignore[no-any-return]
+    return np.asarray(apply(np.ascontiguousarray(grey)[:, :, None], name))
 
 
 def _reduce(pixels: Array, side: int, *, is_exact: bool = False) -> Array:
     """Return pixels whose longer side has at most `side`; without a mixture of neighbours if `is_exact`."""
-    import cv2
-
     height, width = pixels.shape[:2]
     scale = side / max(height, width)
     if scale >= 1:
         return pixels
     size = max(round(height * scale), 1), max(round(width * scale), 1)
-    reduced: Array
-    is_long = max(height, width) > 30_000  # more than OpenCV can resize
-    if is_exact or is_long or pixels.dtype not in (np.uint8, np.uint16, np.float32, np.float64) or pixels.shape[2] > 4:
-        rows, columns = (np.arange(new) * old // new for new, old in zip(size, (height, width), strict=True))
-        reduced = pixels[rows][:, columns]
-        return reduced
-    reduced = cv2.resize(np.ascontiguousarray(pixels), size[::-1], interpolation=cv2.INTER_AREA)
-    return reduced.reshape(*size, pixels.shape[2])
+    return resize(pixels, size, is_exact=is_exact or pixels.dtype.kind not in "uif")
 
 
 def _fitting_uri(pixels: Array, budget: int) -> str:
@@ -191,17 +182,8 @@ def _fitting_uri(pixels: Array, budget: int) -> str:
 
 def data_uri(pixels: Array, *, as_jpeg: bool = False) -> str:
     """Return uint8 pixels with 1, 3 (RGB) or 4 (RGBA) channels as a data URI of a PNG or a JPEG."""
-    kind = "jpeg" if as_jpeg else "png"
-    return f"data:image/{kind};base64,{base64.b64encode(encode(pixels, as_jpeg=as_jpeg)).decode()}"
-
-
-def encode(pixels: Array, *, as_jpeg: bool = False) -> bytes:
-    """Return uint8 pixels with 1, 3 (RGB) or 4 (RGBA) channels as a PNG or a JPEG."""
-    import cv2
-
-    channels = {1: [0], 3: [2, 1, 0], 4: [2, 1, 0, 3]}[pixels.shape[2]]
-    settings = [cv2.IMWRITE_JPEG_QUALITY, 80] if as_jpeg else [cv2.IMWRITE_PNG_COMPRESSION, 9]
-    return bytes(cv2.imencode(".jpg" if as_jpeg else ".png", np.ascontiguousarray(pixels[:, :, channels]), settings)[1])
+    kind, data = ("jpeg", encode_jpeg(pixels)) if as_jpeg else ("png", encode_png(pixels))
+    return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
 
 
 def boxes_of(corners: Any, texts: Sequence[str] = ()) -> list[Box]:

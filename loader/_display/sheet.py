@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from loader._display.audio import spectrogram
-from loader._display.images import color_classes, encode, to_uint8
+from loader._display.images import color_classes, to_uint8
+from loader._display.raster import draw_text, encode_png, resize
 from loader._errors import UnsupportedError
 from loader._features.connectors import Audio, Feature, FeaturesDict, Image, LabeledImage, Video
 from loader._features.values import Array
@@ -40,8 +41,6 @@ def sheet(features: FeaturesDict, examples: Sequence[Mapping[str, Any]], texts: 
         raise UnsupportedError(
             "a PNG shows images, videos or audio, and these examples have none: write a page instead, with --output"
         )
-    import cv2
-
     cells = [_picture(features[name], example[name]) for example in examples[:_MOST_CELLS]]
     columns = min(len(cells), 12 if len(cells) > 40 else 8)
     rows = -(-len(cells) // columns)
@@ -55,9 +54,8 @@ def sheet(features: FeaturesDict, examples: Sequence[Mapping[str, Any]], texts: 
         down = y + tallest * _SCALE - picture.shape[0]  # at the bottom of its cell, above its text
         canvas[down : down + picture.shape[0], x : x + picture.shape[1]] = picture
         line = text if len(text) <= 16 else text[:15] + "…"
-        place = x, y + (tallest + 16) * _SCALE
-        cv2.putText(canvas, line, place, cv2.FONT_HERSHEY_SIMPLEX, 0.8, _INK, 1, cv2.LINE_AA)
-    return encode(canvas)
+        draw_text(canvas, line, x, y + (tallest + 16) * _SCALE, _INK)
+    return encode_png(canvas)
 
 
 def _picture(feature: Feature, value: Array) -> Array:
@@ -78,10 +76,6 @@ def _picture(feature: Feature, value: Array) -> Array:
 
 def _fit(picture: Array, side: int) -> Array:
     """Return a picture whose longer side has `side` pixels; a small one is enlarged without smoothing."""
-    import cv2
-
     scale = side / max(picture.shape[:2])
-    size = max(round(picture.shape[1] * scale), 1), max(round(picture.shape[0] * scale), 1)
-    method = cv2.INTER_NEAREST if scale > 1 else cv2.INTER_AREA
-    fitted: Array = cv2.resize(np.ascontiguousarray(picture), size, interpolation=method)
-    return fitted
+    height, width = (max(round(length * scale), 1) for length in picture.shape[:2])
+    return resize(picture, (height, width))

@@ -84,7 +84,7 @@ def _read_png(data: bytes) -> Header:
 
 
 def _png_chunks(data: bytes) -> dict[bytes, int]:
-    """Return the chunks of a PNG; all of their lengths are checked, because OpenCV allocates what a chunk claims."""
+    """Return the chunks of a PNG; all of their lengths are checked, because a decoder may allocate what one claims."""
     position = 8
     found: dict[bytes, int] = {}
     for _ in range(_MAX_CHUNKS):

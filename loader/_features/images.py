@@ -2,11 +2,10 @@
 
 PNG, JPEG and BMP are decoded whatever the feature's `encoding_format`, and converted to its channels and dtype.
 
-- PNG: kornia-rs if the pixels have the declared channels and dtype, otherwise OpenCV, with corrections to match
-  TensorFlow.
+- PNG: kornia-rs if the pixels have the declared channels and dtype, otherwise kornia-rs and `loader._features.png`.
 - JPEG: simplejpeg, which uses libjpeg-turbo, as TensorFlow does, with TensorFlow's default: the fast inverse cosine
-  transform, less exact than the usual one. If simplejpeg does not support the subsampling, OpenCV decodes the image
-  with the exact transform, and pixels differ by a few of 255 steps.
+  transform, less exact than the usual one. If simplejpeg does not support the subsampling, kornia-rs decodes the
+  image with the exact transform, and pixels differ by a few of 255 steps; a damaged one is refused.
 - BMP: decoded in this module.
 """
 
@@ -14,7 +13,6 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import simplejpeg
@@ -22,6 +20,7 @@ from kornia_rs import io as kornia
 
 from loader._features.connectors import DType, Image
 from loader._features.image_header import PNG, PNG_END, Header, read_header
+from loader._features.png import decode_png
 from loader._features.values import MAX_BYTES, Array, fits
 
 _UINT8 = np.dtype(np.uint8)
@@ -66,20 +65,20 @@ def _with_fast_path(
     Their first and last bytes are enough to recognise them; `decode` handles everything else.
     """
     head = PNG + struct.pack(">IIBBBBB", size[1], size[0], dtype.itemsize * 8, _COLOR_TYPES[channels], 0, 0, 0)
-    unpack, decode_png, mode = struct.Struct(">29s4xI4s").unpack_from, _png_decoder(dtype), _MODES[channels]
+    unpack, decode_plain, mode = struct.Struct(">29s4xI4s").unpack_from, _plain_png_decoder(dtype), _MODES[channels]
 
     def decode_fast(data: bytes) -> Array:
         if len(data) < 57 or unpack(data) != (head, len(data) - 57, b"IDAT") or not data.endswith(PNG_END):
             return decode(data)
         try:
-            return decode_png(data, size, mode)
+            return decode_plain(data, size, mode)
         except Exception as error:  # kornia-rs raises this class
             raise ValueError(f"the PNG is damaged ({error})") from error
 
     return decode_fast
 
 
-def _png_decoder(dtype: DType) -> Callable[[bytes, tuple[int, int], str], Array]:
+def _plain_png_decoder(dtype: DType) -> Callable[[bytes, tuple[int, int], str], Array]:
     decoder: Callable[..., Array] = kornia.decode_image_png_u8 if dtype == _UINT8 else kornia.decode_image_png_u16
     return decoder
 
@@ -87,65 +86,14 @@ def _png_decoder(dtype: DType) -> Callable[[bytes, tuple[int, int], str], Array]
 def _read_png(data: bytes, header: Header, channels: int | None, dtype: DType) -> Array:
     if header.is_plain and header.channels == (channels or header.channels) and header.bits == dtype.itemsize * 8:
         try:
-            return _png_decoder(dtype)(data, (header.height, header.width), _MODES[header.channels])
+            return _plain_png_decoder(dtype)(data, (header.height, header.width), _MODES[header.channels])
         except Exception as error:  # kornia-rs raises this class
             raise ValueError(f"the PNG is damaged ({error})") from error
-    animation = header.chunks.get(b"acTL")
-    if animation is not None:  # TensorFlow decodes the still image, OpenCV the first frame of the animation
-        data = data[: animation - 8] + data[animation + 12 :]
-    image = _imdecode(data, channels)
-    if channels is None:
-        image = _as_stored(header, image)
-    elif channels == 4:
-        image = _with_alpha(data, header, image)
+    image = decode_png(data, header, channels)
     # 8 bits become 16 by repeating the byte, and 16 become 8 by dropping the lower byte
     if dtype == np.uint16 and image.dtype == np.uint8:
         return image.astype(np.uint16) * 257
     return (image >> 8).astype(np.uint8) if dtype == np.uint8 and image.dtype == np.uint16 else image
-
-
-def _imdecode(data: bytes, channels: int | None) -> Array:
-    """Decode with OpenCV: to grey for one channel, to RGB for three, otherwise to the channels that OpenCV chooses."""
-    import cv2  # slow to import, so only images that need it do
-
-    flags = {1: cv2.IMREAD_GRAYSCALE, 3: cv2.IMREAD_COLOR_RGB}.get(channels or 0)
-    try:
-        image: Any = cv2.imdecode(
-            np.frombuffer(data, _UINT8),
-            # TensorFlow ignores EXIF
-            cv2.IMREAD_UNCHANGED if flags is None else flags | cv2.IMREAD_ANYDEPTH | cv2.IMREAD_IGNORE_ORIENTATION,
-        )
-    except cv2.error as error:
-        raise ValueError(f"OpenCV cannot decode the image: {error}") from error
-    if image is None:
-        raise ValueError("the image is damaged")
-    if image.ndim == 2:
-        return image[:, :, None]  # type: ignore[no-any-return]
-    if flags is None:
-        image = cv2.cvtColor(image, cv2.COLOR_BGRA2RGBA if image.shape[2] == 4 else cv2.COLOR_BGR2RGB)
-    return image  # type: ignore[no-any-return]
-
-
-def _as_stored(header: Header, image: Array) -> Array:
-    """Convert an image with OpenCV's choice of channels to the channels that are stored."""
-    if header.has_palette:
-        return image
-    # OpenCV makes RGBA of grey with alpha, and alpha of a transparent colour; TensorFlow makes that of palettes only
-    return image[:, :, [0, 3]] if header.channels == 2 else image[:, :, : header.channels]
-
-
-def _with_alpha(data: bytes, header: Header, image: Array) -> Array:
-    if image.shape[2] == 4:
-        return image
-    most = (1 << header.bits) - 1
-    transparent = header.chunks.get(b"tRNS") if image.shape[2] == 1 else None
-    if transparent is None:
-        # TensorFlow fills alpha with the largest value of the *file's* bit depth: opaque is 1 if pixels have one bit
-        alpha = np.full_like(image[:, :, :1], most)
-    else:
-        grey = int.from_bytes(data[transparent : transparent + 2]) * max(255 // most, 1)
-        alpha = np.where(image == grey, 0, np.iinfo(image.dtype).max).astype(image.dtype)
-    return np.concatenate([np.repeat(image, 3, 2) if image.shape[2] == 1 else image, alpha], 2)
 
 
 def _read_jpeg(data: bytes, header: Header, channels: int | None, dtype: DType) -> Array:
@@ -165,15 +113,19 @@ def _decode_jpeg(data: bytes, colorspace: str, channels: int) -> Array:
     decode: Callable[..., Array] = simplejpeg.decode_jpeg
     try:
         return decode(data, colorspace, fastdct=True)
-    except ValueError:
-        # OpenCV refuses truncated images, as TensorFlow does; TensorFlow decodes other damaged images as far as it can
-        exact = _imdecode(data, channels)
+    except ValueError as error:
+        # TensorFlow refuses truncated images, and decodes other damaged ones as far as it can
+        if "Premature end" in str(error) or data.find(b"\xff\xd9", max(data.rfind(b"\xff\xda"), 0)) < 0:
+            raise ValueError("the JPEG is truncated") from error
     try:
         return decode(data, colorspace, fastdct=True, strict=False)
     except ValueError:
         if channels == 4:
             raise
-        return exact
+    try:
+        return kornia.decode_image_jpegturbo(data, "mono" if channels == 1 else "rgb")  # type: ignore[no-any-return]
+    except Exception as error:  # kornia-rs raises this class
+        raise ValueError(f"the JPEG is damaged ({error})") from error
 
 
 def _read_bmp(data: bytes, header: Header, channels: int | None, dtype: DType) -> Array:

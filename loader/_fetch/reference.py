@@ -159,7 +159,7 @@ class ArtifactReference:
             roots.add(find_repository())
         for root in roots:
             yield root / ".dvc" / "cache"
-        from loader._fetch.remote import read_config  # imports DVC, which is slow, so this comes last
+        from loader._fetch.remote import read_config  # imports botocore, which is slow, so this comes last
 
         config = self.repository.dvc_config() if self.repository.root is not None else read_config(None)
         if folder := config.get("cache", {}).get("dir"):

@@ -1,22 +1,18 @@
-"""Find an artifact on its DVC remote. Importing this module imports DVC."""
+"""Find an artifact on its DVC remote. Importing this module imports botocore."""
 
 from __future__ import annotations
 
 import re
 import shlex
-import tempfile
 from collections.abc import Iterable
-from copy import deepcopy
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 from configobj import ConfigObjError
-from dvc.config import Config, merge
-from dvc.exceptions import DvcException
-from voluptuous import Invalid
 
 from loader._errors import FetchError, without_secrets
+from loader._fetch.dvc_config import config_files, merge, parse, read_file
 from loader._fetch.revision import TrackedFile
 from loader._fetch.s3 import S3Object
 from loader._fetch.s3_client import is_own_endpoint
@@ -55,25 +51,20 @@ def read_config(
         It cannot be read.
     """
     try:
-        levels = Config(dvc_folder, validate=False)
-        # in DVC's order: a later level takes precedence
-        config = {level: levels.load_one(level) for level in levels.LEVELS if level in levels.files}
+        config = {level: read_file(path) for level, path in config_files(dvc_folder).items()}
         if committed is not None:
             config["repo"] = _parse(committed)
         foreign = {"repo", "local"} if local_is_committed else {"repo"}
         for level in foreign & config.keys():
-            for remote in config[level].get("remote", {}).values():
+            for remote in config[level]["remote"].values():
                 for option in remote.keys() - COMMITTED_OPTIONS:
                     del remote[option]
-        merged: dict[str, Any] = {}
-        for level in config:
-            merge(merged, deepcopy(config[level]))  # `merge` keeps and changes the dicts that it is given
-        validated = dict(Config.validate(merged))
-    except (DvcException, ConfigObjError, Invalid, OSError, AttributeError, TypeError, ValueError) as error:
+        merged = merge(config.values())
+    except (ConfigObjError, OSError, RecursionError, TypeError, ValueError) as error:
         raise FetchError(f"DVC's configuration cannot be read: {without_secrets(str(error))}") from error
     own = (config[level] for level in config.keys() - foreign)
-    _mark_foreign_endpoints(validated, own, trusts_local=not local_is_committed)
-    return validated
+    _mark_foreign_endpoints(merged, own, trusts_local=not local_is_committed)
+    return merged
 
 
 def locate(config: dict[str, Any], tracked: TrackedFile) -> S3Object:
@@ -135,12 +126,12 @@ def _mark_foreign_endpoints(config: dict[str, Any], own: Iterable[dict[str, Any]
 
     The mark says whether the user can name it in `.dvc/config.local`, which does not count if it is committed.
     """
-    named = {
+    named = [  # no set, because a value with a comma is a list
         (name, remote["endpointurl"])
         for level in own
         for name, remote in level.get("remote", {}).items()
         if "endpointurl" in remote
-    }
+    ]
     for name, remote in config.get("remote", {}).items():
         if "endpointurl" in remote and (name, remote["endpointurl"]) not in named:
             remote[_FROM_REPOSITORY] = trusts_local
@@ -149,7 +140,4 @@ def _mark_foreign_endpoints(config: dict[str, Any], own: Iterable[dict[str, Any]
 def _parse(committed: bytes) -> dict[str, Any]:
     if len(committed) > MAX_CONFIG_BYTES or b"%(" in committed:
         raise ValueError("the .dvc/config of the repository is too long, or refers to its own values with %(...)s")
-    with tempfile.NamedTemporaryFile(suffix=".config") as file:
-        file.write(committed)
-        file.flush()
-        return dict(Config.load_file(file.name))
+    return parse(committed)

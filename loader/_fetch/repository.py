@@ -83,7 +83,7 @@ class Repository:
         return commit
 
     def dvc_config(self) -> dict[str, Any]:
-        """Return the current DVC configuration, which applies to every revision. Imports DVC.
+        """Return the current DVC configuration, which applies to every revision. Imports botocore.
 
         Raises
         ------

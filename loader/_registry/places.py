@@ -42,7 +42,7 @@ class Places:
 
 
 def ask_remotes(repository: Repository, wanted: Iterable[tuple[ArtifactEntry, TrackedFile | None]]) -> list[str]:
-    """Return what its remote has of each artifact, in words: one request for each, several at once. Imports DVC."""
+    """Return what its remote has of each artifact, in words: one request for each, at once. Imports botocore."""
     from concurrent.futures import ThreadPoolExecutor
 
     from loader._fetch.remote import locate

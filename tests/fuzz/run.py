@@ -36,7 +36,7 @@ SEARCH_MUTATIONS = 1000
 MAX_FAILURES = 5
 _MAX_SHOWN, _MAX_FRAMES = 2000, 4
 # Includes everything that the loader imports lazily, so that no check imports a module
-PRELOADED = ["tests.fuzz.layers", "cv2", *(f"loader._features.{name}" for name in ("audio", "images", "tfds"))]
+PRELOADED = ["tests.fuzz.layers", *(f"loader._features.{name}" for name in ("audio", "images", "tfds"))]
 _FORBIDDEN = (
     "os.system",
     "os.exec",
@@ -135,7 +135,7 @@ def _work(layer: str, mutations: int, seed: int, seeds: Path, scratch: Path, res
     has_tfds = layer == WITH_TFDS
     for module in (*PRELOADED, *(("tensorflow", "tensorflow_datasets") if has_tfds else ())):
         importlib.import_module(module)
-    read_config(None)  # for what DVC imports lazily
+    read_config(None)  # for what it imports lazily
     if not has_tfds:
         sys.modules["tensorflow_datasets"] = None  # type: ignore[assignment]  # as if it were not installed
         warnings.simplefilter("error")  # not with TensorFlow, which warns
@@ -207,7 +207,6 @@ def assert_plain(error: LoaderError) -> None:
     reason: BaseException | None = error
     while reason is not None:
         assert not isinstance(reason, MemoryError), "the check needs more memory than the limit"
-        assert "nsufficient memory" not in str(reason)  # OpenCV's message
         reason = reason.__cause__ or reason.__context__
 
 

@@ -31,6 +31,13 @@ def interlaced():
     return b"\x89PNG\r\n\x1a\n" + head + chunk(b"IDAT", data) + chunk(b"IEND", b"")
 
 
+def in_two_chunks(data):
+    """The PNG with its pixels in two chunks."""
+    at = data.find(b"IDAT")
+    pixels = data[at + 4 : -16]
+    return data[: at - 4] + chunk(b"IDAT", pixels[:9]) + chunk(b"IDAT", pixels[9:]) + data[-12:]
+
+
 EXIF = b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06" + bytes(6)  # turned by a quarter
 
 PNGS = {
@@ -46,6 +53,14 @@ PNGS = {
     "palette with alpha": png(3, 8, more=[(b"tRNS", bytes(range(200)))]),
     "interlaced": interlaced(),
     "of a gamma": png(2, 8, more=[(b"gAMA", struct.pack(">I", 45455))]),
+    "of a gamma above 1": png(6, 8, more=[(b"gAMA", struct.pack(">I", 105_001))]),
+    "of sRGB": png(2, 8, more=[(b"sRGB", b"\0")]),
+    "with a gamma after the palette": png(3, 4, more=[(b"gAMA", struct.pack(">I", 45455))]),
+    "RGB of 16 bits with a transparent one": png(
+        2, 16, rows=np.repeat(GREY, 3, 1).astype(">u2"), more=[(b"tRNS", b"\0\x07" * 3)]
+    ),
+    "with too long a transparent one": png(0, 8, rows=GREY, more=[(b"tRNS", b"\0\x07" * 3)]),
+    "in two chunks": in_two_chunks(png(4, 8)),
     "turned by EXIF": png(2, 8, more=[(b"eXIf", EXIF[6:])]),
     "animated": png(2, 8, more=[(b"acTL", struct.pack(">II", 1, 0))]).replace(
         chunk(b"IEND", b""),

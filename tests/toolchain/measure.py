@@ -118,8 +118,7 @@ def measure(root: Path) -> dict[str, Any]:
 def versions() -> dict[str, str]:
     """Return the versions of Python, zlib and the packages that may affect the bytes."""
     packages = (
-        *("etils", "kornia-rs", "numpy", "opencv-python-headless", "protobuf", "pydub", "simplejpeg", "tensorflow"),
-        "tensorflow-datasets",
+        *("etils", "kornia-rs", "numpy", "protobuf", "pydub", "simplejpeg", "tensorflow", "tensorflow-datasets"),
     )
     return {
         "python": platform.python_version(),
