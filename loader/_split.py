@@ -26,13 +26,15 @@ class Split(Subsets, Sequence[Example]):
 
     `split[3]` is an example: a dict from feature name to value, as `tfds.as_numpy` returns it. `split[10:20]` and
     `split[[3, 1, 2]]` are splits over the same data, without a copy; so is `split[mask]`, for an array with a boolean
-    for each example. `split["label"]` is the values of one feature. A split can be pickled and used after a fork.
+    for each example. `split["label"]` is the values of one feature, `split[["label"]]` the split with only this
+    feature. A split can be pickled and used after a fork.
     """
 
     def __repr__(self) -> str:
         shown = (self.convert.structure if isinstance(self.convert, Converter) else "") or ", ".join(self.features)
         of = "" if self._source.is_mapped else f" of {shown}"  # a function may return anything
-        return f"<{self.name}{self._steps}: {len(self):,} examples{of}>"
+        noun = "example" if len(self) == 1 else "examples"
+        return f"<{self.name}{self._steps}: {len(self):,} {noun}{of}>"
 
     def _repr_html_(self) -> str:
         """Return the first examples, for a notebook; of a split with one example, all of it."""
@@ -45,11 +47,12 @@ class Split(Subsets, Sequence[Example]):
     @overload
     def __getitem__(self, key: str, /) -> Any: ...
     @overload
-    def __getitem__(self, key: slice | Sequence[int] | Array, /) -> Split: ...
-    def __getitem__(self, key: int | str | slice | Sequence[int] | Array, /) -> Any:
+    def __getitem__(self, key: slice | Sequence[int] | Sequence[str] | Array, /) -> Split: ...
+    def __getitem__(self, key: int | str | slice | Sequence[int] | Sequence[str] | Array, /) -> Any:
         """Return an example (for an integer), or a part of the split (for a slice, integers or a mask of booleans).
 
-        For the name of a feature, return the values of all examples, as `column` does.
+        For the name of a feature, return the values of all examples, as `column` does; for a list of names, the split
+        with only these features, without decoding the others.
 
         Raises
         ------
@@ -72,6 +75,8 @@ class Split(Subsets, Sequence[Example]):
                 return self.part(key)
             except (TypeError, ValueError) as error:
                 raise ArgumentError(f"{self.name} has no part {reprlib.repr(key)}: {error}") from None
+        if isinstance(key, list) and key and all(isinstance(each, str) for each in key):
+            return self._only(key)
         indices = self._indices(key)
         return self.part(indices) if indices.ndim else self[int(indices)]
 

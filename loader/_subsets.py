@@ -164,9 +164,13 @@ class Subsets(Arrays):
         joined._steps = ""  # they are in the name
         return joined
 
+    def __radd__(self, other: Any) -> Self:
+        """Return this split if `other` is 0, with which `sum` of several splits begins."""
+        return self if isinstance(other, int) and other == 0 else NotImplemented
+
     def _only(self, features: Sequence[str]) -> Self:
         """Return the same examples as dicts of only these features."""
-        convert = self.convert.values if isinstance(self.convert, Converter) else self.convert
+        convert = self.convert.by_name() if isinstance(self.convert, Converter) else self.convert
         return self._with("", _source=self._with_features(features), convert=convert)
 
 

@@ -1,6 +1,8 @@
 """A whole split as arrays, columns, Arrow tables and data frames."""
 
+import contextlib
 import json
+import pickle
 import subprocess
 import sys
 
@@ -89,6 +91,22 @@ def test_a_column_decodes_no_other_feature(small):
     with pytest.raises(loader.DecodeError):
         test.arrays()
     assert test["label"].tolist() == [example("test", number)["label"] for number in range(70)]
+
+
+def test_a_list_of_names_is_the_split_with_only_these_features(small, train):
+    chosen = train[10:20][["text", "label"]]
+    assert chosen[0] == {"text": b"train 10", "label": example("train", 10)["label"]}
+    assert repr(chosen) == "<small/1.0.0 train[10:20]: 10 examples of text, label>"
+    for split in (chosen, chosen.cache(), train[10:20].cache()[["text", "label"]], pickle.loads(pickle.dumps(chosen))):
+        assert list(split.arrays()) == ["text", "label"]
+        assert split.shuffle(0)["text"].tolist() == train[10:20].shuffle(0)["text"].tolist()
+    assert list(chosen.to_pandas().columns) == ["text", "label"]
+    assert train.map(lambda each: {**each, "more": 1})[["more", "label"]][4] == {"more": 1, "label": 1}
+    text = loader.load("small", "train", repo=small, text="str")[1][["text"]]
+    assert text[3] == {"text": "train 3"} and text["text"][4] == "train 4"
+    for names in (["label", "lable"], ["label", 3], []):
+        with pytest.raises(loader.LoaderError) if names else contextlib.nullcontext():
+            assert len(train[names]) == 0
 
 
 @pytest.mark.parametrize("name", ["lable", "x"])

@@ -54,6 +54,14 @@ def test_examples_and_batches_are_tuples(folder):
     assert repr(train) == "<small/1.0.0 train: 5,300 examples of (text, label)>"
 
 
+def test_a_list_of_names_gives_dicts(folder):
+    torch = pytest.importorskip("torch")
+    _, pairs = loader.from_directory(folder, "train", supervised=True, format="torch")
+    chosen = pairs[["label"]]
+    assert chosen[4] == {"label": torch.tensor(1)} and chosen.pad_collate([chosen[4]])["label"].tolist() == [1]
+    assert len(chosen[:10] + chosen[20:30]) == 20
+
+
 def test_only_their_features_are_decoded(folder):
     _, train = loader.from_directory(folder, "train", supervised=True)
     assert list(train.features) == ["text", "label"]

@@ -181,7 +181,7 @@ class TestJoined:
         assert repr(joined) == "<small/1.0.0 train+test: 5,370 examples of label, samples, text>"
         assert texts(joined) == texts(train) + texts(test)
         assert joined[5300]["text"] == joined[-70]["text"] == b"test 0"
-        assert joined.fingerprint == "small/1.0.0 train+test: range(0, 5370)"
+        assert joined.fingerprint == sum([train, test]).fingerprint == "small/1.0.0 train+test: range(0, 5370)"
         assert joined["label"].tolist() == train["label"].tolist() + test["label"].tolist()
 
     def test_those_of_two_datasets_are_read_in_any_order(self, train, test, tmp_path):
