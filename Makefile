@@ -5,6 +5,9 @@ VENV := .venv
 READY := $(VENV)/.set-up
 FRAMEWORKS := $(VENV)/.frameworks
 BEAM_READY := $(VENV)/.beam
+# apart from the others, because the readers want other packages than experiments do
+BENCHMARKS := .scratch/benchmarks/venv
+BENCHMARKS_READY := $(BENCHMARKS)/.set-up
 # PyTorch's CPU build is not in the package index: configure pip with --find-links or another index that has it
 TORCH := torch==2.13.0+cpu
 RUN := $(VENV)/bin/python -m scripts
@@ -139,7 +142,7 @@ lint: $(READY) ## check style and types
 	@ruff format --check .
 	@mypy
 
-frameworks: $(FRAMEWORKS) ## add PyTorch (CPU), JAX, Grain and the readers of the benchmarks to .venv
+frameworks: $(FRAMEWORKS) ## add PyTorch (CPU), JAX and Grain to .venv
 
 $(FRAMEWORKS): requirements-frameworks.lock $(READY)
 	@echo "adding the frameworks to $(VENV) (1.5 GB, a minute or two)"
@@ -154,18 +157,27 @@ $(BEAM_READY): requirements-beam.lock $(READY)
 	@$(VENV)/bin/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-beam.lock
 	@touch $@
 
-benchmark: $(FRAMEWORKS) ## compare the speed of the loader and the build with others
-	@$(VENV)/bin/python benchmarks/reading.py
-	@$(VENV)/bin/python benchmarks/building.py
+benchmark: $(READY) $(if $(call given,TABLE),$(BENCHMARKS_READY)) ## measure a table of benchmarks/README.md: [TABLE=mnist-batches or TABLE=all]; without TABLE, list them
+	@PYTHONPATH=$(call in_quotes,$(CURDIR)) $(if $(call given,TABLE),$(BENCHMARKS),$(VENV))/bin/python benchmarks/tables.py $(call each_quoted,TABLE)
 
-lock: $(READY) ## resolve the dependencies of pyproject.toml again into the three lock files
+$(BENCHMARKS_READY): benchmarks/requirements.lock $(READY)
+	@echo "setting up $(BENCHMARKS) (4 GB, some minutes)"
+	@base=$$($(VENV)/bin/python -c 'import sys; print(sys._base_executable)') && rm -rf $(BENCHMARKS) && $$base -m venv $(BENCHMARKS)
+	@# without dependencies: the pins of the other locks override the readers' own bounds, so that all share one NumPy
+	@$(BENCHMARKS)/bin/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r benchmarks/requirements.lock
+	@touch $@
+
+lock: $(READY) ## resolve the dependencies of pyproject.toml again into the four lock files
 	@uv pip compile $(LOCKED) --extra dev pyproject.toml --output-file requirements.lock
 	@pip download --quiet --no-deps --dest .scratch/torch '$(TORCH)'
 	@echo '$(TORCH)' | uv pip compile $(LOCKED) --constraint requirements.lock --find-links .scratch/torch \
-		--extra benchmark pyproject.toml - --output-file requirements-frameworks.lock
+		--extra frameworks pyproject.toml - --output-file requirements-frameworks.lock
 	@# the pins of the other two override Beam's own bounds (protobuf < 7), because they decide bytes
 	@uv pip compile $(LOCKED) --override requirements.lock --override requirements-frameworks.lock \
 		--extra beam pyproject.toml --output-file requirements-beam.lock
+	@echo '$(TORCH)' | uv pip compile $(LOCKED) --override requirements.lock --override requirements-frameworks.lock \
+		--override benchmarks/overrides.txt --find-links .scratch/torch \
+		--extra benchmark pyproject.toml - --output-file benchmarks/requirements.lock
 
 .PHONY: .dataset
 .dataset:

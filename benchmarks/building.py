@@ -1,6 +1,6 @@
 """Building: `scripts build` compared with TFDS's `download_and_prepare`, each in a separate process, in turn.
 
-    python benchmarks/building.py            (about five minutes; the sources of mnist must be on this machine)
+    make benchmark TABLE=building            (the sources of mnist must be on this machine)
 
 Prints a Markdown table: wall seconds from the start of Python to its end, and the peak memory of all processes together
 (their proportional share, so that memory shared by forked processes counts once). Ours also packs the tar with its

@@ -1,6 +1,6 @@
 """The catalog of 300 datasets, one of which has 1,000 versions: the whole command in a new process.
 
-    python benchmarks/catalog.py
+    make benchmark TABLE=catalog
 
 The registry is made up: it has all records, and no data, so the pages have no examples. Half of its datasets are
 private; they are shown too.

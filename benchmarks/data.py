@@ -49,6 +49,21 @@ class Data:
         return self.folder / "shards"
 
     @property
+    def litdata(self) -> Path:
+        """The chunks that litdata's `optimize` writes; images stay encoded."""
+        return self.folder / "litdata"
+
+    @property
+    def lance(self) -> Path:
+        """A Lance dataset; images stay encoded."""
+        return self.folder / "train.lance"
+
+    @property
+    def mds(self) -> Path:
+        """The shards of mosaicml-streaming; images stay encoded."""
+        return self.folder / "mds"
+
+    @property
     def files(self) -> Path:
         """One file per example, `<label>/<number>...`, as for torchvision's ImageFolder."""
         return self.folder / "files"

@@ -1,6 +1,6 @@
 """Comparing two versions of a million records each: on this machine, and over S3 with a latency of 30 ms.
 
-    python benchmarks/differences.py
+    make benchmark TABLE=differences
 
 The versions are made up: 10,000 records are gone, 10,000 are new and 10,000 have other bytes. Each record takes 150
 bytes, which are zeros. Keys are in order, as TFDS writes them, and in no order, which is the worst case. Each figure is
@@ -19,7 +19,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -157,10 +156,10 @@ def _record(root: Path, rows: np.ndarray) -> None:
     data, member = rows.tobytes(), artifact.header.rows
     blocks = tuple(hashlib.sha256(data[at : at + BLOCK_BYTES]).hexdigest() for at in range(0, len(data), BLOCK_BYTES))
     members = tuple(
-        replace(each, sha256=hashlib.sha256(data).hexdigest()) if each.name == ROWS_NAME else each
+        each._replace(sha256=hashlib.sha256(data).hexdigest()) if each.name == ROWS_NAME else each
         for each in artifact.header.members
     )
-    header = replace(artifact.header, members=members, blocks=blocks).render()
+    header = artifact.header._replace(members=members, blocks=blocks).render()
     with tar.open("r+b") as file:
         file.seek(artifact.entry.index_offset)
         file.write(header)

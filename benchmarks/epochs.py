@@ -1,6 +1,6 @@
 """Epochs after the first one, and whole splits as arrays: the loader's cache beside those of TFDS and HF datasets.
 
-    python benchmarks/epochs.py            (some minutes; needs the artifact of mnist)
+    make benchmark TABLE=epochs        (needs the artifact of mnist)
 
 Prints a Markdown table. Each figure comes from a process of its own, in turn with the others'; it is the median of the
 rounds. The ratio says by how much the loader is better: the median of the rounds' ratios, with the smallest and the
@@ -42,8 +42,9 @@ def main(rounds: Annotated[int, typer.Option(min=1, help="How often every figure
     prepare("mnist")
     found: dict[tuple[str, int], list[Figures]] = {}
     with TemporaryDirectory() as cache:
-        for _ in range(rounds):
+        for number in range(rounds):
             for name in READERS:
+                print(f"round {number + 1} of {rounds}: {name}", file=sys.stderr, flush=True)
                 found.setdefault((name, 0), []).append(
                     {column.key: _figure(name, column.key, cache) for column in COLUMNS}
                 )

@@ -1,7 +1,8 @@
 """Measure one figure in this process: `python figure.py DATASET READER MEASURE [THREADS or CORES]`.
 
-Prints a JSON object: the number of examples per second, the peak memory, or the sum of some decoded values, with which
-`reading.py` checks that all readers return the same values.
+Prints a JSON object: the number of examples per second, and per second of all its threads' processor time; the peak
+memory; or by how much decoded values differ from the loader's, by which `reading.py` checks that all readers return the
+same ones.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import os
 import resource
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any
 
@@ -23,27 +24,42 @@ MIN_SECONDS = 2.0  # short epochs are repeated until this time has passed
 MAX_SECONDS = 6.0  # a longer epoch is cut off at this time
 
 
+class _NotInstalled:
+    """Finds no packages of some names, as if they were not installed."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self.names = names
+
+    def find_spec(self, name: str, path: object, target: object = None) -> None:
+        if name in self.names:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+
 def main(dataset: str, name: str, measure: str, number: int) -> None:
     """Measure and print."""
     if measure == "each" and number == 1:
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-    if measure != "torch":
-        sys.modules.update(dict.fromkeys(READERS[name].without))  # as if they were not installed
+    if measure not in ("workers", "same"):
+        sys.meta_path.insert(0, _NotInstalled(READERS[name].without))
+    if measure == "batches":
+        os.environ.update(READERS[name].limits(number))
     reader = READERS[name](locate(dataset))
     figures: dict[str, float] = {}
     if measure == "first":
         reader[0] if hasattr(reader, "__getitem__") else next(iter(reader.examples()))
         figures["megabytes"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     elif measure == "same":
-        figures["sum"] = sum(map(_sum, islice(reader.examples(), BATCH)))
+        ours, theirs = (islice(each.examples(), BATCH) for each in (READERS["loader"](locate(dataset)), reader))
+        figures["difference"] = max(map(_difference, ours, theirs))
     elif measure == "random":
-        figures["rate"] = _rate(lambda: _at_random(reader), lambda example: 1)
+        figures = _rate(lambda: _at_random(reader), lambda example: 1)
     elif measure == "each":
-        figures["rate"] = _rate(reader.examples, lambda example: 1)
+        figures = _rate(reader.examples, lambda example: 1)
     elif measure == "batches":
-        figures["rate"] = _rate(lambda: reader.batches(number), _size)
-    elif measure == "torch":
-        figures["rate"] = _rate(reader.torch, _size)
+        figures = _rate(lambda: reader.batches(number), _size)
+    elif measure == "workers":
+        batches = reader.torch()  # once, because the worker processes are kept from epoch to epoch
+        figures = _rate(lambda: batches, _size)
     print(json.dumps(figures))
 
 
@@ -54,10 +70,10 @@ def _at_random(reader: Any) -> Iterator[Any]:
     return (reader[number] for number in order)
 
 
-def _rate(epoch: Callable[[], Iterable[Any]], size: Callable[[Any], int]) -> float:
+def _rate(epoch: Callable[[], Iterable[Any]], size: Callable[[Any], int]) -> dict[str, float]:
     """Read one epoch after another and return the number of examples per second."""
     next(iter(epoch()))  # imports at the first example do not count
-    count = 0
+    count, used = 0, time.process_time()
     now = start = time.perf_counter()
     while now < start + MIN_SECONDS:
         for item in epoch():
@@ -65,21 +81,21 @@ def _rate(epoch: Callable[[], Iterable[Any]], size: Callable[[Any], int]) -> flo
             now = time.perf_counter()
             if now > start + MAX_SECONDS:
                 break
-    return count / (now - start)
+    return {"rate": count / (now - start), "processor rate": count / (time.process_time() - used)}
 
 
 def _size(batch: Any) -> int:
     return len(batch if isinstance(batch, list) else next(iter(batch.values())))
 
 
-def _sum(example: dict[str, Any]) -> float:
-    return sum(
-        float(value.sum() if hasattr(value, "sum") else value) for value in example.values() if _is_number(value)
-    )
+def _difference(ours: dict[str, Any], theirs: dict[str, Any]) -> float:
+    """Return the mean difference of an example's values; infinity if they have another size or label."""
+    import numpy as np
 
-
-def _is_number(value: Any) -> bool:
-    return not isinstance(value, (str, bytes))
+    theirs = {name.partition(".")[0]: value for name, value in theirs.items()}  # of webdataset's `image.png`
+    array = "audio" if "audio" in ours else "image"
+    a, b = (np.asarray(example[array]).ravel().astype(float) for example in (ours, theirs))
+    return float(abs(a - b).mean()) if a.size == b.size and ours["label"] == theirs["label"] else float("inf")
 
 
 if __name__ == "__main__":

@@ -15,10 +15,13 @@ TIMEOUT_SECONDS = 300  # a process that takes longer hangs
 
 # a small process in between, because a process starts with the peak memory of the one that it was forked from
 TIMED = """
-import subprocess, sys, time, json
+import subprocess, sys, time, json, resource
 start = time.perf_counter()
 done = subprocess.run(sys.argv[1:], check=True, stdout=subprocess.PIPE)
-print(json.dumps({"seconds": time.perf_counter() - start, **json.loads(done.stdout.splitlines()[-1])}))
+seconds = time.perf_counter() - start
+used = resource.getrusage(resource.RUSAGE_CHILDREN)
+figures = {"seconds": seconds, "processor seconds": used.ru_utime + used.ru_stime}
+print(json.dumps({**figures, **json.loads(done.stdout.splitlines()[-1])}))
 """
 
 Figures = dict[str, float]
@@ -50,11 +53,15 @@ class Column:
 
 
 def run(dataset: str, reader: str, measure: str, number: int = 0) -> Figures:
-    """Run a process and return the figures that it prints, and the seconds that it took."""
-    command = [sys.executable, str(FIGURE), dataset, reader, measure, str(number)]
+    """Measure a figure of a reader in a process."""
+    return timed([sys.executable, str(FIGURE), dataset, reader, measure, str(number)])
+
+
+def timed(command: Sequence[str]) -> Figures:
+    """Run a process and return the figures that it prints, and the seconds that it and its processors took."""
     done = subprocess.run([sys.executable, "-c", TIMED, *command], capture_output=True, timeout=TIMEOUT_SECONDS)
     if done.returncode:
-        raise SystemExit(f"{dataset}, {reader}, {measure}: failed\n{done.stderr.decode(errors='replace')}")
+        raise SystemExit(f"{' '.join(command[1:])}: failed\n{done.stderr.decode(errors='replace')}")
     return dict(json.loads(done.stdout))
 
 
@@ -90,4 +97,5 @@ def _ratio(ours: list[Figures], theirs: list[Figures], column: Column) -> str:
     """Return the median of the rounds' ratios, with the smallest and the largest."""
     pairs = [(a[column.key], b[column.key]) for a, b in zip(ours, theirs, strict=True)]
     ratios = [b / a if column.less else a / b for a, b in pairs]
-    return f"{statistics.median(ratios):.1f} ({min(ratios):.1f} to {max(ratios):.1f})"
+    form = "{:.1f} ({:.1f} to {:.1f})" if min(ratios) > 2 else "{:.2f} ({:.2f} to {:.2f})"
+    return form.format(statistics.median(ratios), min(ratios), max(ratios))

@@ -27,11 +27,19 @@ class Reader:
         The numbers of threads with which its batches can be read.
     without
         Packages that it would import only because they are installed here; a user of this reader alone lacks them.
+    only_images
+        Whether it is measured on images only.
     """
 
     title: str
     threads: tuple[int, ...] = (1,)
     without: tuple[str, ...] = ()
+    only_images = False
+
+    @staticmethod
+    def limits(threads: int) -> dict[str, str]:
+        """Return the environment variables by which the system is limited to a number of threads."""
+        return {}
 
 
 def stack(examples: Sequence[dict[str, Any]]) -> dict[str, Any]:
@@ -59,4 +67,4 @@ def torch_loader(dataset: Any, data: Data) -> Iterable[Any]:
     from torch.utils.data import DataLoader
 
     collate = pad if data.name == "digit" else None
-    return DataLoader(dataset, batch_size=BATCH, num_workers=WORKERS, collate_fn=collate)
+    return DataLoader(dataset, batch_size=BATCH, num_workers=WORKERS, persistent_workers=True, collate_fn=collate)

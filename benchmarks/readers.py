@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from chunk_readers import Lance, LitData, Mds
 from data import Data, files, image_format
 from reader import BATCH, WORKERS, Reader, pad, stack, torch_loader
 from tfds_readers import DataSource, Grain, Tfds
@@ -119,7 +120,7 @@ class WebDataset(Reader):
 
     def torch(self) -> Iterable[Any]:
         batches = self.dataset.map(self._named).batched(BATCH, collation_fn=self.collate)
-        return self.webdataset.WebLoader(batches, batch_size=None, num_workers=WORKERS)
+        return self.webdataset.WebLoader(batches, batch_size=None, num_workers=WORKERS, persistent_workers=True)
 
     @staticmethod
     def _named(sample: dict[str, Any]) -> dict[str, Any]:
@@ -176,5 +177,17 @@ class PillowFiles(Reader):
 
 READERS: dict[str, Any] = {
     reader.__name__.lower(): reader
-    for reader in (Loader, Tfds, DataSource, HuggingFace, HuggingFacePlain, WebDataset, Grain, PillowFiles)
+    for reader in (
+        Loader,
+        LitData,
+        Lance,
+        Mds,
+        Tfds,
+        DataSource,
+        HuggingFace,
+        HuggingFacePlain,
+        WebDataset,
+        Grain,
+        PillowFiles,
+    )
 }

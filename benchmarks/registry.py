@@ -1,6 +1,6 @@
 """Finding datasets: `list`, `info` and `versions` of a repository with 300 datasets, one of them with 1,000 versions.
 
-    python benchmarks/registry.py
+    make benchmark TABLE=registry
 
 The registry is made up, with all its records in git and without data. Each figure is the median of whole processes.
 DVC's own commands on the same repository run in between, for scale; none of them tells as much.

@@ -1,6 +1,6 @@
 """Opening a large artifact: the first and the last of ten million records, compared with a small artifact.
 
-    python benchmarks/scale.py
+    make benchmark TABLE=scale
 
 The artifact is generated: its index header and rows are those of ten million records, but all rows point into one shard
 of a thousand records, so that it takes 440 MB and not a terabyte. Each figure is measured in a new process.

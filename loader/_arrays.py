@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from difflib import get_close_matches
 from typing import Any, Self
 
 from loader._arguments import check_flags
@@ -141,16 +140,19 @@ class Arrays(Examples):
         ...     pass
         """
         from loader._cached import CachedSource, MappedFiles, decode, is_on_disk
-        from loader._room import check_disk, check_memory
 
         check_flags(disk=disk)
         source, positions = self._source, self._positions
         kept: Source
         if disk:
             if not is_on_disk(self.name, source, positions):
+                from loader._room import check_disk
+
                 check_disk(self.name, self.decoded_size())
             kept = MappedFiles(self.name, source, positions)
         else:
+            from loader._room import check_memory
+
             check_memory(self.name, self.decoded_size())
             if source.is_mapped:
                 kept = KeptSource(all_values(source, positions), source, positions)
@@ -168,8 +170,9 @@ class Arrays(Examples):
         Parameters
         ----------
         function
-            Takes an example, as this split returns it, and returns another one: a dict, a tuple or a single value. It
-            is pickled with the split, so define it in a module if processes are spawned.
+            Takes an example, as this split returns it, and returns another one: a dict, a tuple or a single value. A
+            function of several arguments, like `lambda image, label: ...`, is given the values of a tuple one by one.
+            It is pickled with the split, so define it in a module if processes are spawned.
         batched
             Call the function with batches instead, as `batches` returns them; it returns as many values as there are
             examples. What it makes of an example must not depend on the others: an example by itself is a batch of one.
@@ -177,8 +180,8 @@ class Arrays(Examples):
         Raises
         ------
         ArgumentError
-            `function` is no function. When an example is read: it returned another number of values than there are
-            examples.
+            `function` is no function. When an example is read: it returned None, or another number of values than
+            there are examples.
 
         Examples
         --------
@@ -203,7 +206,9 @@ class Arrays(Examples):
         return values_of(source, self._positions)
 
     def _by_name(self) -> Batch:
-        values = self._values(self._source)
+        values: Any = self._values(self._source)
+        if isinstance(values, tuple):  # as a function of map() returned it
+            return {str(number): value for number, value in enumerate(values)}
         return values if isinstance(values, dict) else {"value": values}
 
     def _with_features(self, names: Sequence[str]) -> Source:
@@ -217,6 +222,8 @@ class Arrays(Examples):
         if not self._source.is_mapped:
             for name in names:
                 if name not in self.features:
+                    from difflib import get_close_matches  # only whoever makes a mistake waits for it
+
                     near = get_close_matches(str(name), self.features, n=1)
                     advice = f"did you mean {near[0]!r}?" if near else f"its features: {', '.join(self.features)}"
                     raise NotFoundError(f"{self.name} has no feature {name!r}; {advice}")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import copy
-import os
+import functools
+import operator
 from collections import deque
 from collections.abc import Iterable, Iterator
 from typing import Self
@@ -11,7 +12,7 @@ from typing import Self
 from loader._arguments import check_flags, check_integer
 from loader._collate import make_collator
 from loader._errors import ArgumentError
-from loader._examples import Examples
+from loader._examples import Examples, random_seed
 from loader._source import Batch
 from loader._state import ResumableIterator, State, read_order, read_state
 
@@ -19,8 +20,8 @@ from loader._state import ResumableIterator, State, read_order, read_state
 class Batches(Iterable[Batch]):
     """The batches of a split; `Split.batches` documents the parameters.
 
-    Its length is the number of batches. Each `iter()` starts at the first one; if they are shuffled, each begins the
-    next epoch, in another order.
+    Its length is the number of batches, and an integer gives one of them. Each `iter()` starts at the first one; if
+    they are shuffled, each begins the next epoch, in another order.
     """
 
     def __init__(
@@ -34,15 +35,13 @@ class Batches(Iterable[Batch]):
         workers: int,
     ) -> None:
         check_flags(shuffle=shuffle, drop_remainder=drop_remainder)
-        if seed is not None and not shuffle:
-            raise ArgumentError("seed= has no effect without shuffling; add shuffle=True")
         self._examples = examples
         self._size = check_integer("batch_size", batch_size, least=1)
         self._drop_remainder = drop_remainder
         self._workers = check_integer("workers", workers, least=1)
         self._shuffle = shuffle
         self._has_seed = seed is not None
-        self._seed = int.from_bytes(os.urandom(4)) if seed is None else check_integer("seed", seed, least=0)
+        self._seed = random_seed() if seed is None else check_integer("seed", seed, least=0)
         self._next_epoch = 0
         self._only_epoch: int | None = None
 
@@ -56,6 +55,29 @@ class Batches(Iterable[Batch]):
     def __len__(self) -> int:
         whole, rest = divmod(len(self._examples), self._size)
         return whole + (rest > 0 and not self._drop_remainder)
+
+    def __getitem__(self, number: int) -> Batch:
+        """Return one batch; of shuffled ones, an epoch must be chosen: `batches.epoch(2)[7]`.
+
+        Raises
+        ------
+        IndexError
+            There is no such batch.
+        ArgumentError
+            The batches are shuffled, and no epoch is chosen.
+        """
+        if self._shuffle and self._only_epoch is None:
+            raise ArgumentError("shuffled batches have another order in each epoch; choose one: batches.epoch(0)[...]")
+        index = operator.index(number)
+        if not -len(self) <= index < len(self):
+            raise IndexError(f"there are {len(self):,} batches, index {index:,} is out of range")
+        index %= len(self)
+        return next(_decode_serially(self._ordered, range(index, index + 1), self._size))
+
+    @functools.cached_property
+    def _ordered(self) -> Examples:
+        """The examples in the order of the chosen epoch."""
+        return self._examples.shuffle(self._seed, epoch=self._only_epoch or 0) if self._shuffle else self._examples
 
     def __iter__(self) -> ResumableIterator[Batch]:
         return self.iterator()
@@ -71,6 +93,7 @@ class Batches(Iterable[Batch]):
             The number is negative, or not an integer.
         """
         batches = copy.copy(self)
+        batches.__dict__.pop("_ordered", None)
         batches._only_epoch = check_integer("epoch", number, least=0)
         return batches
 

@@ -10,17 +10,17 @@ packages that decode. Buffers are hashed when they are written and when they are
 from __future__ import annotations
 
 import hashlib
-import importlib.metadata
 import mmap
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from itertools import count, islice
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from loader._collate import make_collator
 from loader._column import Buffer, Memory
 from loader._columns import Columns
 from loader._errors import FetchError, IntegrityError, UnsupportedError
@@ -30,10 +30,9 @@ from loader._fetch.places import CACHE_VARIABLE
 from loader._format.files import open_regular
 from loader._source import Batch, Collator, Example, Positions, Source, chosen, integers
 
-FORMAT = 1
+FORMAT = 2
 """The number of this layout, part of an entry's hash: raise it too if a decoder returns other values."""
 
-_DECODERS = ("kornia-rs", "numpy", "opencv-python-headless", "simplejpeg", "tensorflow")
 _CHUNK_EXAMPLES = 256
 _HASHES = "hashes"
 
@@ -47,9 +46,9 @@ def decode(origin: Source, positions: Positions) -> Columns:
 
 
 def _fill(columns: Columns, origin: Source, positions: Positions) -> None:
-    examples = origin.in_order(positions)
-    while chunk := list(islice(examples, _CHUNK_EXAMPLES)):  # few at once, so that memory holds each value once
-        columns.append(chunk)
+    size = _CHUNK_EXAMPLES  # few at once, so that memory holds each value once
+    for batch in origin.batches(positions, size, range(-(-len(positions) // size)), make_collator):
+        columns.append(batch)
 
 
 class CachedSource(Source):
@@ -139,7 +138,9 @@ def entry_hash(name: str, origin: Source, positions: Positions) -> str:
             f"{name} cannot be kept on disk: only the examples of an artifact can, because its hash proves that they "
             f"are the same ones later, and before map(); use cache() without disk=True"
         )
-    parts = [FORMAT, origin.content_hash, origin.features, origin.identify(positions), *map(_version, _DECODERS)]
+    from loader._features.images import DECODERS
+
+    parts = [FORMAT, origin.content_hash, origin.features, origin.identify(positions), np.__version__, *DECODERS]
     return hashlib.sha256(repr(parts).encode()).hexdigest()
 
 
@@ -160,9 +161,20 @@ def _open_or_make(name: str, origin: Source, positions: Positions) -> tuple[Colu
     """
     target = store.entry_folder(store.DECODED, entry_hash(name, origin, positions))
     folder = target / name.partition("/")[0]
+    # without the lock, which is slow to import: an entry appears whole, and a hold keeps it
+    found = _open(target, folder, origin, len(positions))
+    if found is None:
+        found = _make(name, target, folder, origin, positions)
+    store.mark_used(target)
+    store.trim()
+    return found
+
+
+def _make(name: str, target: Path, folder: Path, origin: Source, positions: Positions) -> tuple[Columns, store.Hold]:
+    """Make an entry that is missing or damaged, unless another process has done it meanwhile."""
     try:
         with store.lock(target.name):
-            found = _open(target, folder, origin, len(positions)) if target.is_dir() else None
+            found = _open(target, folder, origin, len(positions))
             if found is None:
                 with store.scratch(target.name) as removed:
                     if target.is_dir():  # damaged
@@ -179,8 +191,6 @@ def _open_or_make(name: str, origin: Source, positions: Positions) -> tuple[Colu
         ) from error
     if found is None:
         raise IntegrityError(f"{name}: {target} does not hold what was just written to it: the disk may be faulty")
-    store.mark_used(target)
-    store.trim()
     return found
 
 
@@ -266,10 +276,3 @@ class _MappedFile(Buffer):
     def array(self) -> Array:
         """Return its bytes as an array of uint8."""
         return np.frombuffer(self._data, np.uint8)
-
-
-def _version(package: str) -> str | None:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return None

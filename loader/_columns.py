@@ -50,10 +50,10 @@ class Columns(Column):
     def __len__(self) -> int:
         return min(map(len, self.columns.values()), default=0)
 
-    def append(self, values: list[Any]) -> None:
-        """Append examples."""
+    def append(self, values: Any) -> None:
+        """Append a batch of examples, or of feature values that are dicts a list of them."""
         for name, column in self.columns.items():
-            column.append([value[name] for value in values])
+            column.append(values[name] if isinstance(values, dict) else [value[name] for value in values])
 
     def attach(self) -> None:
         """Read what was appended from now on."""

@@ -96,9 +96,9 @@ def without_secrets(text: str) -> str:
     Any value may be a token: servers choose the names. A URL ends at a space, so a URL alone is for
     `url_without_secrets`.
     """
-    text = _USER.sub(r"\1\2", text)
-    text = _QUERY.sub(lambda found: found[1] + _VALUE.sub(r"\1***", found[2]), text)
-    return _NAMED_VALUE.sub(r"\1***", text)
+    text = re.sub(_USER, r"\1\2", text)
+    text = re.sub(_QUERY, lambda found: found[1] + re.sub(_VALUE, r"\1***", found[2]), text)
+    return re.sub(_NAMED_VALUE, r"\1***", text)
 
 
 def url_without_secrets(url: str) -> str:
@@ -107,13 +107,13 @@ def url_without_secrets(url: str) -> str:
 
 
 # also of a URL without a scheme; a password may contain a slash
-_USER = re.compile(r"(?:(?<=:/)(/?)|(?<![\w:/])(//))(?:[^/\s]*|[^/\s:]*:(?!\d*/)\S*)@")
+_USER = r"(?:(?<=:/)(/?)|(?<![\w:/])(//))(?:[^/\s]*|[^/\s:]*:(?!\d*/)\S*)@"
 # from the first of ?, # and ; in a URL, or ? in a path, as in the messages of urllib3, to the next space; quotes do not
 # end it, because a value may contain them, but punctuation at the end belongs to the sentence
-_QUERY = re.compile(r"""(:/[^\s?#;]*[?#;]|(?<![\w:/.])/[^\s?#]*\?)(\S*[^\s'"<>.,;:!)\]}])""")
+_QUERY = r"""(:/[^\s?#;]*[?#;]|(?<![\w:/.])/[^\s?#]*\?)(\S*[^\s'"<>.,;:!)\]}])"""
 # the base64 of a token may end in =, and then is no name
-_VALUE = re.compile(r"([\w.~%[\]-]{1,40}=(?=[^=&?#;]))?[^&?#;]+")
-_NAMED_VALUE = re.compile(r"""(?<=[?&])([\w.~%[\]-]{1,40}=)[^\s&#]*[^\s&#'"<>.,;:!)\]}]""")
+_VALUE = r"([\w.~%[\]-]{1,40}=(?=[^=&?#;]))?[^&?#;]+"
+_NAMED_VALUE = r"""(?<=[?&])([\w.~%[\]-]{1,40}=)[^\s&#]*[^\s&#'"<>.,;:!)\]}]"""
 
 
 def endpoint_of(options: Mapping[str, Any]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+import os
 import reprlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Self
@@ -67,7 +68,7 @@ class Examples:
         """Text that identifies these examples and their order."""
         return f"{self.name}: {self._source.identify(self._positions)}"
 
-    def shuffle(self, seed: int, *, epoch: int = 0) -> Self:
+    def shuffle(self, seed: int | None = None, *, epoch: int = 0) -> Self:
         """Return the same examples in an order that depends only on the seed and the epoch, not on the machine.
 
         The order sorts random 64-bit numbers from NumPy's PCG64, whose stream never changes. It is the order of the
@@ -75,7 +76,9 @@ class Examples:
 
         Parameters
         ----------
-        seed, epoch
+        seed
+            Not negative; by default a random one, which `repr` shows.
+        epoch
             Not negative; each epoch has another order.
 
         Raises
@@ -83,7 +86,8 @@ class Examples:
         ArgumentError
             The seed or the epoch is negative, or not an integer.
         """
-        seed, epoch = check_integer("seed", seed, least=0), check_integer("epoch", epoch, least=0)
+        seed = random_seed() if seed is None else check_integer("seed", seed, least=0)
+        epoch = check_integer("epoch", epoch, least=0)
         # epoch 0 without a key, so that it is the order that the seed alone has always had
         source = np.random.SeedSequence(seed, spawn_key=(epoch,) if epoch else ())
         order = _order(np.random.PCG64(source).random_raw(len(self)))
@@ -176,6 +180,11 @@ class Examples:
             wanted = np.where(wanted < 0, wanted + len(self), wanted)
             return self._positions.start + wanted * self._positions.step
         return self._positions.take(wanted)
+
+
+def random_seed() -> int:
+    """Return a seed of 32 bits."""
+    return int.from_bytes(os.urandom(4))
 
 
 def _order(numbers: Array) -> Array:

@@ -98,6 +98,11 @@ class Converter:
         """Return the values of some of the features, converted."""
         return {name: self._by_name[name](value) for name, value in values.items()}
 
+    def by_name(self) -> Converter:
+        """Return the converter that returns dicts, whatever the structure of the keys."""
+        features, framework, text, chw, _, name = self._arguments
+        return Converter(features, framework, text, chw, None, name)
+
     @property
     def structure(self) -> str:
         """The structure in which the values are returned, as "(image, label)"; empty if it is that of the examples."""
@@ -201,7 +206,9 @@ def _channels_first(value: Any) -> Any:
     """Return tensors of shape (..., height, width, channels) as (..., channels, height, width)."""
     if isinstance(value, list):
         return [_channels_first(part) for part in value]
-    return value.movedim(-1, -3).contiguous()  # as torchvision's ToTensor, so that `view` works
+    moved = value.movedim(-1, -3).contiguous()  # as torchvision's ToTensor, so that `view` works
+    # with one channel the strides are still those of channels last, which convolutions would keep; `view` sets them
+    return moved.view(moved.shape)
 
 
 def _to_jax(value: Any) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import NoReturn
 
 from loader._errors import DecodeError
 from loader._features.parse import FeaturesDict, parse_features
@@ -27,6 +28,10 @@ class DatasetInfo(Description):
 
     features: FeaturesDict
     supervised_keys: tuple[Keys, ...] | None = None
+
+    def __iter__(self) -> NoReturn:
+        """Help whoever unpacks what `load` returns in the order of TFDS."""
+        raise TypeError("a description has no examples; load() returns it first: info, ds = loader.load(...)")
 
     def __str__(self) -> str:
         """Return a page about the dataset: what it is, its splits and features, and what to do with it."""

@@ -13,7 +13,6 @@ from loader._fetch.repository import PathLike
 from loader._formats import Format, SplitFormat, TextType
 from loader._info import DatasetInfo
 from loader._open import check_access, open_artifact, open_folder
-from loader._prepared import find_prepared
 from loader._selection import Selection
 from loader._split import Split
 from loader._split_spec import SplitList, Splits, SplitSpec
@@ -176,6 +175,8 @@ def load(
     if data_dir is not None:
         if rev is not None or repo is not None or stream:
             raise ArgumentError("data_dir= is read instead of a repository: leave out repo=, rev= and stream=")
+        from loader._prepared import find_prepared  # a repository is read without it
+
         folder = find_prepared(Path(data_dir), name, config=config, version=version)
         check_access(folder)
         return open_folder(folder, selection)

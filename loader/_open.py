@@ -15,7 +15,6 @@ from loader._fetch.access import current_access
 from loader._format.artifact import Artifact
 from loader._format.files import read_regular, reason
 from loader._format.records import Records
-from loader._format.tfrecord import TFRecordFiles
 from loader._formats import Converter
 from loader._info import DatasetInfo, read_info
 from loader._selection import Selection
@@ -53,6 +52,8 @@ def open_folder(folder: Path, selection: Selection) -> tuple[DatasetInfo, Any]:
         return info, as_datasets(lambda: folder, selection, info)
 
     def open_shards(names: Collection[str]) -> tuple[Records, dict[str, int]]:
+        from loader._format.tfrecord import TFRecordFiles  # an artifact is read without it
+
         wanted = [split_info for split_info in info.splits.values() if split_info.name in names]
         paths = [folder / shard for split_info in wanted for shard in split_info.shard_names(info.name)]
         starts = accumulate((split_info.num_examples for split_info in wanted), initial=0)

@@ -56,8 +56,11 @@ class Selection:
             raise ArgumentError(f'text= takes "bytes" or "str", not {self.text!r}')
         if self.format != "tf" and self.keywords:
             keyword = next(iter(self.keywords))
-            hint = "; the keyword here is supervised=" if keyword == "as_supervised" else ""
-            raise ArgumentError(f'unknown keyword {keyword}=; keywords of as_dataset need format="tf"{hint}')
+            from loader._foreign import argument_hint  # only whoever makes a mistake needs it
+
+            hint = argument_hint(keyword)
+            known = 'keywords of as_dataset need format="tf"' if hint is None else f"here it is {hint}"
+            raise ArgumentError(f"unknown keyword {keyword}=; {known}")
         if self.format == "tf" and (self.features is not None or self.stream):
             raise ArgumentError('features= and stream= do not work with format="tf"; choose features with decoders=')
         if self.format == "tf" and self.text != "bytes":

@@ -5,11 +5,13 @@ from __future__ import annotations
 import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cached_property
 from itertools import chain, islice
 from typing import Any
 
 import numpy as np
 
+from loader._collate import make_joiner
 from loader._errors import DecodeError
 from loader._features.connectors import FeaturesDict
 from loader._features.decode import make_decoder
@@ -130,6 +132,37 @@ class RecordSource(Source):
                 number += 1
         except DecodeError as error:
             raise self._error(int(positions[number]), error) from error
+
+    def batches(self, positions: Positions, size: int, numbers: range, collator: Collator) -> Iterator[Batch]:
+        """Yield batches; the examples of each are decoded together if they are alike."""
+        decode, join = self._decode_batch, make_joiner(self.features)
+        if decode is None:
+            yield from super().batches(positions, size, numbers, collator)
+            return
+        wanted = positions[numbers.start * size : numbers.stop * size]
+        records = self._records.in_order(integers(wanted))
+        for number in range(len(numbers)):
+            some = list(islice(records, size))
+            columns = decode(some)
+            if columns is None:
+                yield collator(self.features)(self._one_by_one(some, wanted[number * size :]))
+            else:
+                yield join(columns)
+
+    @cached_property
+    def _decode_batch(self) -> Callable[[list[bytes]], dict[str, Any] | None] | None:
+        from loader._features.batch import make_batch_decoder  # imported here because single examples do not need it
+
+        return make_batch_decoder(self.features)
+
+    def _one_by_one(self, records: list[bytes], positions: Positions) -> list[Example]:
+        examples: list[Example] = []
+        try:
+            for record in records:
+                examples.append(self._decode(record))
+        except DecodeError as error:
+            raise self._error(int(positions[len(examples)]), error) from error
+        return examples
 
     def select(self, names: Sequence[str]) -> RecordSource:
         """Return the same examples with only these features, without decoding the others."""

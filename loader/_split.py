@@ -83,6 +83,14 @@ class Split(Subsets, Sequence[Example]):
     def __iter__(self) -> ResumableIterator[Example]:
         return self.iterator()
 
+    def __getattr__(self, name: str) -> Any:
+        """Say what a method of another library is called here."""
+        from loader._foreign import method_hint  # only whoever makes a mistake needs it
+
+        hint = None if name.startswith("_") else method_hint(name)
+        advice = "" if hint is None else f"; use {hint}"
+        raise AttributeError(f"a split has no {name!r}{advice}", name=name, obj=self)
+
     def shard(self, rank: int, world: int, *, drop_remainder: bool = True) -> Self:
         """Return one of `world` parts of the examples, for one of as many processes.
 
@@ -208,7 +216,7 @@ class Split(Subsets, Sequence[Example]):
             Whether to shuffle the examples, in another order each time the result is iterated; `Batches.epoch` names
             one. The order depends on the seed and on how often the result was iterated, not on the machine.
         seed
-            Seed of the shuffled orders; by default a random one.
+            Seed of the shuffled orders; by default a random one. Without `shuffle` it has no effect.
         drop_remainder
             Whether to leave out the last batch if it is smaller.
         workers
@@ -218,6 +226,6 @@ class Split(Subsets, Sequence[Example]):
         Raises
         ------
         ArgumentError
-            A number is out of range, or there is a seed without `shuffle`.
+            A number is out of range.
         """
         return Batches(self, batch_size, shuffle=shuffle, seed=seed, drop_remainder=drop_remainder, workers=workers)

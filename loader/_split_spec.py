@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from loader._arguments import check_flags, check_integer
 from loader._errors import ArgumentError, NotFoundError
@@ -43,8 +43,7 @@ SplitList = list[str] | list[EvenSplit] | list[SplitSpec] | tuple[SplitSpec, ...
 Splits = SplitSpec | SplitList | None
 
 
-@dataclass(frozen=True)
-class Slice:
+class Slice(NamedTuple):
     """Examples `start` to `stop` (exclusive) of the split `name`."""
 
     name: str
@@ -130,8 +129,7 @@ def resolve(spec: SplitSpec, splits: Mapping[str, SplitInfo], *, dataset: str) -
     return slices
 
 
-@dataclass(frozen=True)
-class _Bounds:
+class _Bounds(NamedTuple):
     """The boundaries of a slice, None where there is none, and their unit: "", "%" or "shard"."""
 
     start: float | None

@@ -33,5 +33,11 @@ class SplitsByName(dict[str, Split]):
             advice = f"such a part is chosen when the dataset is loaded, with split={name!r}"
         raise NoSplitError(f"{self._dataset} has no split {name!r}; {advice}")
 
+    def __getattr__(self, name: str) -> NoReturn:
+        advice = ""
+        if hasattr(Split, name) and self:
+            advice = f"; each of its splits has: ds[{next(iter(self))!r}].{name}"
+        raise AttributeError(f"this is a dict of splits, which has no {name!r}{advice}", name=name, obj=self)
+
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self._dataset, dict(self))

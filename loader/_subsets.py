@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Self
 
@@ -15,6 +14,7 @@ from loader._features.values import Array
 from loader._formats import Converter
 from loader._joined import JoinedSource
 from loader._source import RecordSource, Source, chosen
+from loader._transforms import needs_several
 
 if TYPE_CHECKING:
     from fractions import Fraction
@@ -24,15 +24,16 @@ class Subsets(Arrays):
     """The methods of a split that return a part of it, or join two."""
 
     def filter(
-        self, condition: Callable[[Any], Any] | Sequence[bool] | Array, *, features: Sequence[str] | None = None
+        self, condition: Callable[..., Any] | Sequence[bool] | Array, *, features: Sequence[str] | None = None
     ) -> Self:
         """Return the examples that fulfil a condition, in their order.
 
         Parameters
         ----------
         condition
-            A function of an example that returns whether to keep it, called for each example now; or an array or list
-            with a boolean for each example, such as `split["label"] == 3`.
+            A function of an example that returns whether to keep it, called for each example now, with the values of a
+            tuple one by one if it needs several; or an array or list with a boolean for each example, such as
+            `split["label"] == 3`.
         features
             The features that the function needs: only these are decoded, and it is given a dict of these.
 
@@ -61,7 +62,11 @@ class Subsets(Arrays):
                 )
         else:
             examples: Any = self if features is None else self._only(features)
-            mask = np.fromiter((_truth(condition(example)) for example in examples), bool, len(self))
+            if needs_several(condition):
+                examples = (example if isinstance(example, tuple) else (example,) for example in examples)
+                mask = np.fromiter((_truth(condition(*example)) for example in examples), bool, len(self))
+            else:
+                mask = np.fromiter((_truth(condition(example)) for example in examples), bool, len(self))
         return self._part(chosen(self._positions, np.flatnonzero(mask)), ".filter(...)")
 
     def take(self, count: int) -> Self:
@@ -89,7 +94,7 @@ class Subsets(Arrays):
         """
         if check_integer("count", count, least=0) > len(self):
             raise ArgumentError(f"{self.name} has {len(self):,} examples, of which no {count:,} can be drawn")
-        return self.shuffle(int.from_bytes(os.urandom(4)) if seed is None else seed).take(count)
+        return self.shuffle(seed).take(count)
 
     def split_by(self, feature: str, fractions: Sequence[float], *, seed: int) -> list[Self]:
         """Split into random parts with the same distribution of a feature: a stratified split.
@@ -149,7 +154,10 @@ class Subsets(Arrays):
             ("formats", _format(self), _format(other)),
         ):
             if ours != theirs:
-                raise ArgumentError(f"{self!r} and {other!r} cannot be joined, because they have different {what}")
+                why = f"because they have different {what}"
+                if self._source.is_mapped != other._source.is_mapped:
+                    why = "because only one of them comes from map(); join them before it, or map both"
+                raise ArgumentError(f"{self!r} and {other!r} cannot be joined, {why}")
         name, added = self.name + self._steps, other.name + other._steps
         dataset, _, added_part = added.partition(" ")
         name = f"{name}+{added_part if name.startswith(f'{dataset} ') else added}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from operator import itemgetter
@@ -15,7 +16,7 @@ from loader._errors import ArgumentError, NotFoundError
 from loader._features.connectors import FeaturesDict
 from loader._source import Batch, Collator, Example, Positions, Source, chosen, integers
 
-Function = Callable[[Any], Any]
+Function = Callable[..., Any]
 
 _CHUNK_EXAMPLES = 256
 
@@ -52,6 +53,7 @@ class MappedSource(Source):
         self._origin = origin
         self._convert = convert
         self._function = function
+        self._needs_several = needs_several(function)
         self._is_batched = is_batched
         self._names = names
 
@@ -105,7 +107,12 @@ class MappedSource(Source):
         return
 
     def _apply(self, values: Any) -> Any:
-        made = self._function(values if self._convert is None else self._convert(values))
+        given = values if self._convert is None else self._convert(values)
+        made = self._function(*given) if self._needs_several and isinstance(given, tuple) else self._function(given)
+        if made is None:
+            raise ArgumentError(
+                f"the function of map() returned None; it must return the example: {function_name(self._function)}"
+            )
         if self._names is None:
             return made
         missing = [name for name in self._names if not isinstance(made, dict) or name not in made]
@@ -169,6 +176,16 @@ class KeptSource(Source):
     def content_hash(self) -> None:
         """None, because a function may return anything."""
         return
+
+
+def needs_several(function: Callable[..., Any]) -> bool:
+    """Return whether a function needs several arguments, so that it is given the values of a tuple one by one."""
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (ValueError, TypeError):  # of a function in C
+        return False
+    positional = inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD
+    return sum(each.kind in positional and each.default is each.empty for each in parameters) > 1
 
 
 def function_name(function: Function) -> str:

@@ -18,7 +18,7 @@ BUILT = {  # what each page's commands and sessions find built
     "loading.md": ["digit_speakers", "mnist"],
     "datasets.md": ["mnist"],
 }
-FRAMEWORKS = {"torch": "torch", "jax": "jax", "grain": "grain", "tf": "tensorflow"}
+FRAMEWORKS = {"torch": "torch", "tf": "tensorflow"}
 
 
 def blocks(page, language):

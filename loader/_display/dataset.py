@@ -79,8 +79,8 @@ def _leaves(feature: Feature, path: str = "", wrap: str = "{}") -> Iterator[tupl
 
 def _details(feature: Feature) -> str:
     if isinstance(feature, (ClassLabel, LabeledImage)) and feature.num_classes:
-        shown = ", ".join(name_html(name) for name in feature.names[:_MOST_CLASSES])
-        rest = len(feature.names) - _MOST_CLASSES
+        shown = ", ".join(name_html(name) for name in feature.given_names[:_MOST_CLASSES])
+        rest = len(feature.given_names) - _MOST_CLASSES
         names = f": {shown}" + (f", {note(f'…and {rest:,} more')}" if rest > 0 else "") if shown else ""
         return f"{feature.num_classes:,} classes{names}"
     if isinstance(feature, Audio) and feature.sample_rate:

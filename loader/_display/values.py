@@ -119,7 +119,7 @@ def class_name(feature: ClassLabel, number: int) -> str:
     """Return a class's name, its number if it has none, "no label" for -1."""
     if number == -1:
         return "no label"
-    return feature.names[number] if 0 <= number < len(feature.names) else str(number)
+    return feature.given_names[number] if 0 <= number < len(feature.given_names) else str(number)
 
 
 def _labels(feature: ClassLabel, numbers: Any) -> list[str]:
@@ -165,7 +165,7 @@ class _Renderer:
                 label=label,
                 side=self._side,
                 boxes=self._boxes,
-                classes=feature.names if isinstance(feature, LabeledImage) else None,
+                classes=feature.given_names if isinstance(feature, LabeledImage) else None,
                 use_colormap=feature.use_colormap,
                 budget=budget,
             )

@@ -7,13 +7,14 @@ with several values (FeaturesDict, or a Sequence of one) has neither.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import operator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import Any, SupportsIndex, overload
 
 import numpy as np
 
-from loader._errors import NotFoundError
+from loader._errors import ArgumentError, NotFoundError
 
 Shape = tuple[int | None, ...]
 DType = np.dtype[Any]
@@ -95,19 +96,38 @@ class _Labels:
     """Classes, numbered from 0, and their names if they have any."""
 
     num_classes: int
-    names: tuple[str, ...] = field(default=(), repr=False)
+    given_names: tuple[str, ...] = field(default=(), repr=False)
 
-    def int2str(self, number: int) -> str:
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the classes; as in TFDS, their numbers as text if they have no names."""
+        return self.given_names or tuple(map(str, range(self.num_classes)))
+
+    @overload
+    def int2str(self, number: SupportsIndex) -> str: ...
+    @overload
+    def int2str(self, number: Iterable[SupportsIndex]) -> list[str]: ...
+    def int2str(self, number: Any) -> Any:
         """Return the name of class `number`, or the number as text if classes have no names.
+
+        Of a list, an array or a tensor of numbers, it is a list of names.
 
         Raises
         ------
         NotFoundError
             There is no such class.
+        ArgumentError
+            It is no number.
         """
-        if not 0 <= number < (len(self.names) or self.num_classes):
-            raise NotFoundError(f"there is no class {number}; the classes are {self._known}")
-        return self.names[number] if self.names else str(number)
+        try:
+            if np.ndim(number):  # first, because a tensor with one number has an index too
+                return [self.int2str(each) for each in number]
+            index = operator.index(number)
+        except TypeError:
+            raise ArgumentError(f"int2str() takes the number of a class, or several, not {number!r}") from None
+        if not 0 <= index < (len(self.given_names) or self.num_classes):
+            raise NotFoundError(f"there is no class {index}; the classes are {self._known}")
+        return self.given_names[index] if self.given_names else str(index)
 
     def str2int(self, name: str) -> int:
         """Return the number of class `name`.
@@ -116,17 +136,21 @@ class _Labels:
         ------
         NotFoundError
             There is no such class.
+        ArgumentError
+            `name` is no string.
         """
-        if not self.names and name.isdecimal() and int(name) < self.num_classes:
+        if not isinstance(name, str):
+            raise ArgumentError(f"str2int() takes the name of a class, not {name!r}")
+        if not self.given_names and name.isdecimal() and int(name) < self.num_classes:
             return int(name)
         try:
-            return self.names.index(name)
+            return self.given_names.index(name)
         except ValueError as error:
             raise NotFoundError(f"there is no class {name!r}; the classes are {self._known}") from error
 
     @property
     def _known(self) -> str:
-        return ", ".join(self.names) or f"0 to {self.num_classes - 1}"
+        return ", ".join(self.given_names) or f"0 to {self.num_classes - 1}"
 
 
 @dataclass(frozen=True, kw_only=True, repr=False)
@@ -137,8 +161,8 @@ class ClassLabel(_Labels, Tensor):
     ----------
     num_classes
         Number of classes.
-    names
-        Their names; empty if they have none.
+    given_names
+        Their names; empty if they have none. `names` are then the numbers as text.
     """
 
     shape: Shape = ()
@@ -165,7 +189,7 @@ class Image(_Value):
 
 @dataclass(frozen=True, kw_only=True, repr=False)
 class LabeledImage(_Labels, Image):
-    """An image whose pixels are class numbers; `num_classes` and `names` are as in ClassLabel."""
+    """An image whose pixels are class numbers; `num_classes`, `given_names` and `names` are as in ClassLabel."""
 
 
 class FeaturesDict(Mapping[str, "Feature"]):
@@ -229,7 +253,6 @@ class Sequence:
         return getattr(self.feature, name)  # as TFDS: `info.features["labels"].names` of a Sequence(ClassLabel)
 
 
-@dataclass(frozen=True)
 class Video(Sequence):
     """Frames of one size, each stored as an image; the shape is (frames, height, width, channels)."""
 
@@ -252,7 +275,6 @@ class TranslationVariableLanguages(Sequence):
         return None if self.languages is None else len(self.languages)
 
 
-@dataclass(frozen=True)
 class Dataset(Sequence):
     """A dataset inside an example: a sequence of examples, each decoded on access."""
 

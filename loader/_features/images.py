@@ -14,6 +14,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable
 
+import kornia_rs
 import numpy as np
 import simplejpeg
 from kornia_rs import io as kornia
@@ -22,6 +23,9 @@ from loader._features.connectors import DType, Image
 from loader._features.image_header import PNG, PNG_END, Header, read_header
 from loader._features.png import decode_png
 from loader._features.values import MAX_BYTES, Array, fits
+
+DECODERS = (f"kornia-rs {kornia_rs.__version__}", f"simplejpeg {simplejpeg.__version__}")
+"""The decoders and their versions, which decide the values of images."""
 
 _UINT8 = np.dtype(np.uint8)
 _MODES = {1: "mono", 3: "rgb", 4: "rgba"}

@@ -149,7 +149,8 @@ class _Parser:
 
     def _labels(self, labels: Any, path: tuple[str, ...]) -> dict[str, Any]:
         names = tuple(text(name) for name in labels) if isinstance(labels, list) else self._names(path)
-        return {"num_classes": len(names) if isinstance(labels, list) else int(labels or len(names)), "names": names}
+        number = len(names) if isinstance(labels, list) else int(labels or len(names))
+        return {"num_classes": number, "given_names": names}
 
     def _names(self, path: tuple[str, ...]) -> tuple[str, ...]:
         file = "-".join(name.replace("/", ".") for name in path) + ".labels.txt"

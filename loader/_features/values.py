@@ -20,6 +20,9 @@ Array = np.ndarray[Any, np.dtype[Any]]  # `numpy.typing` takes as long to import
 MAX_BYTES = 1 << 30
 """The most bytes that one compressed value may decode to: an image, a compressed tensor."""
 
+LARGE_BYTES = 4096
+"""A value of more bytes is copied into its batch by NumPy, which meanwhile lets other threads run."""
+
 ERRORS = (ValueError, TypeError, OverflowError, MemoryError, zlib.error)
 """The errors that decoding may raise if a record does not match the declared features."""
 

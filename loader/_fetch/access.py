@@ -11,8 +11,8 @@ import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from loader._errors import AccessError, ArgumentError
 from loader._format.names import ARTIFACTS
@@ -20,8 +20,7 @@ from loader._format.names import ARTIFACTS
 READABLE_VARIABLE = "DATASETS_READABLE"
 
 
-@dataclass(frozen=True)
-class Access:
+class Access(NamedTuple):
     """What a build may read.
 
     Attributes

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
-import signal
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -96,7 +94,8 @@ def run_git(
     FetchError
         Git is not installed, or does not end within its time.
     """
-    import subprocess  # imported here because the work tree is read without it
+    import shutil  # imported here, as subprocess is, because the work tree is read without them
+    import subprocess
 
     if shutil.which("git") is None:
         raise FetchError("reading another revision or a repository at a URL needs git, which is not installed")
@@ -154,6 +153,7 @@ def _environment(folder: Path, *, uses_network: bool) -> dict[str, str]:
 
 def _stop(process: subprocess.Popen[bytes]) -> None:
     """Stop git and its children; git removes its lock files if it has the time to."""
+    import signal
     import subprocess
 
     for number in (signal.SIGTERM, signal.SIGKILL):

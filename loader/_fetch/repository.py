@@ -4,27 +4,22 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from loader._errors import FetchError, ManifestError, NotFoundError, without_secrets
-from loader._fetch.clone import cached_clone
 from loader._fetch.git import Git
 from loader._fetch.places import expand_user
 from loader._fetch.revision import Commit, Revision, WorkTree
-from loader._fetch.safe_yaml import parse_yaml
-from loader._format.committed import is_committed
 from loader._format.names import ARTIFACTS
 
 PathLike = str | os.PathLike[str]
 
 REPOSITORY_VARIABLE = "DATASETS_REPO"
-_URL = re.compile(r"[a-z][a-z0-9+.-]*://.+|[\w.-]+@[\w.-]+:.+", re.IGNORECASE)
+_URL = r"(?i)[a-z][a-z0-9+.-]*://.+|[\w.-]+@[\w.-]+:.+"
 
 
-@dataclass(frozen=True)
-class Repository:
+class Repository(NamedTuple):
     """A datasets repository: a work tree on this machine, or a clone of a repository at a URL.
 
     Attributes
@@ -91,6 +86,7 @@ class Repository:
             It cannot be read.
         """
         from loader._fetch.remote import read_config
+        from loader._format.committed import is_committed
 
         if self.root is not None:
             folder = self.root / ".dvc"
@@ -121,7 +117,9 @@ def open_repository(repo: PathLike | None = None, *, rev: str | None = None, off
         A URL cannot be read.
     """
     named = os.fspath(repo) if repo else os.environ.get(REPOSITORY_VARIABLE)
-    if named and _URL.fullmatch(named):
+    if named and re.fullmatch(_URL, named):
+        from loader._fetch.clone import cached_clone  # a folder is read without it
+
         return Repository(cached_clone(named, rev=rev, offline=offline), None)
     root = find_repository(repo)
     return Repository(Git(root, str(root)), root)
@@ -173,6 +171,8 @@ def _is_repository(folder: Path) -> bool:
         return False
     if any(line.startswith("toolchain:") for line in params.splitlines()):
         return True
+    from loader._fetch.safe_yaml import parse_yaml  # only another project's, or a damaged one, is parsed
+
     try:
         parse_yaml(params)
     except ValueError:

@@ -7,20 +7,18 @@ import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 
 from loader._errors import ManifestError, NotFoundError
 from loader._fetch.git import Git
-from loader._fetch.safe_yaml import parse_yaml
 from loader._format.files import read_regular
 from loader._format.manifest import Manifest, parse_manifest
 from loader._format.names import ARTIFACTS
 
 
-@dataclass(frozen=True)
-class TrackedFile:
+class TrackedFile(NamedTuple):
     """A file that DVC tracks, as `dvc.lock` and `dvc.yaml` record it.
 
     Attributes
@@ -107,6 +105,8 @@ class Revision(ABC):
         ManifestError
             `dvc.lock` or `dvc.yaml` cannot be read, or does not record it.
         """
+        from loader._fetch.safe_yaml import parse_yaml  # an artifact in the work tree is found without it
+
         path = f"{ARTIFACTS}/{filename}"
         try:
             lock, stages = ((parse_yaml(self._text(file)) or {}).get("stages", {}) for file in ("dvc.lock", "dvc.yaml"))

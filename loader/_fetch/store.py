@@ -15,13 +15,11 @@ from __future__ import annotations
 
 import fcntl
 import os
-import shutil
 import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from loader._errors import ArgumentError, FetchError
 from loader._fetch.places import cache_folder
@@ -37,8 +35,7 @@ SCRATCH = "scratch"
 _LIMIT = "limit"
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(NamedTuple):
     """An entry of the cache.
 
     Attributes
@@ -134,6 +131,8 @@ def scratch(hash: str) -> Iterator[Path]:
 
     What a killed process left there is removed first.
     """
+    import shutil  # imported here because reading needs no scratch folder
+
     folder = cache_folder() / SCRATCH / hash
     shutil.rmtree(folder, ignore_errors=True)
     folder.parent.mkdir(parents=True, exist_ok=True)

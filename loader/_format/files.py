@@ -11,7 +11,7 @@ import os
 import stat
 import weakref
 from collections.abc import Callable
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 
 Pread = Callable[[int, int], bytes]
@@ -54,8 +54,20 @@ def read_regular(path: Path) -> bytes:
         return file.read()
 
 
+class _Descriptor:
+    """A descriptor, which is closed when nothing refers to this object."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        # at exit the system closes it, because threads may still be reading
+        weakref.finalize(self, os.close, number).atexit = False
+
+    def pread(self, size: int, offset: int) -> bytes:
+        return os.pread(self.number, size, offset)
+
+
 class RandomAccessFile:
-    """A regular file, open until nothing refers to it.
+    """A regular file, open until nothing refers to it, or to one of the functions that read it.
 
     A forked process reads by the descriptor that it inherits, which has no position that the processes would share.
 
@@ -63,6 +75,11 @@ class RandomAccessFile:
     ----------
     path
         The file.
+
+    Attributes
+    ----------
+    pread_exactly
+        A function like `os.pread` of this file.
 
     Raises
     ------
@@ -72,9 +89,9 @@ class RandomAccessFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.descriptor = open_regular(path)
-        # at exit the system closes it, because threads may still be reading
-        weakref.finalize(self, os.close, self.descriptor).atexit = False
+        opened = _Descriptor(open_regular(path))
+        self.descriptor = opened.number
+        self.pread_exactly: Pread = opened.pread
 
     def __len__(self) -> int:
         return os.fstat(self.descriptor).st_size
@@ -110,7 +127,7 @@ class RandomAccessFile:
 
         It keeps the pages of a small file in memory: a call of the system takes ten times as long as a slice of bytes.
         """
-        return self._pread_in_memory() if len(self) <= IN_MEMORY_BYTES else partial(os.pread, self.descriptor)
+        return self._pread_in_memory() if len(self) <= IN_MEMORY_BYTES else self.pread_exactly
 
     def pread_ahead(self) -> Pread:
         """Return a function like `pread`, which reads ahead while it is asked for adjacent bytes, on one thread.
@@ -135,7 +152,7 @@ class RandomAccessFile:
         return pread
 
     def _pread_in_memory(self) -> Pread:
-        descriptor, page_bits, page_mask = self.descriptor, _PAGE_BITS, (1 << _PAGE_BITS) - 1
+        pread_exactly, page_bits, page_mask = self.pread_exactly, _PAGE_BITS, (1 << _PAGE_BITS) - 1
         pages = [b""] * ((len(self) >> page_bits) + 1)
 
         def pread(size: int, offset: int) -> bytes:
@@ -144,8 +161,8 @@ class RandomAccessFile:
             if len(data) == size:
                 return data
             if at + size > page_mask:  # it continues on the next page
-                return os.pread(descriptor, size, offset)
-            pages[number] = os.pread(descriptor, page_mask + 1, number << page_bits)
+                return pread_exactly(size, offset)
+            pages[number] = pread_exactly(page_mask + 1, number << page_bits)
             return pages[number][at : at + size]
 
         return pread

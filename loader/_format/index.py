@@ -18,7 +18,7 @@ from __future__ import annotations
 import hashlib
 import json
 import struct
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -39,8 +39,7 @@ def digest(data: bytes | memoryview) -> bytes:
     return hashlib.sha256(data).digest()[:16]
 
 
-@dataclass(frozen=True)
-class Member:
+class Member(NamedTuple):
     """A file in the tar: its path, the offset and number of its bytes, and their SHA-256 (hex)."""
 
     path: str
@@ -54,8 +53,7 @@ class Member:
         return self.path.rpartition("/")[2]
 
 
-@dataclass(frozen=True)
-class Header:
+class Header(NamedTuple):
     """The parsed index header.
 
     Attributes
@@ -92,7 +90,7 @@ class Header:
         """Return the header's bytes: JSON with one value per line, so that it is readable with `tar xO`."""
         document = {
             "format": FORMAT,
-            "members": [vars(member) for member in self.members],
+            "members": [member._asdict() for member in self.members],
             "splits": self.splits,
             "block_records": BLOCK_RECORDS,
             "blocks": list(self.blocks),

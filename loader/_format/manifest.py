@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from loader._errors import ManifestError, NotFoundError
 from loader._format.files import read_regular
@@ -16,8 +15,7 @@ MAX_BYTES = 64 << 20
 """Most bytes of a manifest and of an index header, which is enough for billions of records."""
 
 
-@dataclass(frozen=True)
-class ArtifactEntry:
+class ArtifactEntry(NamedTuple):
     """The manifest's entry for one tar.
 
     Attributes
@@ -41,8 +39,7 @@ class ArtifactEntry:
     index_sha256: str
 
 
-@dataclass(frozen=True)
-class Manifest:
+class Manifest(NamedTuple):
     """A parsed manifest.
 
     Attributes

@@ -8,11 +8,10 @@ TensorFlow's `tensorflow/core/lib/io/record_writer.h`.
 from __future__ import annotations
 
 import mmap
-import os
 import struct
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import lru_cache, partial
+from functools import lru_cache
 from pathlib import Path
 
 from loader._errors import IntegrityError
@@ -140,7 +139,7 @@ class TFRecordFiles(Records):
 
     def reader(self) -> Callable[[int], bytes]:
         """Return a function from a position (0 <= position < len) to the record's bytes, checked by their CRC."""
-        return self._reader(lambda shard: partial(os.pread, self._open(shard).descriptor))
+        return self._reader(lambda shard: self._open(shard).pread_exactly)
 
     def in_order(self, positions: Iterable[int]) -> Iterator[bytes]:
         """Yield the records at `positions`, in their order; adjacent ones are read together."""

@@ -50,7 +50,7 @@ def index_header(scratch: Path) -> Parser:
         header, said = index.parse(data, tar_size=len(zoo.base)), json.loads(data)
         assert index.parse(header.render(), tar_size=len(zoo.base)) == header
         assert header.splits == said["splits"]
-        assert [{**raw, **vars(found)} for found, raw in zip(header.members, said["members"], strict=True)] == said[
+        assert [{**raw, **found._asdict()} for found, raw in zip(header.members, said["members"], strict=True)] == said[
             "members"
         ]
         assert all(0 <= member.offset <= member.offset + member.size <= len(zoo.base) for member in header.members)

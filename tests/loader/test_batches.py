@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import loader
-from tests.helpers.recorded_dataset import example
+from tests.helpers.recorded_dataset import example, prepare_recorded, record, write_tfrecord
 
 
 @pytest.fixture
@@ -141,8 +141,22 @@ def test_a_shuffled_split_is_a_split(train):
     assert shuffled[5]["text"] == next(iter(shuffled[5:6]))["text"]
 
 
+def test_an_integer_gives_a_batch(train):
+    batches = train.batches(1000)
+    assert batches[5]["text"].tolist() == batches[-1]["text"].tolist() == train[5000:]["text"].tolist()
+    shuffled = train.batches(1000, shuffle=True, seed=3)
+    for epoch in (0, 2):
+        chosen = shuffled.epoch(epoch)
+        assert [chosen[n]["text"].tolist() for n in range(len(chosen))] == [each["text"].tolist() for each in chosen]
+        assert chosen.epoch(1)[0]["text"].tolist() == next(iter(shuffled.epoch(1)))["text"].tolist()
+    with pytest.raises(IndexError, match="there are 6 batches, index 6 is out of range"):
+        batches[6]
+    with pytest.raises(loader.ArgumentError, match=r"choose one: batches.epoch\(0\)"):
+        shuffled[0]
+
+
 @pytest.mark.parametrize(
-    "options", [{"batch_size": 0}, {"batch_size": -1}, {"workers": 0}, {"seed": 3}, {"shuffle": True, "seed": -1}]
+    "options", [{"batch_size": 0}, {"batch_size": -1}, {"workers": 0}, {"shuffle": True, "seed": -1}]
 )
 def test_invalid_options_are_argument_errors(train, options):
     with pytest.raises(loader.ArgumentError):
@@ -157,6 +171,18 @@ def test_damage_is_an_error_with_any_number_of_threads(small):
     for workers in (1, 2):
         with pytest.raises(loader.IntegrityError, match="record 4,000 of split 'train'"):
             list(train.batches(64, workers=workers))
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+@pytest.mark.parametrize("shuffle", [False, True])
+def test_a_record_of_a_batch_that_cannot_be_decoded_is_named(small, workers, shuffle):
+    prepared = prepare_recorded(small / "scratch")
+    records = [record("test", number) for number in range(70)]
+    records[63] = records[63].replace(b"label", b"lable")
+    write_tfrecord(next(prepared.folder.glob("*test*")), records)
+    _, test = loader.from_directory(prepared.folder, split="test", features=["label"])
+    with pytest.raises(loader.DecodeError, match=r"small/1\.0\.0 test: record 63 .*: feature 'label'"):
+        list(test.batches(64, shuffle=shuffle, workers=workers))
 
 
 def test_threads_end_with_the_iteration(train):

@@ -230,3 +230,16 @@ def test_a_prepared_file_that_is_not_a_file_is_an_error_at_once(tmp_path, odd, n
     make(folder / name)
     with pytest.raises(loader.IntegrityError, match=f"{name} cannot be read .it is {kind}, not a file"):
         loader.from_directory(folder)
+
+
+@pytest.mark.parametrize("size", [100, files.IN_MEMORY_BYTES + 1], ids=["small", "large"])
+@pytest.mark.parametrize("function", ["pread", "pread_exactly", "pread_ahead"])
+def test_a_function_that_reads_a_file_keeps_it_open(tmp_path, size, function):
+    path = tmp_path / "file"
+    path.write_bytes(b"x" * size)
+    file = files.RandomAccessFile(
+        path
+    )  # several threads may open a file at once, and forget all but one of the objects
+    read = getattr(file, function)() if function == "pread_ahead" else getattr(file, function)
+    del file
+    assert read(5, 10) == b"xxxxx"

@@ -47,7 +47,7 @@ OLD = [
     (
         "labeled_image.LabeledImage",
         {"labels": ["a", "b"], "shape": [2, 2, 1], "encoding_format": None},
-        LabeledImage(shape=(2, 2, 1), dtype=UINT8, use_colormap=True, num_classes=2, names=("a", "b")),
+        LabeledImage(shape=(2, 2, 1), dtype=UINT8, use_colormap=True, num_classes=2, given_names=("a", "b")),
     ),
     (
         "video_feature.Video",
@@ -178,7 +178,7 @@ def test_class_names_are_only_read_from_the_version_folder():
 
 
 def test_a_label_converts_names_to_numbers_and_back():
-    named, unnamed = ClassLabel(num_classes=2, names=("cat", "dog")), ClassLabel(num_classes=2)
+    named, unnamed = ClassLabel(num_classes=2, given_names=("cat", "dog")), ClassLabel(num_classes=2)
     assert (named.str2int("dog"), named.int2str(1), unnamed.str2int("1"), unnamed.int2str(1)) == (1, "dog", 1, "1")
     for label, name in ((named, "1"), (unnamed, "2"), (unnamed, "dog"), (unnamed, "-1"), (unnamed, "²")):
         with pytest.raises(loader.NotFoundError, match="there is no class"):
@@ -192,7 +192,7 @@ def test_the_repr_of_a_feature_shows_its_attributes():
     assert repr(feature("Tensor", **tensor("int8", -1, encoding="zlib"))["x"]) == (
         "Tensor(shape=(None,), dtype=int8, encoding='zlib')"
     )
-    assert repr(FeaturesDict({"a": Text(), "b": ClassLabel(num_classes=3, names=("x", "y", "z"))})) == (
+    assert repr(FeaturesDict({"a": Text(), "b": ClassLabel(num_classes=3, given_names=("x", "y", "z"))})) == (
         "FeaturesDict({'a': Text(shape=(), dtype=string), 'b': ClassLabel(shape=(), dtype=int64, num_classes=3)})"
     )
 
@@ -260,3 +260,19 @@ def test_an_invalid_features_json_is_an_error(json_document):
 def test_a_top_level_that_cannot_be_read_is_unsupported(json_document, match):
     with pytest.raises(loader.UnsupportedError, match=match):
         parse_features(json_document, no_file)
+
+
+def test_class_numbers_become_names_one_by_one_and_all_at_once():
+    label, named = ClassLabel(num_classes=3), ClassLabel(num_classes=2, given_names=("cat", "dog"))
+    assert label.names == ("0", "1", "2") and named.names == ("cat", "dog")
+    for numbers in ([1, 0], (1, 0), np.array([1, 0])):
+        assert named.int2str(numbers) == ["dog", "cat"]
+    assert named.int2str(np.int64(1)) == named.int2str(np.array(1)) == "dog"
+    assert label.int2str(np.array([[2], [0]])) == [["2"], ["0"]]
+    for wrong in ("cat", 1.0, None, b"1"):
+        with pytest.raises(loader.ArgumentError, match=r"int2str\(\) takes the number of a class"):
+            named.int2str(wrong)
+    with pytest.raises(loader.ArgumentError, match=r"str2int\(\) takes the name of a class, not 3"):
+        named.str2int(3)
+    torch = pytest.importorskip("torch")
+    assert named.int2str(torch.tensor(1)) == "dog" and named.int2str(torch.tensor([1])) == ["dog"]

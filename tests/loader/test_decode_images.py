@@ -247,7 +247,7 @@ def test_a_feature_is_described_as_in_tfds(written, name):
     assert (actual.encoding_format, actual.use_colormap) == (expected.encoding_format, expected.use_colormap)
     if name.startswith("labelled"):
         assert actual.num_classes == expected.num_classes
-        assert actual.names == (("a", "b") if name == "labelled" else ())
+        assert actual.given_names == (("a", "b") if name == "labelled" else ())
 
 
 IMAGE = {"image": {"dtype": "uint8", "shape": {"dimensions": ["-1", "-1", "3"]}}}

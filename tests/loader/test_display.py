@@ -37,7 +37,7 @@ from tests.fuzz.zoo import ZOO, handmade_features, serialize
 from tests.helpers.parity import document, no_file
 
 HOSTILE = "\"'><script>window.hacked=1</script><img src=http://127.0.0.1:9/x onerror=window.hacked=1><!--"
-COLORS = ClassLabel(num_classes=3, names=("red", "green", "blue"))
+COLORS = ClassLabel(num_classes=3, given_names=("red", "green", "blue"))
 
 
 def tensor(shape, dtype):
@@ -114,7 +114,8 @@ def test_an_image_without_budget_is_described():
 
 
 def test_a_mask_has_a_colour_and_a_name_for_each_class():
-    feature = LabeledImage(shape=(None, None, 1), dtype=np.dtype("uint8"), num_classes=2, names=("background", "<cat>"))
+    names = ("background", "<cat>")
+    feature = LabeledImage(shape=(None, None, 1), dtype=np.dtype("uint8"), num_classes=2, given_names=names)
     html = value_html(feature, np.array([[[0], [1], [7]]], np.uint8))
     assert text_of(html) == "background &lt;cat&gt; class 7"
     assert len({tuple(color) for color in images_in(html)[0][0].tolist()}) == 3
@@ -275,7 +276,7 @@ def test_extreme_numbers_and_sizes_are_shown(dtype):
 
 def test_of_a_long_name_the_beginning_is_shown():
     name = "n" * 100_000
-    label = ClassLabel(num_classes=1, names=(name,))
+    label = ClassLabel(num_classes=1, given_names=(name,))
     features = FeaturesDict({name: label, "text": Text(), "image": image()})
     example = {name: 0, "text": b"a", "image": np.zeros((4, 4, 3), np.uint8)}
     for html in (
@@ -289,13 +290,13 @@ def test_of_a_long_name_the_beginning_is_shown():
 
 
 def test_everything_that_data_can_name_is_escaped():
-    hostile = ClassLabel(num_classes=1, names=(HOSTILE,))
+    hostile = ClassLabel(num_classes=1, given_names=(HOSTILE,))
     feature = FeaturesDict(
         {
             HOSTILE: Text(),
             "image": image(),
             "label": hostile,
-            "mask": LabeledImage(shape=(None, None, 1), dtype=np.dtype("uint8"), num_classes=1, names=(HOSTILE,)),
+            "mask": LabeledImage(shape=(None, None, 1), dtype=np.dtype("uint8"), num_classes=1, given_names=(HOSTILE,)),
             "objects": Sequence(FeaturesDict({HOSTILE: Text(), "bbox": BBoxFeature(), "label": hostile})),
             "other": TfdsFeature("x", {}),
         }

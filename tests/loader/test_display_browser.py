@@ -36,9 +36,9 @@ PHOTO = Image(shape=(None, None, 3), dtype=UINT8)
 OBJECTS = FeaturesDict(
     {
         "image": PHOTO,
-        "mask": LabeledImage(shape=(None, None, 1), dtype=UINT8, num_classes=2, names=("road", "car")),
+        "mask": LabeledImage(shape=(None, None, 1), dtype=UINT8, num_classes=2, given_names=("road", "car")),
         "objects": Sequence(
-            FeaturesDict({"bbox": BBoxFeature(), "label": ClassLabel(num_classes=2, names=("person", "bicycle"))})
+            FeaturesDict({"bbox": BBoxFeature(), "label": ClassLabel(num_classes=2, given_names=("person", "bicycle"))})
         ),
         "caption": Text(),
         "depth": Tensor(shape=(None, None), dtype=np.dtype("float32")),
@@ -48,7 +48,7 @@ MEDIA = FeaturesDict(
     {
         "audio": Audio(shape=(None,), dtype=np.dtype("int16"), sample_rate=8000),
         "video": Video(PHOTO),
-        "label": ClassLabel(num_classes=2, names=("clapping hands", "running")),
+        "label": ClassLabel(num_classes=2, given_names=("clapping hands", "running")),
     }
 )
 
@@ -172,7 +172,7 @@ def test_small_images_are_crisp_and_boxes_lie_on_their_image(browser):
 
 
 def hostile_body():
-    label = ClassLabel(num_classes=1, names=(HOSTILE,))
+    label = ClassLabel(num_classes=1, given_names=(HOSTILE,))
     features = FeaturesDict(
         {
             HOSTILE: Text(),

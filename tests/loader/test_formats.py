@@ -199,7 +199,8 @@ class TestTensorFlow:
     ("options", "message"),
     [
         ({"format": "pandas"}, "there is no format 'pandas'; the formats are numpy, tf, torch, jax"),
-        ({"batch_size": 3}, 'unknown keyword batch_size=; keywords of as_dataset need format="tf"'),
+        ({"batch_size": 3}, "unknown keyword batch_size=; here it is split.batches"),
+        ({"decoders": {}}, 'unknown keyword decoders=; keywords of as_dataset need format="tf"'),
         ({"format": "tf", "stream": True}, "do not work with format"),
         ({"format": "tf", "features": ["label"]}, "do not work with format"),
     ],

@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 
 def test_the_public_names_are_those_in_all():
     assert loader.__all__ == sorted(loader.__all__)
-    public = {name for name in vars(loader) if not name.startswith("_")}
+    public = {name for name in dir(loader) if not name.startswith("_")}
     assert public == set(loader.__all__)
     assert {getattr(loader, name).__module__ for name in loader.__all__ if name != "cache"} == {"loader"}
     assert set(loader.cache.__all__) == {"Entry", "clear", "entries", "folder", "limit"}

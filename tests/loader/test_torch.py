@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import loader
+from loader._formats import _channels_first
 from tests.helpers.nested_dataset import COUNT, image, nested_example, write_nested
 
 torch = pytest.importorskip("torch")
@@ -51,6 +52,11 @@ class TestChannelsFirst:
                 np.testing.assert_array_equal(found.numpy(), expected, strict=True)
                 assert found.is_contiguous()  # so that `view` works
             assert example["audio"].shape == given["audio"].shape
+
+    def test_one_channel_has_the_strides_of_a_new_tensor(self):
+        # otherwise convolutions take it for channels last
+        for found in (_channels_first(torch.zeros(3, 28, 28, 1)), _channels_first(torch.zeros(28, 28, 1))):
+            assert found.stride() == torch.empty(found.shape).stride()
 
     def test_so_do_batches_of_them(self, train):
         batch = next(iter(train.batches(4)))

@@ -3,6 +3,7 @@
 import functools
 import operator
 import pickle
+import re
 import subprocess
 import sys
 
@@ -12,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import loader
+from loader import _foreign
 from loader._subsets import _divide, _exact
 from tests.helpers.recorded_dataset import example, make_recorded
 
@@ -249,7 +251,7 @@ class TestMap:
         mapped = train.map(lambda batch: batch["label"][1:], batched=True)
         with pytest.raises(loader.ArgumentError, match=r"returned 9 values for 10 examples: .*<lambda>"):
             next(iter(mapped.batches(10)))
-        for nothing in ({}, None, 3, np.int64(3)):
+        for nothing in ({}, 3, np.int64(3)):
             with pytest.raises(loader.ArgumentError, match=r"returned [01] values for 10 examples"):
                 next(iter(train.map(lambda batch, nothing=nothing: nothing, batched=True).batches(10)))
         with pytest.raises(loader.ArgumentError, match="returned 0 values for 1 examples"):
@@ -347,3 +349,46 @@ class TestMap:
         script.write_text(code)
         done = subprocess.run([sys.executable, script, small, context], capture_output=True, text=True)
         assert done.stdout == "2\n", done.stderr
+
+
+class TestFunctionsOfOtherLibraries:
+    def test_a_function_of_several_arguments_is_given_the_values_of_a_tuple(self, train):
+        pairs = train.map(lambda each: (each["label"], each["text"]))
+        assert pairs.map(lambda label, text: (label + 1, text))[3] == (1, b"train 3")
+        assert pairs.map(lambda pair, more=2: pair[0] + more)[4] == 3
+        assert next(iter(pairs.map(lambda label, text: label * 2, batched=True).batches(3))).tolist() == [0, 2, 4]
+        assert len(pairs.filter(lambda label, text: label == 3)) == len(train.filter(train["label"] == 3))
+
+    def test_a_function_that_returns_nothing_is_an_error(self, train):
+        with pytest.raises(loader.ArgumentError, match=r"returned None; it must return the example: .*<lambda>"):
+            train.map(lambda each: each.update(more=1))[0]
+
+    def test_tuples_become_rows_of_tables(self, train):
+        frame = train[:5].map(lambda each: (each["label"], each["text"])).to_pandas()
+        assert frame.shape == (5, 2) and list(frame.columns) == ["0", "1"]
+        assert train[:5].map(lambda each: (each["label"], each["text"])).to_arrow().num_rows == 5
+
+    def test_a_method_of_another_library_is_named_with_the_one_here(self, small, train):
+        with pytest.raises(AttributeError, match=r"a split has no 'train_test_split'; use split.shuffle\(0\)"):
+            train.train_test_split(0.1)
+        with pytest.raises(AttributeError, match=r"a split has no 'x'$"):
+            train.x()
+        _, ds = loader.load("small", repo=small)
+        with pytest.raises(AttributeError, match=r"of splits, .* 'map'; each of its splits has: ds\['train'\].map"):
+            ds.map(dict)
+        with pytest.raises(TypeError, match=r"load\(\) returns it first: info, ds = loader.load"):
+            _, ds = loader.load("small", "train", repo=small)[0]
+        with pytest.raises(loader.ArgumentError, match="unknown keyword revision=; here it is rev="):
+            loader.load("small", "train", repo=small, revision="v1")
+
+    def test_every_name_of_another_library_is_answered_with_one_that_exists(self, train):
+        for name, hint in _foreign._METHODS.items():
+            with pytest.raises(AttributeError, match=f"has no '{name}'; use "):
+                getattr(train, name)
+            for method in re.findall(r"split\.(\w+)", hint):
+                assert hasattr(train, method), hint
+
+    def test_a_shuffle_without_a_seed_draws_one(self, train):
+        orders = [repr(train.shuffle()) for _ in range(3)]
+        assert len(set(orders)) == 3
+        assert train.batches(10, shuffle=False, seed=0).epoch(0)

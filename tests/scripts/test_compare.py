@@ -246,7 +246,7 @@ def test_tars_that_differ_only_outside_their_members_are_reported(make):
     data[-1] ^= 1  # after the last member
     other.path.write_bytes(data)
     sha256 = hashlib.sha256(data).hexdigest()
-    entry = type(other.entry)(**{**vars(other.entry), "sha256": sha256})
+    entry = other.entry._replace(sha256=sha256)
     lines = compare(one, LocalArtifact(other.path, other.manifest, entry))
     assert lines == [f"the tars' own headers differ: sha256 {one.entry.sha256} and {sha256}"]
 

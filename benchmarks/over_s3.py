@@ -1,6 +1,6 @@
 """Reading mnist from an S3 server: streaming compared with fetching the whole artifact first.
 
-    python benchmarks/streaming.py        (needs artifacts/mnist.tar: make build DATASET=mnist, or dvc pull mnist)
+    make benchmark TABLE=streaming        (needs artifacts/mnist.tar: make build DATASET=mnist, or dvc pull mnist)
 
 The server is SeaweedFS on this machine, so the seconds do not include a network; the bytes are the same everywhere.
 Each figure is measured in a new process with an empty cache.
