@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -23,6 +24,9 @@ used = resource.getrusage(resource.RUSAGE_CHILDREN)
 figures = {"seconds": seconds, "processor seconds": used.ru_utime + used.ru_stime}
 print(json.dumps({**figures, **json.loads(done.stdout.splitlines()[-1])}))
 """
+
+# otherwise Python compiles the modules of this checkout again in each process
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 Figures = dict[str, float]
 

@@ -46,7 +46,7 @@ app = typer.Typer(
     rich_markup_mode=None,  # otherwise brackets in help texts are markup
 )
 for module in (new, add, remove, repro, build, check, verify, extract, fetch, register, mirror, push, pull, remote, s3):
-    app.command(module.__name__.rpartition(".")[2])(module.command)
+    app.command(module.__name__.rpartition(".")[2].replace("_", "-"))(module.command)
 
 
 def main() -> None:

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
-ROOMS = ("_process", "_dvc", "_define", "_sources", "_tfds", "_build", "_verify")  # each may import those before it
+# each may import those before it
+ROOMS = ("_process", "_dvc", "_define", "_merge", "_sources", "_tfds", "_build", "_verify", "_release")
 LOADER_ROOMS = ("_errors", "_format", "_features", "_display", "_fetch", "_registry")
 ABOVE_THE_API = ("_catalog", "_commands")  # rooms that use the public API of the loader; `__main__` runs the commands
 
