@@ -19,6 +19,7 @@ from loader._errors import (
     LoaderError,
     ManifestError,
     NotFoundError,
+    TrustError,
     UnsupportedError,
 )
 from loader._fetch.access import reading_only
@@ -33,6 +34,7 @@ __all__ = [
     "AccessError",
     "ArgumentError",
     "Batches",
+    "Changelog",
     "ConfigEntry",
     "DatasetEntry",
     "DatasetInfo",
@@ -46,9 +48,11 @@ __all__ = [
     "NotFoundError",
     "Split",
     "SplitInfo",
+    "TrustError",
     "UnsupportedError",
     "VersionEntry",
     "cache",
+    "changelog",
     "diff",
     "ensure",
     "even_splits",
@@ -62,10 +66,12 @@ __all__ = [
 ]
 
 _REGISTRY = {  # where each name is that says something of datasets without their data; imported by who asks for one
+    "Changelog": "loader._changelog",
     "ConfigEntry": "loader._registry.entry",
     "DatasetEntry": "loader._registry.entry",
     "Difference": "loader._diff",
     "VersionEntry": "loader._registry.entry",
+    "changelog": "loader._changelog",
     "diff": "loader._diff",
     "info": "loader._datasets",
     "names": "loader._datasets",
@@ -76,6 +82,7 @@ for _name in set(__all__) - {"cache"} - _REGISTRY.keys():
     globals()[_name].__module__ = "loader"  # the public name, for tracebacks and pickles
 
 if _TYPE_CHECKING:
+    from loader._changelog import Changelog, changelog
     from loader._datasets import info, names, versions
     from loader._diff import Difference, diff
     from loader._registry.entry import ConfigEntry, DatasetEntry, VersionEntry

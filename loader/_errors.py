@@ -7,6 +7,7 @@
     ├── ManifestError      the manifest is missing, unreadable, or belongs to another artifact
     ├── FetchError         a repository or an artifact could not be fetched
     ├── IntegrityError     bytes differ from those recorded: tampered with, truncated or corrupted
+    ├── TrustError         no listed key signed what is read
     ├── DecodeError        the recorded bytes do not decode to the declared features
     └── UnsupportedError   the loader cannot decode a feature, or a package is not installed
 
@@ -73,6 +74,10 @@ class FetchError(LoaderError):
 
 class IntegrityError(LoaderError):
     """Bytes differ from those recorded."""
+
+
+class TrustError(LoaderError):
+    """With `trust=`, no listed key signed what is read, or this cannot be found out."""
 
 
 class DecodeError(LoaderError):

@@ -31,6 +31,7 @@ class OptionsWithoutSupervised(TypedDict, total=False):
     chw: bool
     stream: bool
     offline: bool | None
+    trust: PathLike | None
 
 
 class Options(OptionsWithoutSupervised, total=False):
@@ -78,6 +79,7 @@ def load(
     chw: bool = False,
     stream: bool = False,
     offline: bool | None = None,
+    trust: PathLike | None = None,
     **as_dataset: Any,
 ) -> tuple[DatasetInfo, Any]:
     """Open a dataset. Its artifact is fetched first if it is not on this machine.
@@ -123,6 +125,8 @@ def load(
         Read only the requested bytes, from the remote, instead of fetching the artifact.
     offline
         Do not use the network; DATASETS_OFFLINE=1 has the same effect.
+    trust
+        A file of the SSH keys that may sign releases; see Notes. What none of them signed is refused.
     **as_dataset
         With `format="tf"`, keywords of TFDS's `as_dataset`: batch_size, shuffle_files, decoders, read_config.
 
@@ -144,8 +148,25 @@ def load(
         The repository or the artifact could not be fetched.
     IntegrityError
         The artifact is not the one recorded.
+    TrustError
+        With `trust`, no listed key signed what is read, or this cannot be found out.
     DecodeError, UnsupportedError
         The data cannot be decoded, or a framework is not installed.
+
+    Notes
+    -----
+    `trust` names a file in the format of git's `gpg.ssh.allowedSignersFile`, which `man ssh-keygen` describes under
+    ALLOWED SIGNERS. One of its keys must have signed the annotated tag `<name>@v<version>` of the dataset's version,
+    and the manifest that is read must be, byte for byte, the one in the commit that this tag names. From there, a chain
+    of hashes leads to every example, so one signature vouches for all of them.
+
+    - Get the file from someone you trust, and keep it yourself: never take it from the repository that it is to judge.
+      A relative path is relative to the working folder.
+    - A key vouches for each release that it signs, in any repository, also for old ones: `version` says which you want.
+    - `valid-after` and `valid-before` in the file are compared with the date in the tag, as git does it, so that
+      releases outlive their keys. Whoever has stolen a key can write any date: remove its line.
+    - The signature is checked once, before anything else of the dataset is read. Splits contain the hashes that it
+      proved, in other processes too, which check every example with them and ask neither git nor the file again.
 
     Examples
     --------
@@ -161,6 +182,7 @@ def load(
     check_text(version=version, config=config, rev=rev)
     check_path("repo", repo, optional=True)
     check_path("data_dir", data_dir, optional=True)
+    check_path("trust", trust, optional=True)
     check_flags(offline=offline)
     selection = Selection(
         split=split,
@@ -175,12 +197,16 @@ def load(
     if data_dir is not None:
         if rev is not None or repo is not None or stream:
             raise ArgumentError("data_dir= is read instead of a repository: leave out repo=, rev= and stream=")
+        if trust is not None:
+            raise ArgumentError(
+                "data_dir= is a folder without git's tags, which trust= checks: leave out one of the two"
+            )
         from loader._prepared import find_prepared  # a repository is read without it
 
         folder = find_prepared(Path(data_dir), name, config=config, version=version)
         check_access(folder)
         return open_folder(folder, selection)
-    reference = find_artifact(name, version=version, config=config, rev=rev, repo=repo, offline=offline)
+    reference = find_artifact(name, version=version, config=config, rev=rev, repo=repo, offline=offline, trust=trust)
     return open_artifact(reference.stream() if stream else reference.open(), selection)
 
 
@@ -192,10 +218,12 @@ def ensure(
     rev: str | None = None,
     repo: PathLike | None = None,
     offline: bool | None = None,
+    trust: PathLike | None = None,
 ) -> Path:
     """Fetch a dataset's artifact if it is not on this machine, and return its path.
 
-    In `loader.cache` it stays until this process ends.
+    In `loader.cache` it stays until this process ends. With `trust`, the whole file is compared with the SHA-256 that
+    was signed, because others than the loader may read it.
 
     The parameters and errors are those of `loader.load`.
 
@@ -208,5 +236,7 @@ def ensure(
     check_dataset(name)
     check_text(version=version, config=config, rev=rev)
     check_path("repo", repo, optional=True)
+    check_path("trust", trust, optional=True)
     check_flags(offline=offline)
-    return find_artifact(name, version=version, config=config, rev=rev, repo=repo, offline=offline).ensure()
+    reference = find_artifact(name, version=version, config=config, rev=rev, repo=repo, offline=offline, trust=trust)
+    return reference.ensure(verify=trust is not None)

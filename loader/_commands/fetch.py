@@ -19,12 +19,17 @@ def command(
     rev: Rev = None,
     repo: Repo = None,
     offline: Offline = False,
+    trust: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="A list of SSH keys, allowed_signers; refuse what none of them signed."),
+    ] = None,
 ) -> None:
     """Fetch a dataset's artifacts if they are not on this machine, and print their paths.
 
-    They go into the loader's cache, never into the work tree.
+    They go into the loader's cache, never into the work tree. With --trust, a key in FILE must have signed the release
+    tag NAME@vVERSION, and each artifact is compared with the SHA-256 that the tag's commit records.
     """
-    options: dict[str, Any] = {"version": version, "rev": rev, "repo": repo, "offline": offline or None}
+    options: dict[str, Any] = {"version": version, "rev": rev, "repo": repo, "offline": offline or None, "trust": trust}
     configs = [config] if config is not None else _configs(name, options)
     for each in configs:
         print_line(str(loader.ensure(name, config=each, **options)))

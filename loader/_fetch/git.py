@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from loader._errors import FetchError, NotFoundError
+from loader._errors import FetchError, IntegrityError, NotFoundError
 from loader._fetch.git_process import first_line, run_git
 
 if TYPE_CHECKING:
@@ -53,11 +53,49 @@ class Git:
         NotFoundError
             There is no such revision, or this is not a git repository.
         """
-        done = self._run("rev-parse", "--verify", "--quiet", "--end-of-options", f"{rev}^{{commit}}")
-        if done.returncode:
-            reason = first_line(done.stderr)
-            raise NotFoundError(f"{self.label} has no revision {rev!r}" + (f" ({reason})" if reason else ""))
-        return done.stdout.decode().strip()
+        return self._object(f"{rev}^{{commit}}", f"revision {rev!r}")
+
+    def tag_object(self, tag: str) -> bytes | None:
+        """Return the bytes of an annotated tag, None if the tag is a lightweight one.
+
+        Raises
+        ------
+        NotFoundError
+            There is no such tag, or this is not a git repository.
+        FetchError
+            The repository lacks the object of the tag, or is damaged.
+        """
+        what = f"tag {tag}"
+        found = self._object(f"refs/tags/{tag}", what)
+        is_annotated = self._output(what, "cat-file", "-t", found).strip() == b"tag"
+        return self._output(what, "cat-file", "tag", found) if is_annotated else None
+
+    def verified(self, kind: str, object_id: str) -> bytes:
+        """Return the bytes of a "commit" or "tree", after comparing their hash with the id: git reads without that.
+
+        Raises
+        ------
+        FetchError
+            The repository lacks the object, or is damaged.
+        IntegrityError
+            The bytes are those of another object.
+        """
+        data = self._output(f"the {kind} {object_id[:12]}", "cat-file", kind, object_id)
+        if self.hash(kind, data) != object_id:
+            raise IntegrityError(
+                f"{self.label} has other bytes than those of the {kind} {object_id[:12]}: it is damaged or was "
+                f"tampered with; see git -C {shlex.quote(os.fspath(self.folder))} fsck"
+            )
+        return data
+
+    def hash(self, kind: str, data: bytes) -> str:
+        """Return the id of a git object with these bytes; git refuses those made for a collision of SHA-1."""
+        done = self._output(f"the hash of a {kind}", "hash-object", "-t", kind, "--literally", "--stdin", input=data)
+        return done.decode().strip()
+
+    def prefix(self) -> str:
+        """Return the path of the folder in the tree of a commit, with a slash at its end; empty if it is the root."""
+        return "" if self.is_bare else os.fsdecode(self._output("a work tree", "rev-parse", "--show-prefix"))[:-1]
 
     def read(self, commit: str, path: str) -> bytes:
         """Return the bytes of the file at `path`, relative to the folder, in a commit.
@@ -189,6 +227,14 @@ class Git:
             The repository lacks a part of its history, or is damaged.
         """
         return self._rev_list(commit, "--", path)
+
+    def _object(self, name: str, what: str) -> str:
+        """Return the id of the object with a name; if there is none, the repository has no `what`."""
+        done = self._run("rev-parse", "--verify", "--quiet", "--end-of-options", name)
+        if done.returncode:
+            reason = first_line(done.stderr)
+            raise NotFoundError(f"{self.label} has no {what}" + (f" ({reason})" if reason else ""))
+        return done.stdout.decode().strip()
 
     def _rev_list(self, *arguments: str) -> list[str]:
         what = f"the history of {arguments[-1]}"

@@ -18,8 +18,9 @@ NETWORK_SECONDS = 300
 STOP_SECONDS = 5
 
 # The configuration of a repository can name programs. The commands that the loader uses run none of them (rev-parse,
-# cat-file, diff-tree, for-each-ref, ls-tree, merge-base and rev-list read no filter, alias, editor, pager or signature;
-# diff-tree runs a diff program only to show text), apart from these.
+# cat-file, diff-tree, for-each-ref, hash-object, ls-tree, merge-base and rev-list read no filter, alias, editor, pager
+# or signature; hash-object would run a filter only for a path, diff-tree a diff program only to show text), apart from
+# these.
 _SAFE = (
     "--no-pager",
     *("-c", "core.fsmonitor=false"),

@@ -6,16 +6,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
+from hashlib import sha256
 from itertools import chain
 from pathlib import Path
 
 from loader._errors import FetchError, IntegrityError, LoaderError, ManifestError, NotFoundError
 from loader._fetch import store
 from loader._fetch.access import current_access
+from loader._fetch.checked_out import find_version, is_right, warn_once
 from loader._fetch.places import OFFLINE_VARIABLE, cache_folder, is_offline
 from loader._fetch.repository import PathLike, Repository, find_repository, open_repository
 from loader._fetch.revision import Revision, TrackedFile, WorkTree
-from loader._format.artifact import Artifact, LocalArtifact
+from loader._format.artifact import CHUNK_BYTES, Artifact, LocalArtifact
 from loader._format.files import RandomAccessFile
 from loader._format.manifest import ArtifactEntry, Manifest
 from loader._format.names import ARTIFACTS, object_path
@@ -50,18 +52,6 @@ class CachedArtifact(LocalArtifact):
         return FetchError(f"{self.manifest.name}: {self.path} was removed from the cache: load it again")
 
 
-def _is_right(artifact: LocalArtifact, problems: list[LoaderError]) -> bool:
-    """Return whether an artifact is there and has the recorded index header; if it is wrong, add to the problems."""
-    try:
-        artifact.header  # noqa: B018  (verified when it is read)
-    except FetchError:  # missing
-        return False
-    except (IntegrityError, ManifestError) as error:
-        problems.append(error)
-        return False
-    return True
-
-
 @dataclass(frozen=True)
 class ArtifactReference:
     """An artifact that a revision of a repository records, whether or not it is on this machine.
@@ -82,7 +72,14 @@ class ArtifactReference:
     def open(self) -> LocalArtifact:
         """Return the artifact on this machine; fetch it into the cache if it is missing.
 
-        A file is taken only if its index header is the recorded one: a wrong file hides no right one elsewhere.
+        A file is taken only if its index header is the recorded one. Where the tar in the work tree is another one, a
+        warning says so, once for each tar, and with which command to replace it. Then:
+
+        - if this machine has the recorded artifact in a cache, it is read from there;
+        - else, if git's history records both the tar in the work tree and this artifact for the dataset, as after
+          `git checkout` without `dvc checkout`, the recorded one is fetched;
+        - else the tar or the manifest is damaged or was edited, and this is an error: fetching would hide it;
+        - in a build it always is an error, because DVC records that the build read the tar in the work tree.
 
         Raises
         ------
@@ -94,30 +91,52 @@ class ArtifactReference:
         problems: list[LoaderError] = []
         if isinstance(self.revision, WorkTree):
             checked_out = self._local(self.revision.root / ARTIFACTS / self.entry.filename)
-            if _is_right(checked_out, problems):
+            if is_right(checked_out, problems):
                 return checked_out
+            if problems and current_access() is not None:
+                raise problems[0]
         try:
             tracked = self._tracked_file()
             cached = CachedArtifact(store.artifact_path(tracked.md5, self.entry.filename), self.manifest, self.entry)
             for artifact in chain((cached,), self._other_copies(tracked)):
-                if _is_right(artifact, []):
+                if is_right(artifact, []):
                     store.mark_used(cached.path.parent)
+                    if problems:
+                        self._warn(checked_out, problems[0], artifact)
                     return artifact
         except ManifestError:
             if problems:
                 raise problems[0] from None
             raise
-        if problems:
+        if not problems:
+            with self._named_errors():
+                return self._fetch(tracked, cached.path)
+        if (version := find_version(checked_out, self.repository.git)) is None:
             raise problems[0]
-        with self._named_errors():
-            return self._fetch(tracked, cached.path)
+        here = f"{checked_out.path} is that of version {version}, and the recorded one is not on this machine"
+        with self._named_errors(here):
+            fetched = self._fetch(tracked, cached.path)
+        self._warn(checked_out, problems[0], fetched)
+        return fetched
 
-    def ensure(self) -> Path:
+    def _warn(self, checked_out: LocalArtifact, problem: LoaderError, used: LocalArtifact) -> None:
+        """Say once that the tar in the work tree is not the recorded one, and that another file is read."""
+        how = "pull" if isinstance(used, CachedArtifact) else "checkout"  # DVC's cache may lack what the loader's has
+        warn_once(checked_out, problem, used, self.repository.git, f"dvc {how} {self.manifest.name}")
+
+    def ensure(self, *, verify: bool = False) -> Path:
         """Return the path of the artifact, fetched if it is missing; the errors are those of `open`.
 
-        In the cache it is kept until this process ends, because the caller uses the path.
+        In the cache it is kept until this process ends, because the caller uses the path. With `verify`, all of it is
+        compared with the SHA-256 in the manifest first.
         """
         artifact = self.open()
+        if verify:
+            hasher, size = sha256(), self.entry.size
+            for start in range(0, size, CHUNK_BYTES):
+                hasher.update(artifact.read(start, min(CHUNK_BYTES, size - start)))
+            if hasher.hexdigest() != self.entry.sha256:
+                raise artifact.error("is damaged: its SHA-256 is not the one in its manifest")
         if isinstance(artifact, CachedArtifact):
             store.keep(artifact.path.parent)
         return artifact.path
@@ -146,10 +165,8 @@ class ArtifactReference:
 
     def _other_copies(self, tracked: TrackedFile) -> Iterator[LocalArtifact]:
         """Yield files on this machine that may be the artifact, the cheapest to find first; they are used in place."""
-        if self.repository.root is not None:
-            with suppress(LoaderError):  # checked out, if the work tree records the same file
-                if WorkTree(self.repository.root).tracked_file(self.manifest.name, self.entry.filename) == tracked:
-                    yield self._local(self.repository.root / ARTIFACTS / self.entry.filename)
+        if self.repository.root is not None and not isinstance(self.revision, WorkTree):
+            yield self._local(self.repository.root / ARTIFACTS / self.entry.filename)  # may be checked out
         for cache in self._dvc_caches():
             yield self._local(cache / object_path(tracked.md5))
 
@@ -183,7 +200,7 @@ class ArtifactReference:
         source = locate(self.repository.dvc_config(), tracked)
         for _ in range(ATTEMPTS):  # another process may clear the cache before it is opened
             with store.lock(tracked.md5):  # `download` would take a wrong file of the right size for the right one
-                if not _is_right(CachedArtifact(path, self.manifest, self.entry), []):
+                if not is_right(CachedArtifact(path, self.manifest, self.entry), []):
                     path.unlink(missing_ok=True)
             download(source, path, md5=tracked.md5, size=tracked.size)
             fetched = CachedArtifact(path, self.manifest, self.entry)
@@ -194,14 +211,13 @@ class ArtifactReference:
         raise FetchError(f"the cache {cache_folder()} is cleared again and again")
 
     @contextmanager
-    def _named_errors(self) -> Iterator[None]:
-        """Add the dataset and the artifact to the message of an error."""
+    def _named_errors(self, problem: str = "") -> Iterator[None]:
+        """Add the dataset and the problem, by default that the artifact is missing, to the message of an error."""
         try:
             yield
         except (FetchError, IntegrityError) as error:
-            raise type(error)(
-                f"{self.manifest.name}: {self.entry.filename} is not on this machine and cannot be fetched: {error}"
-            ) from error
+            problem = problem or f"{self.entry.filename} is not on this machine"
+            raise type(error)(f"{self.manifest.name}: {problem} and cannot be fetched: {error}") from error
 
 
 def find_artifact(
@@ -212,6 +228,7 @@ def find_artifact(
     rev: str | None = None,
     repo: PathLike | None = None,
     offline: bool | None = None,
+    trust: PathLike | None = None,
 ) -> ArtifactReference:
     """Return a reference to a dataset's artifact; the parameters and errors are those of `loader.load`."""
     access, present = current_access(), None
@@ -222,9 +239,14 @@ def find_artifact(
         access.check_version(name, wanted=wanted, present=present.version)
         access.check_artifact(name, present.artifact(config).filename)
     offline = is_offline(offline)
-    repository, hold = open_held(repo, rev=rev, offline=offline)
+    # a commit that the clone has may get its signed tag later, so the clone is updated
+    repository, hold = open_held(repo, rev=rev if trust is None else None, offline=offline)
     revision = repository.revision(name, rev=rev, version=version)
     manifest = present or revision.manifest(name)
+    if trust is not None:
+        from loader._fetch.signatures import signed_manifest  # only who asks for a signature needs it
+
+        manifest = signed_manifest(repository, revision, name, manifest.version, trust=trust, offline=offline)
     return ArtifactReference(repository, revision, manifest, manifest.artifact(config), offline, hold)
 
 
