@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from loader._diff import Comparison, Difference
-from loader._errors import FetchError, LoaderError
-from loader._fetch.git import Git
+from loader._diff import Difference
+from loader._errors import LoaderError
 from loader._fetch.repository import Repository
-from loader._fetch.revision import Commit, Revision, TrackedFile
+from loader._fetch.revision import Revision
 from loader._fetch.safe_yaml import parse_yaml
 from loader._format.manifest import Manifest
 from loader._format.names import ARTIFACTS
+from loader._past import Recorded, compare_recorded, read_recorded
 from loader._registry.differences.difference import Change
-from loader._registry.entry import HERE, IN_CACHE, DatasetEntry, VersionEntry
+from loader._registry.entry import DatasetEntry, VersionEntry
 from loader._registry.history import VersionHistory, mark_current, parse_recorded
 from loader._registry.places import Places
-from loader._registry.records import LOCK_FILE, PUBLIC, STAGES_FILE, Records, outputs
+from loader._registry.records import PUBLIC, STAGES_FILE, outputs
 
 MOST_VERSIONS = 100
 """Most versions of a dataset that its page lists."""
@@ -82,7 +82,8 @@ class History:
         if self._hidden is not None:
             found = self._public(entry.name, found)
         shown = found[:MOST_VERSIONS]
-        recorded = self._recorded(shown[: MOST_COMPARED + 1])
+        compared = shown[: MOST_COMPARED + 1]
+        recorded = read_recorded(self._git, compared, current=self._current, places=self._places, offline=True)
         differences = [self._compare(*pair) for pair in zip(recorded[1:], recorded, strict=False)]
         padding = [None] * (len(shown) - len(differences))
         return [Version(*pair) for pair in zip(shown, [*differences, *padding], strict=True)], len(found) - len(shown)
@@ -109,41 +110,17 @@ class History:
             if version.is_current or _was_public(name, stages.get(f"{version.commit}:./{STAGES_FILE}", b""))
         ]
 
-    def _recorded(self, versions: list[VersionEntry]) -> list[_Recorded]:
-        """Return the records of versions, read by one process."""
-        if len(versions) < 2:
-            return []
-        objects = self._git.objects(
-            f"{version.commit}:./{path}" for version in versions if not version.is_current for path in _files(version)
-        )
-        found = []
-        for version in versions:
-            if version.is_current:
-                found.append(_Recorded(version, self._current, self._current.read_all(_files(version))))
-                continue
-            data = {
-                path: objects[name][1] for path in _files(version) if (name := f"{version.commit}:./{path}") in objects
-            }
-            found.append(_Recorded(version, _Past(self._git, version.commit, data, self._places), data))
-        return found
-
     @cached_property
     def _places(self) -> Places:
         return Places(self._repository)
 
-    def _compare(self, old: _Recorded, new: _Recorded) -> Difference | None:
+    def _compare(self, old: Recorded, new: Recorded) -> Difference | None:
         """Return what changed; the examples are compared if both record indexes are on this machine."""
-        if old.version.name != new.version.name or old.manifest is None or new.manifest is None:
-            return None
-        records = [
-            Records(side.revision, {}, {}, {}, {new.version.name: manifest}, {})
-            for side, manifest in ((old, old.manifest), (new, new.manifest))
-        ]
-        labels = [each.version.commit or "the work tree" for each in (old, new)]
-        comparison = Comparison(self._repository, records[0], records[1], labels[0], labels[1], offline=True, hold=None)
         try:
-            found = comparison.compare(new.version.name, is_needed=False)
+            found = compare_recorded(self._repository, old, new, offline=True, hold=None)
         except LoaderError:  # an artifact at hand is damaged, or statistics are unreadable
+            return None
+        if found is None:
             return None
         return replace(found, metadata=tuple(change for change in found.metadata if self._is_shown(change)))
 
@@ -155,66 +132,10 @@ class History:
         return (kind != "parent" or what in self._names) and not mentions(self._hidden, change)
 
 
-@dataclass(frozen=True)
-class _Recorded:
-    """A version, the revision that recorded it, and its files there by path."""
-
-    version: VersionEntry
-    revision: Revision
-    data: Mapping[str, bytes]
-
-    @cached_property
-    def manifest(self) -> Manifest | None:
-        """Its manifest; None if it cannot be used."""
-        data = self.data.get(f"{ARTIFACTS}/{self.version.name}.json")
-        return None if data is None else parse_recorded(self.version.name, data)
-
-
-class _Past(Commit):
-    """A commit of which only the files of one version are read, and only artifacts at hand are known."""
-
-    def __init__(self, git: Git, commit: str, data: Mapping[str, bytes], places: Places) -> None:
-        super().__init__(git, commit)
-        self._data = data
-        self._places = places
-
-    def read_all(self, paths: Iterable[str]) -> dict[str, bytes]:
-        """Return the bytes of files that were read before."""
-        return {path: self._data[path] for path in paths if path in self._data}
-
-    def tracked_file(self, name: str, filename: str) -> TrackedFile:
-        """Return the record of an artifact at hand; raise FetchError if it is not on this machine.
-
-        Its MD5 is found without parsing all of `dvc.lock`, which is slow; what it names must have the index header
-        that the manifest records.
-        """
-        manifest = parse_recorded(name, self._data[f"{ARTIFACTS}/{name}.json"])
-        entries = [entry for entry in manifest.artifacts if entry.filename == filename] if manifest else []
-        for md5 in _locked(self._data.get(LOCK_FILE, b""), f"{ARTIFACTS}/{filename}"):
-            for entry in entries:
-                tracked = TrackedFile(name, md5, entry.size, None)
-                if self._places.place(entry, tracked) in (HERE, IN_CACHE):
-                    return tracked
-        raise FetchError(f"{name}: {filename} of {self.commit} is not on this machine")
-
-
 def mentions(names: Iterable[str], value: Any) -> bool:
     """Return whether the text of a value has one of these names anywhere in it."""
     text = str(value)
     return any(name in text for name in names)
-
-
-def _locked(lock: bytes, path: str) -> Iterator[str]:
-    """Yield the MD5 (hex) that each entry of a `dvc.lock` with this path has."""
-    wanted = f"path: {path}\n".encode()
-    place = lock.find(wanted)
-    while place >= 0:
-        end = lock.find(b"\n", place) + 1
-        following = lock.find(b"- ", end)
-        entry = lock[lock.rfind(b"- ", 0, place) : following if following >= 0 else len(lock)]
-        if md5 := re.search(rb"\bmd5: ([0-9a-f]{32})\s", entry):
-            yield md5[1].decode()
-        place = lock.find(wanted, end)
 
 
 def _was_public(name: str, stages: bytes) -> bool:
@@ -227,8 +148,3 @@ def _was_public(name: str, stages: bytes) -> bool:
         return {*outputs(stage).values()} == {PUBLIC}
     except (ValueError, LookupError, TypeError):  # the block has an alias, or there is no such stage: not known
         return False
-
-
-def _files(version: VersionEntry) -> list[str]:
-    """Return the files that a version is compared by."""
-    return [f"{ARTIFACTS}/{version.name}.json", f"{ARTIFACTS}/{version.name}.stats.json", LOCK_FILE]

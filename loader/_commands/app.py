@@ -6,12 +6,13 @@ import importlib
 import io
 import os
 import sys
+import warnings
 
 import typer
 
-from loader._errors import LoaderError, without_secrets
+from loader._errors import LoaderError, printable, without_secrets
 
-COMMANDS = ("list", "info", "versions", "diff", "show", "fetch", "catalog", "report")
+COMMANDS = ("list", "info", "versions", "diff", "changelog", "show", "fetch", "catalog", "report")
 COMPLETED = "loader"
 """The name of the program in shells: they complete the words after a program's name, not those after `python -m`."""
 
@@ -38,6 +39,7 @@ for _name in COMMANDS:
 def main() -> None:
     """Run a command; an error that the user can fix is one sentence on stderr."""
     _open_output()
+    warnings.showwarning = _show_warning
     completes = f"_{COMPLETED.upper()}_COMPLETE" in os.environ or any("-completion" in each for each in sys.argv[1:2])
     is_module = sys.argv[0].endswith("__main__.py") and not completes
     try:
@@ -48,6 +50,11 @@ def main() -> None:
     except (LoaderError, OSError) as error:
         print(without_secrets(f"error: {error}"), file=sys.stderr)
         sys.exit(1)
+
+
+def _show_warning(message: Warning | str, *_: object, **__: object) -> None:
+    """Print a warning as one sentence, without the line of code that it comes from."""
+    print(without_secrets(f"warning: {printable(str(message))}"), file=sys.stderr)
 
 
 def _open_output() -> None:

@@ -14,8 +14,12 @@ def command(
     repo: Repo = None,
     offline: Offline = False,
 ) -> None:
-    """Print what the work tree changes of every dataset since it branched off, in Markdown for a pull request."""
-    from loader._registry.differences.text import markdown_report
+    """Print what the work tree changes of every dataset since it branched off, in Markdown for a pull request.
+
+    For each changed dataset: what differs, whether its remote has its artifacts, what is left to do before the branch
+    is merged (to build, to push, to raise the version), and the commands with which a reviewer looks at it.
+    """
+    from loader._commands.report_markdown import markdown
     from loader._report import report
 
-    typer.echo(markdown_report(report(base, repo=repo, offline=offline or None)), nl=False)
+    typer.echo(markdown(report(base, repo=repo, offline=offline or None)), nl=False)

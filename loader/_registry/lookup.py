@@ -74,7 +74,15 @@ def versions(
     name: str, *, rev: str | None = None, repo: PathLike | None = None, offline: bool | None = None
 ) -> list[VersionEntry]:
     """Return the recorded contents of a dataset; the parameters and errors are those of `loader.versions`."""
-    repository, revision, _hold = _open(rev, repo, offline)
+    return open_versions(name, rev=rev, repo=repo, offline=offline)[1]
+
+
+def open_versions(
+    name: str, *, rev: str | None = None, repo: PathLike | None = None, offline: bool | None = None
+) -> tuple[Opened, list[VersionEntry]]:
+    """Return what was opened, and the recorded contents of a dataset in it, as `versions` does."""
+    opened = _open(rev, repo, offline)
+    repository, revision, _hold = opened
     records = read_records(revision)
     _check_known(name, records, rev, repo)
     if isinstance(revision, Commit):
@@ -87,10 +95,10 @@ def versions(
     withdrawn = records.entry(name).withdrawn
     found = VersionHistory(repository.git, end).versions(name, withdrawn=withdrawn) if end else []
     current = records.manifests.get(name)
-    return mark_current(found, current) if isinstance(current, Manifest) else found
+    return opened, mark_current(found, current) if isinstance(current, Manifest) else found
 
 
-class _Opened(NamedTuple):
+class Opened(NamedTuple):
     """A repository, the revision to look at, and what keeps the clone of a URL in the cache meanwhile."""
 
     repository: Repository
@@ -98,7 +106,7 @@ class _Opened(NamedTuple):
     hold: Hold | None
 
 
-def _open(rev: str | None, repo: PathLike | None, offline: bool | None, *, ask_remote: bool = False) -> _Opened:
+def _open(rev: str | None, repo: PathLike | None, offline: bool | None, *, ask_remote: bool = False) -> Opened:
     if (access := current_access()) is not None:
         raise AccessError(
             f"{access.reader}: its builder asks what datasets a repository has, which would not be recorded; read the "
@@ -109,8 +117,8 @@ def _open(rev: str | None, repo: PathLike | None, offline: bool | None, *, ask_r
         raise ArgumentError(f"asking the remote needs the network; leave out offline=True and {OFFLINE_VARIABLE}")
     repository, hold = open_held(repo, rev=rev, offline=without_network)
     if rev is None and repository.root is not None:
-        return _Opened(repository, WorkTree(repository.root), hold)
-    return _Opened(repository, Commit(repository.git, repository.git.commit(rev or "HEAD")), hold)
+        return Opened(repository, WorkTree(repository.root), hold)
+    return Opened(repository, Commit(repository.git, repository.git.commit(rev or "HEAD")), hold)
 
 
 def _check_known(name: str, records: Records, rev: str | None, repo: PathLike | None) -> None:

@@ -264,6 +264,7 @@ class TestProgram:
             "list",
             "info",
             "versions",
+            "changelog",
             "diff",
             "show",
             "fetch",

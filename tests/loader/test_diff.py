@@ -14,11 +14,9 @@ from hypothesis import strategies as st
 
 import loader
 from loader._diff import diff
-from loader._format.names import object_path
 from loader._format.row_changes import match
 from loader._registry.differences.html import difference_page
-from loader._registry.differences.text import as_json, markdown, markdown_report
-from loader._report import report
+from loader._registry.differences.text import as_json, markdown
 from scripts._build.statistics.compute import Statistician, write_statistics
 from tests.helpers.dataset_history import History, encode, records_of, values_of
 from tests.helpers.recorded_dataset import FEATURES
@@ -436,52 +434,7 @@ def test_the_json_and_the_markdown_hold_what_the_difference_holds(history):
     assert r"\<b\>" in text
 
 
-def test_a_report_tells_what_a_branch_changes_and_not_what_its_base_changed_meanwhile(history):
-    history.commit(records_of(train=range(30)))
-    history.git("branch", "-M", "main")
-    history.git("checkout", "--quiet", "-b", "topic")
-    history.commit(records_of(train=range(25)), version="1.1.0")
-    history.git("checkout", "--quiet", "main")
-    history.commit(records_of(train=range(99)), version="2.0.0")
-    history.git("checkout", "--quiet", "topic")
-    shutil.copyfile(history.root / ".dvc/cache" / cached_path(history), history.tar)
-    (found,) = report("main", repo=history.root)
-    assert (found.old_version, found.new_version) == ("1.0.0", "1.1.0")
-    text = markdown_report([found])
-    assert text.startswith(f"## Datasets\n\n1 dataset is changed since main ({history.commits[0][:12]}).\n")
-    assert "| train | 30 | 25 | 0 | 5 | 0 | 25 | 0 |" in text
-
-
-def test_a_report_goes_on_without_the_examples_that_cannot_be_compared(history):
-    history.commit(records_of(train=range(30)))
-    history.commit(records_of(train=range(25)), version="1.1.0")
-    history.tar.unlink()
-    shutil.rmtree(history.root / ".dvc/cache")
-    (found,) = report("HEAD~1", repo=history.root, offline=True)
-    assert found.note.startswith("examples were not compared: small: small.tar of ")
-    assert "version | 1.0.0 | 1.1.0" in markdown_report([found])
-
-
-def test_a_report_goes_on_where_the_artifact_in_the_work_tree_is_of_another_revision(history):
-    history.commit(records_of(train=range(30)))
-    history.write(records_of(train=range(25)), version="1.1.0").unlink()
-    history.tar.write_bytes(history.tar.read_bytes().replace(b'"train": 25', b'"train": 26'))
-    (found,) = report("HEAD", repo=history.root, offline=True)
-    assert "does not belong to the manifest" in found.note
-    with pytest.raises(loader.ManifestError, match="does not belong to the manifest"):
-        diff("small", repo=history.root, offline=True)
-
-
-def test_a_report_counts_what_is_unchanged(history, tmp_path):
-    history.write(records_of(train=range(30)))
-    complete_lock(history, tmp_path)
-    label = f"HEAD ({history.commit_all()[:12]})"
-    assert (
-        markdown_report(report("HEAD", repo=history.root)) == f"## Datasets\n\n1 dataset is unchanged since {label}.\n"
-    )
-
-
-def test_an_outdated_artifact_in_the_work_tree_is_told_by_a_difference_and_by_a_report(history, tmp_path):
+def test_an_outdated_artifact_in_the_work_tree_is_told(history, tmp_path):
     history.write(records_of(train=range(30)))
     complete_lock(history, tmp_path)
     history.commit_all()
@@ -492,22 +445,9 @@ def test_an_outdated_artifact_in_the_work_tree_is_told_by_a_difference_and_by_a_
     found = diff("small", repo=history.root)
     assert (found.remarks, bool(found)) == ([remark], False)
     assert diff("small", "HEAD", "HEAD", repo=history.root).remarks == []
-    assert f"\n- {remark}\n" in markdown_report(report("HEAD", repo=history.root))
     assert as_json(found)["remarks"] == [remark]
     history.write(records_of(train=range(29)), version="1.1.0")  # now it differs too, and dvc.lock lacks the rest
-    text = markdown_report(report("HEAD", repo=history.root))
-    assert text.count("build it first with") == 1
-
-
-def test_a_report_finds_a_base_that_only_the_remote_has(history):
-    history.commit(records_of(train=range(30)))
-    history.git("update-ref", "refs/remotes/origin/develop", "HEAD")
-    history.commit(records_of(train=range(25)), version="1.1.0")
-    (found,) = report("develop", repo=history.root)
-    assert found.old_label == f"origin/develop ({history.commits[0][:12]})"
-    assert counts(found)["train"]["removed"] == 5
-    with pytest.raises(loader.NotFoundError, match="has no revision 'nowhere'"):
-        report("nowhere", repo=history.root)
+    assert markdown(diff("small", repo=history.root)).count("build it first with") == 1
 
 
 def test_a_recorded_version_names_the_commit_that_records_it(history):
@@ -544,12 +484,6 @@ def complete_lock(history, scratch):
         data = (history.root / "artifacts" / name).read_bytes()
         stage["outs"].append({"path": f"artifacts/{name}", "md5": hashlib.md5(data).hexdigest()})
     path.write_text(yaml.safe_dump(lock))
-
-
-def cached_path(history):
-    """The path of the artifact that the work tree's `dvc.lock` records, in DVC's cache."""
-    (out,) = yaml.safe_load((history.root / "dvc.lock").read_text())["stages"]["small"]["outs"]
-    return object_path(out["md5"])
 
 
 @given(

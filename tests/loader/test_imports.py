@@ -18,6 +18,7 @@ HEAVY = {  # of the standard library and of protobuf, and what others than the r
     "google.protobuf.descriptor_pb2",
     *("loader._cached", "loader._catalog", "loader._commands", "loader._datasets", "loader._diff", "loader._display"),
     *("loader._fetch.clone", "loader._fetch.remote", "loader._fetch.s3", "loader._fetch.safe_yaml"),
+    "loader._fetch.signatures",
     *("loader._format.tfrecord", "loader._prepared", "loader._registry", "loader._room", "loader._tf"),
 }
 

@@ -66,7 +66,8 @@ def test_an_empty_list_selects_no_examples(train):
 
 
 NO_KEYS = [1.5, np.float64(1), 1j, None, ..., True, np.bool_(True), {1}, {1: 2}, b"1", object(), iter([1])]
-NO_KEYS += [[1.5], [2**70, 1.5], ["1"], [None], [[1]], [[1], [1, 2]], (1, slice(2)), [slice(2)], [True], (True, False)]
+NO_KEYS += [["1", 1]]
+NO_KEYS += [[1.5], [2**70, 1.5], [None], [[1]], [[1], [1, 2]], (1, slice(2)), [slice(2)], [True], (True, False)]
 NO_KEYS += [np.array(kind) for kind in ([1.0], [[1]], "1", ["1"], [True] * 5299, [[True] * 5300], [1j], [None], True)]
 NO_KEYS += [np.array([1], kind) for kind in ("M8[s]", "m8[s]", "S1", "f2")]
 NO_KEYS += [np.zeros(0, bool), np.zeros((0, 2)), slice("a", None), slice(1.5), slice(0, 5, 0), slice(None, [1])]

@@ -123,7 +123,7 @@ def test_it_decides_the_features(folder):
         loader.from_directory(folder, supervised=True, features=["label"])
     with pytest.raises(loader.ArgumentError, match=r"^supervised= takes True or False"):
         loader.from_directory(folder, supervised="yes")
-    with pytest.raises(loader.ArgumentError, match="the keyword here is supervised="):
+    with pytest.raises(loader.ArgumentError, match="here it is supervised=True"):
         loader.from_directory(folder, as_supervised=True)
 
 

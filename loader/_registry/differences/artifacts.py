@@ -43,7 +43,7 @@ def _raw(manifest: Manifest, entry: ArtifactEntry) -> dict[str, Any]:
     return found
 
 
-def _counts(manifest: Manifest, entry: ArtifactEntry) -> dict[str, int]:
+def split_counts(manifest: Manifest, entry: ArtifactEntry) -> dict[str, int]:
     """Return the number of examples of each split, as the manifest has them."""
     splits = as_mapping(_raw(manifest, entry).get("splits"))
     counts = {name: as_mapping(each).get("examples") for name, each in splits.items()}
@@ -52,7 +52,7 @@ def _counts(manifest: Manifest, entry: ArtifactEntry) -> dict[str, int]:
 
 def one_sided(manifest: Manifest, entry: ArtifactEntry, status: str) -> ConfigDifference:
     """Return the difference of a config that is new or removed, by its manifest alone."""
-    counts = _counts(manifest, entry)
+    counts = split_counts(manifest, entry)
     splits = [
         SplitDifference(name, None, count, added=count)
         if status == NEW
@@ -80,7 +80,7 @@ def compare_artifacts(old: ArtifactReference, new: ArtifactReference, examples: 
     """
     config = new.entry.config
     if old.entry.sha256 == new.entry.sha256:
-        return ConfigDifference(config, SAME, splits=unchanged_splits(_counts(new.manifest, new.entry))), 0
+        return ConfigDifference(config, SAME, splits=unchanged_splits(split_counts(new.manifest, new.entry))), 0
     sides = (locate(old), locate(new))
     headers = [side.header for side in sides]
     changes: dict[str, RowChanges] = {}

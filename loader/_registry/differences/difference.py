@@ -11,6 +11,7 @@ from loader._features.connectors import FeaturesDict
 from loader._format.value_changes import ValueChange
 
 SAME, CHANGED, NEW, REMOVED, NEVER_BUILT = "same", "changed", "new", "removed", "never built"
+DECODE_HINT = "whether values differ shows when examples are decoded: --show 20"
 
 
 class Change(NamedTuple):
@@ -294,7 +295,7 @@ def _encoding(difference: Difference, config: ConfigDifference) -> Iterator[str]
     compared = len(config.examples)
     if not compared:
         if is_every:
-            yield "whether values differ shows when examples are decoded: --show 20"
+            yield DECODE_HINT
     elif all(not change.is_value for each in config.examples for change in each.changes):
         if compared == changed:
             yield f"no value differs in any of the {changed:,} changed examples: only their encoding does"

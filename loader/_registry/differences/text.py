@@ -12,7 +12,6 @@ from loader._errors import printable
 from loader._format.value_changes import brief
 from loader._registry.differences.difference import (
     CHANGED,
-    NEVER_BUILT,
     SAME,
     Change,
     ConfigDifference,
@@ -59,26 +58,6 @@ def plain(difference: Difference) -> str:
 def markdown(difference: Difference) -> str:
     """Return a difference in Markdown."""
     return "\n".join(_markdown(difference)) + "\n"
-
-
-def markdown_report(differences: Sequence[Difference]) -> str:
-    """Return the differences of all datasets of a repository in Markdown; those that do not differ are counted."""
-    changed = [difference for difference in differences if difference]
-    same = sum(difference.status == SAME for difference in differences)
-    unbuilt = [difference.name for difference in differences if difference.status == NEVER_BUILT]
-    since = f" since {differences[0].old_label}" if differences else ""
-    parts = ["## Datasets\n"]
-    if changed:
-        parts.append(f"{_datasets(len(changed))} changed{since}.\n")
-    parts += [markdown(difference) for difference in changed]
-    if same:
-        parts.append(f"{_datasets(same)} unchanged{'' if changed else since}.\n")
-    if outdated := [each for each in differences if each.outdated and not each]:
-        parts.append("Outdated, so that this report does not tell what their definitions change:\n")
-        parts.append("".join(f"- {_cell(each.remarks[0])}\n" for each in outdated))
-    if unbuilt:
-        parts.append(f"Never built: {', '.join(map(_cell, unbuilt))}.\n")
-    return "\n".join(parts)
 
 
 def as_json(difference: Difference) -> dict[str, Any]:
@@ -160,10 +139,10 @@ def _plain(difference: Difference) -> Iterator[str]:
 def _markdown(difference: Difference) -> Iterator[str]:
     versions = difference.old_version or "-", difference.new_version or "-"
     moved = f"{versions[0]} → {versions[1]}" if versions[0] != versions[1] else versions[0]
-    yield f"### {_cell(f'{difference.name} {moved}')}"
+    yield f"### {escaped(f'{difference.name} {moved}')}"
     yield ""
     if difference.status != CHANGED:
-        yield f"{_cell(first_upper(verdict(difference)))}."
+        yield f"{escaped(first_upper(verdict(difference)))}."
         yield ""
     rows = [*difference.metadata, *difference.statistics[:MAX_STATISTICS]]
     for config in difference.configs:
@@ -172,10 +151,19 @@ def _markdown(difference: Difference) -> Iterator[str]:
         yield "| | old | new |"
         yield "|---|---|---|"
         for name, old, new in rows:
-            yield f"| {_cell(name)} | {_cell(as_text(old))} | {_cell(as_text(new))} |"
+            yield f"| {escaped(name)} | {escaped(as_text(old))} | {escaped(as_text(new))} |"
         if len(difference.statistics) > MAX_STATISTICS:
             yield f"| and {len(difference.statistics) - MAX_STATISTICS:,} more statistics | | |"
         yield ""
+    yield from split_table(difference)
+    yield from (f"- {escaped(remark)}" for remark in difference.remarks)
+    for config in difference.configs:
+        for line in _examples(config):
+            yield f"{'  - ' if line.startswith('  ') else '- '}{escaped(line.strip())}"
+
+
+def split_table(difference: Difference) -> Iterator[str]:
+    """Yield the lines of a table in Markdown with the numbers of examples that differ, if artifacts do."""
     shown = [config for config in difference.configs if config.status != SAME and config.splits]
     if shown:
         yield f"| {' | '.join(COLUMNS)} |"
@@ -183,16 +171,8 @@ def _markdown(difference: Difference) -> Iterator[str]:
         for config in shown:
             for split in config.splits:
                 name, *numbers = cells(split)
-                yield f"| {_cell(_in_config(config, name))} | {' | '.join(numbers)} |"
+                yield f"| {escaped(_in_config(config, name))} | {' | '.join(numbers)} |"
         yield ""
-    yield from (f"- {_cell(remark)}" for remark in difference.remarks)
-    for config in difference.configs:
-        for line in _examples(config):
-            yield f"{'  - ' if line.startswith('  ') else '- '}{_cell(line.strip())}"
-
-
-def _datasets(count: int) -> str:
-    return f"{count:,} {'dataset is' if count == 1 else 'datasets are'}"
 
 
 def _in_config(config: ConfigDifference, name: str) -> str:
@@ -281,7 +261,7 @@ def _span(smallest: int, largest: int) -> str:
     return f"{smallest:,}" if smallest == largest else f"{smallest:,}..{largest:,}"
 
 
-def _cell(text: str) -> str:
+def escaped(text: str) -> str:
     """Return a text that means nothing else in Markdown."""
     text = printable(text)
     for character in "\\`*_[]<>|":
