@@ -11,13 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from scripts._dvc.order import predecessor
 from scripts._process.errors import ScriptError
 
 INDENT = 2
 
 
 @dataclass(frozen=True)
-class _Span:
+class Span:
     """The lines of an entry: from its key to the next entry, or to the end of the mapping."""
 
     name: str
@@ -27,7 +28,11 @@ class _Span:
 
 
 def add_entry(text: str, name: str, value: Any, *, under: str | None = None, path: Path, as_item: bool = False) -> str:
-    """Return a YAML text with a blank line and an entry added after the last entry.
+    """Return a YAML text with an entry added by name, and a blank line between it and the others.
+
+    It goes after the entry before it in alphabetical order, or before all others; the toolchain stays the first.
+    Comments directly above an entry stay with it. So the entries that two branches add are merged without a conflict,
+    unless they go after the same entry.
 
     Parameters
     ----------
@@ -47,20 +52,34 @@ def add_entry(text: str, name: str, value: Any, *, under: str | None = None, pat
     ScriptError
         The layout of the file does not allow adding lines.
     """
-    expected = _parse(text, path)
+    expected = parse(text, path)
+    lines = split_lines(text)
+    spans = find_spans(text, under)
+    names = [span.name for span in spans]
+    before = predecessor(name, names)
+    place = names.index(before) + 1 if before is not None else 0
     if under is None:
         expected[name] = value
     elif as_item:
-        expected[under] = [*(expected.get(under) or ()), {name: value}]
+        items = list(expected.get(under) or ())
+        expected[under] = [*items[:place], {name: value}, *items[place:]]
     else:
         expected[under] = {**(expected.get(under) or {}), name: value}
-    lines = _lines(text)
-    spans = _spans(text, under)
     if spans:
-        indent = spans[-1].indent
-        # comments with the last entry's indentation, such as a stage commented out, stay above the new entry
-        end = len(lines) if under is None else _content_stop(lines, spans[-1].stop, indent - 1)
-        lines[end:end] = [*(() if as_item else ("\n",)), *_dump(name, value, indent, as_item)]
+        indent = spans[0].indent
+        new, blank = _dump(name, value, indent, as_item), () if as_item else ("\n",)
+        if place == 0:
+            start = _own_comments(lines, spans[0].start, indent)
+            lines[start:start] = [*new, *blank]
+        else:
+            if place < len(spans):
+                end = content_stop(lines, spans[place].start, indent)  # the comments above the next entry stay with it
+            elif under is None:
+                end = len(lines)
+            else:
+                # comments with the last entry's indentation, such as a stage commented out, stay above the new entry
+                end = content_stop(lines, spans[-1].stop, indent - 1)
+            lines[end:end] = [*blank, *new]
     elif under is None:
         lines += ["\n" if lines else "", *_dump(name, value, 0)]
     else:
@@ -91,20 +110,18 @@ def remove_entry(text: str, name: str, *, under: str | None = None, path: Path) 
     ScriptError
         The layout of the file does not allow removing lines, or another entry refers to an anchor of this one.
     """
-    expected = _parse(text, path)
+    expected = parse(text, path)
     inside: Any = expected if under is None else expected[under]
     is_list = isinstance(inside, list)
     del inside[next(n for n, item in enumerate(inside) if name in item) if is_list else name]
     if under is not None and is_list and not inside:
         del expected[under]
-    lines = _lines(text)
-    spans = _spans(text, under)
+    lines = split_lines(text)
+    spans = find_spans(text, under)
     for span in spans:
         if span.name == name:
-            start, stop = span.start, _content_stop(lines, span.stop, span.indent)
-            while start and lines[start - 1].startswith(" " * span.indent + "#"):
-                start -= 1
-            start = start or span.start
+            start = _own_comments(lines, span.start, span.indent)
+            stop = content_stop(lines, span.stop, span.indent)
             if start and not lines[start - 1].strip():
                 start -= 1
             elif stop < len(lines) and not lines[stop].strip():
@@ -118,18 +135,18 @@ def remove_entry(text: str, name: str, *, under: str | None = None, path: Path) 
     return _checked(rest, expected, path, f"{name!r} cannot be removed by editing lines")
 
 
-def _lines(text: str) -> list[str]:
+def split_lines(text: str) -> list[str]:
     """Return the lines, each with a line ending."""
     lines = [f"{line}\n" for line in text.split("\n")]
     return lines[:-1] if lines[-1] == "\n" else lines
 
 
-def _spans(text: str, under: str | None) -> list[_Span]:
+def find_spans(text: str, under: str | None) -> list[Span]:
     """Return the lines of each entry of a mapping; an empty list if it is missing or empty."""
     from ruamel.yaml import YAML
     from ruamel.yaml.nodes import MappingNode, SequenceNode
 
-    node, stop = YAML(typ="safe", pure=True).compose(io.StringIO(text)), len(_lines(text))
+    node, stop = YAML(typ="safe", pure=True).compose(io.StringIO(text)), len(split_lines(text))
     if under is not None and node is not None:
         starts = [key.start_mark.line for key, _ in node.value]
         place = next((n for n, (key, _) in enumerate(node.value) if key.value == under), None)
@@ -143,10 +160,18 @@ def _spans(text: str, under: str | None) -> list[_Span]:
         keys = [key for key, _ in node.value]
     stops = [*(key.start_mark.line for key in keys[1:]), stop]
     column = node.start_mark.column
-    return [_Span(str(key.value), key.start_mark.line, end, column) for key, end in zip(keys, stops, strict=True)]
+    return [Span(str(key.value), key.start_mark.line, end, column) for key, end in zip(keys, stops, strict=True)]
 
 
-def _content_stop(lines: list[str], stop: int, indent: int) -> int:
+def _own_comments(lines: list[str], start: int, indent: int) -> int:
+    """Move the start of an entry up over its comments: those directly above, unless they are the file's first lines."""
+    first = start
+    while first and lines[first - 1].startswith(" " * indent + "#"):
+        first -= 1
+    return first or start
+
+
+def content_stop(lines: list[str], stop: int, indent: int) -> int:
     """Move `stop` back over blank lines and comments that are indented by at most `indent`."""
     while stop:
         line = lines[stop - 1]
@@ -168,10 +193,17 @@ def _dump(name: str, value: Any, indent: int, as_item: bool = False) -> list[str
     yaml.dump([{name: value}] if as_item else {name: value}, out)
     if as_item:
         indent -= INDENT  # which ruamel puts before an item
-    return [" " * indent + line for line in _lines(out.getvalue())]
+    return [" " * indent + line for line in split_lines(out.getvalue())]
 
 
-def _parse(text: str, path: Path) -> dict[str, Any]:
+def parse(text: str, path: Path) -> dict[str, Any]:
+    """Return the mapping in a YAML text.
+
+    Raises
+    ------
+    ScriptError
+        It is not valid YAML, or not a mapping.
+    """
     from ruamel.yaml import YAML
     from ruamel.yaml.error import YAMLError
 
@@ -186,7 +218,7 @@ def _parse(text: str, path: Path) -> dict[str, Any]:
 
 def _checked(text: str, expected: dict[str, Any], path: Path, problem: str) -> str:
     try:
-        is_expected = _parse(text, path) == expected
+        is_expected = parse(text, path) == expected
     except ScriptError:
         is_expected = False
     if not is_expected:

@@ -16,6 +16,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from scripts._dvc.order import predecessor
+from scripts._dvc.stages import LOCK_FILE, STAGES_KEY
 from scripts._process.errors import ScriptError
 from scripts._process.files import replacing
 
@@ -28,11 +30,11 @@ def main(arguments: list[str]) -> int:
     from dvc.utils.serialize import _common
 
     _common._dump_data = _dump_atomically
-    _clean_rwlock(Path(".dvc/tmp").resolve())
+    clean_rwlock(Path(".dvc/tmp").resolve())
     if signal.getsignal(signal.SIGINT) == signal.SIG_DFL:
         signal.signal(signal.SIGINT, signal.default_int_handler)  # DVC handles it
     code: int = dvc_main(arguments)
-    _clean_rwlock(Path(".dvc/tmp").resolve())
+    clean_rwlock(Path(".dvc/tmp").resolve())
     return code
 
 
@@ -40,6 +42,8 @@ def _dump_atomically(path: str, data: Any, dumper: Callable[..., object], fs: ob
     """Write a file completely or not at all, in place of DVC's function, which `modify_yaml` calls for `dvc.lock`."""
     from dvc.exceptions import DvcException
 
+    if Path(path).name == LOCK_FILE and Path(path).exists():
+        _order_new_stages(data.get(STAGES_KEY) or {}, Path(path).read_text(encoding="utf-8"))
     text = io.StringIO()
     dumper(data, text, **options)
     try:
@@ -49,7 +53,19 @@ def _dump_atomically(path: str, data: Any, dumper: Callable[..., object], fs: ob
         raise DvcException(str(error)) from error
 
 
-def _clean_rwlock(folder: Path) -> None:
+def _order_new_stages(stages: dict[str, Any], written: str) -> None:
+    """Move the stages that are not in the written `dvc.lock` yet, which DVC puts last, to where their names belong."""
+    new = [name for name in stages if f"\n  {name}:" not in written]
+    known = [name for name in stages if name not in new]
+    for name in new:
+        before = predecessor(name, known)
+        place = known.index(before) + 1 if before is not None else 0
+        known.insert(place, name)
+    for name in known:  # in place, because DVC keeps the object
+        stages[name] = stages.pop(name)
+
+
+def clean_rwlock(folder: Path) -> None:
     """Remove processes that have ended from the list of files that DVC processes use, or the list if it is damaged."""
     from dvc.lock import LockError, make_lock
 
@@ -61,11 +77,11 @@ def _clean_rwlock(folder: Path) -> None:
         written = path.stat().st_mtime
         try:
             used = json.loads(path.read_bytes())
-            writers = {file: user for file, user in used.get("write", {}).items() if not _has_ended(user, written)}
+            writers = {file: user for file, user in used.get("write", {}).items() if not has_ended(user, written)}
             readers = {
                 file: running
                 for file, users in used.get("read", {}).items()
-                if (running := [user for user in users if not _has_ended(user, written)])
+                if (running := [user for user in users if not has_ended(user, written)])
             }
         except (ValueError, TypeError, KeyError, AttributeError):
             path.unlink()  # nothing else is in it
@@ -75,7 +91,7 @@ def _clean_rwlock(folder: Path) -> None:
                 file.write(json.dumps({"write": writers, "read": readers}).encode())
 
 
-def _has_ended(user: dict[str, Any], written: float) -> bool:
+def has_ended(user: dict[str, Any], written: float) -> bool:
     """Return whether a process in the list has ended.
 
     Parameters

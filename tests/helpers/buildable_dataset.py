@@ -92,6 +92,9 @@ def add_buildable(
     for file, text in (("params.yaml", PARAMS), ("dvc.yaml", STAGE)):
         with (root / file).open("a") as out:
             out.write(_rename(text, name).replace("VISIBILITY", visibility))
+    entry = f"\nartifacts:\n  {name}: {{path: artifacts/{name}.tar, type: dataset}}\n\n"
+    stages = root / "dvc.yaml"
+    stages.write_text(stages.read_text().replace("\nartifacts:\n", entry, 1))
     if source is not None:
         (root / "sources" / name).mkdir(parents=True)
         (root / "sources" / name / f"{name}.json").write_bytes(source)

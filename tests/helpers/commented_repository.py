@@ -41,7 +41,7 @@ stages:
 # and what follows them
 artifacts:
   something:
-    path: artifacts/first.tar
+    path: artifacts/other.tar
 """
 
 PARAMS_YAML = """\

@@ -29,6 +29,8 @@ SPLITS = {"train": (5000, 300), "test": (70,)}
 SAMPLES = 8
 
 DVC_YAML = """\
+artifacts:
+  small: {path: artifacts/small.tar, type: dataset, labels: [standard]}
 stages:
   small:
     cmd: python -m scripts build small

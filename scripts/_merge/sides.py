@@ -1,0 +1,126 @@
+"""The two sides of a merge, rebase, cherry-pick or revert that stopped at a conflict, as git has them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+from scripts._process.errors import ScriptError
+from scripts._process.git import git, read_blobs
+
+Version = Literal["base", "ours", "theirs"]
+VERSIONS: tuple[Version, Version, Version] = ("base", "ours", "theirs")
+"""The versions of a file, in the order of the stages of git's index, which begin with 1."""
+
+
+@dataclass(frozen=True)
+class Sides:
+    """The commits that are merged.
+
+    Attributes
+    ----------
+    root
+        The repository.
+    action
+        What git is doing: "merge", "rebase", "cherry-pick" or "revert".
+    commits
+        The commit, or the tree, of each version.
+    unmerged
+        For each path in conflict, the git objects of its versions; a version without the path has none.
+    started
+        When git stopped, in nanoseconds since 1970, which tells this merge from an earlier one that was given up.
+    """
+
+    root: Path
+    action: str
+    commits: dict[Version, str]
+    unmerged: dict[str, dict[Version, str]]
+    started: int
+
+    @classmethod
+    def read(cls, root: Path) -> Sides | None:
+        """Return the sides, None if git has nothing to continue.
+
+        Raises
+        ------
+        ScriptError
+            git fails.
+        """
+        for action, (theirs, base) in {
+            "merge": ("MERGE_HEAD", None),
+            "rebase": ("REBASE_HEAD", "REBASE_HEAD^"),
+            "cherry-pick": ("CHERRY_PICK_HEAD", "CHERRY_PICK_HEAD^"),
+            "revert": ("REVERT_HEAD^", "REVERT_HEAD"),
+        }.items():
+            if (commit := _commit(root, theirs)) is None or (action == "rebase" and not _is_rebasing(root)):
+                continue
+            found = _merge_base(root, commit) if base is None else _commit(root, base)
+            empty = git(root, "hash-object", "-t", "tree", "--stdin").decode().strip()
+            ours = git(root, "rev-parse", "HEAD").decode().strip()
+            commits: dict[Version, str] = {"base": found or empty, "ours": ours, "theirs": commit}
+            file = root / git(root, "rev-parse", "--git-path", theirs.rstrip("^")).decode().rstrip("\n")
+            return cls(root, action, commits, read_unmerged(root), file.stat().st_mtime_ns if file.exists() else 0)
+        return None
+
+    def contents(self, paths: Sequence[str]) -> dict[tuple[Version, str], bytes]:
+        """Return the bytes of each version of some files, by version and path; missing files are left out."""
+        names = {}
+        for path in paths:
+            for version in VERSIONS:
+                name = f"{self.commits[version]}:{path}"
+                if path in self.unmerged:
+                    name = self.unmerged[path].get(version, "")
+                if name:
+                    names[version, path] = name
+        found = read_blobs(self.root, names.values())
+        return {place: found[name] for place, name in names.items() if name in found}
+
+    @cached_property
+    def folders(self) -> dict[Version, dict[str, dict[str, str]]]:
+        """The folders of each dataset in each version, with their git trees."""
+        folders: dict[Version, dict[str, dict[str, str]]] = {}
+        for version in VERSIONS:
+            folders[version] = {}
+            listed = git(self.root, "ls-tree", "-r", "-d", "-z", self.commits[version], "--", "datasets").decode()
+            for line in filter(None, listed.split("\0")):
+                described, path = line.split("\t", 1)
+                if path.count("/") == 2:
+                    folders[version].setdefault(path.rpartition("/")[2], {})[path] = described.split()[2]
+        return folders
+
+    def describe(self, version: Version) -> str:
+        """Return the abbreviated commit of a version and its subject."""
+        return git(self.root, "log", "-1", "--format=%h (%s)", self.commits[version]).decode().strip()
+
+
+def read_unmerged(root: Path) -> dict[str, dict[Version, str]]:
+    """Return the paths in conflict, each with the git objects of its versions."""
+    found: dict[str, dict[Version, str]] = {}
+    for line in filter(None, git(root, "ls-files", "--unmerged", "-z").decode(errors="surrogateescape").split("\0")):
+        described, path = line.split("\t", 1)
+        _, blob, stage = described.split()
+        found.setdefault(path, {})[VERSIONS[int(stage) - 1]] = blob
+    return found
+
+
+def _commit(root: Path, name: str) -> str | None:
+    try:
+        return git(root, "rev-parse", "--verify", "--quiet", f"{name}^{{commit}}").decode().strip()
+    except ScriptError:
+        return None
+
+
+def _merge_base(root: Path, commit: str) -> str | None:
+    try:
+        return git(root, "merge-base", "HEAD", commit).decode().strip()
+    except ScriptError:  # the histories have nothing in common
+        return None
+
+
+def _is_rebasing(root: Path) -> bool:
+    """Return whether a rebase has not ended; REBASE_HEAD may stay behind."""
+    paths = git(root, "rev-parse", "--git-path", "rebase-merge", "--git-path", "rebase-apply").decode().splitlines()
+    return any((root / path).exists() for path in paths)
