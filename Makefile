@@ -44,14 +44,15 @@ export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup new add remove build verify check extract fetch mirror push pull s3 s3-stop remote test lint \
-	frameworks beam benchmark lock
+	frameworks beam benchmark lock changed clean-up doctor resolve tag
 
-.PHONY: list info versions diff show catalog report
+.PHONY: list info versions changelog diff show catalog report
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup: $(READY) ## create .venv from the lock file (every other target does so if needed)
+setup: $(READY) ## create .venv from the lock file (every other target does so if needed), and install the merge driver
+	@$(RUN) merge-file --install
 
 $(READY): requirements.lock
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "error: Python 3.11 or newer is needed, $(PYTHON) is " + sys.version.split()[0] + "; name another with: make setup PYTHON=...")'
@@ -60,6 +61,7 @@ $(READY): requirements.lock
 	@base=$$($(PYTHON) -c 'import sys; print(sys._base_executable)') && rm -rf $(VENV) && $$base -m venv $(VENV)
 	@$(VENV)/bin/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	@$(VENV)/bin/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@$(RUN) merge-file --install
 	@touch $@
 
 new: $(READY) ## create a dataset that builds without changes: NAME=my_dataset [KIND=standard|adversarial] [PARENT=mnist]
@@ -93,6 +95,10 @@ info: .dataset $(READY) ## print what is known of a dataset: DATASET=mnist [REMO
 versions: .dataset $(READY) ## list the recorded versions of a dataset: DATASET=mnist [JSON=1]
 	@$(READ) versions $(where) $(if $(call yes,JSON),--json) -- $(call quoted,DATASET)
 
+changelog: .dataset $(READY) ## print what changed in each version of a dataset, in Markdown: DATASET=mnist [OUT=CHANGELOG.md] [JSON=1]
+	@$(READ) changelog $(call option,--config,CONFIG) $(where) $(call option,--output,OUT) $(if $(call yes,JSON),--json) \
+		-- $(call quoted,DATASET)
+
 diff: .dataset $(READY) ## compare two revisions of a dataset: DATASET=mnist [FROM=HEAD] [TO=revision] [SHOW=20] [HTML=diff.html] [JSON=1]
 	@$(READ) diff $(call option,--config,CONFIG) $(call option,--repo,REPO) $(if $(call yes,OFFLINE),--offline) \
 		$(call option,--show,SHOW) $(call option,--html,HTML) \
@@ -109,6 +115,9 @@ catalog: $(READY) ## write a static site of all public datasets: [OUT=site] [PRI
 report: $(READY) ## print what this branch does to every dataset, in Markdown: [BASE=main]
 	@$(READ) report $(call option,--base,BASE)
 
+changed: $(READY) ## print the datasets that this branch changes, as DATASET takes them: [BASE=main]
+	@$(RUN) changed $(call option,--base,BASE)
+
 extract: .dataset $(READY) ## extract an artifact for TFDS: DATASET=mnist [TO=folder] [OVERWRITE=1]
 	@$(RUN) extract $(call option,--to,TO) $(if $(call yes,OVERWRITE),--overwrite) $(names)
 
@@ -123,6 +132,21 @@ push: .dataset $(READY) ## push an artifact to its remote: DATASET=mnist PUBLIC=
 
 pull: .dataset $(READY) ## pull an artifact from its remote: DATASET=mnist
 	@$(RUN) pull $(names)
+
+resolve: $(READY) ## resolve the datasets that two branches changed, during a merge or rebase: [OURS=x] [THEIRS="y z"]
+	@$(RUN) resolve $(foreach each,$(call given,OURS),--ours $(call in_quotes,$(each))) \
+		$(foreach each,$(call given,THEIRS),--theirs $(call in_quotes,$(each)))
+
+doctor: $(READY) ## find what is broken here and on the remotes, with the commands that fix it: [DATASET=mnist] [DEEP=1] [FIX=1 [PUBLIC=1]]
+	@$(RUN) doctor $(if $(call yes,DEEP),--deep) $(if $(call yes,FIX),--fix) $(if $(call yes,PUBLIC),--public) \
+		$(if $(call given,DATASET),$(names))
+
+clean-up: $(READY) ## list what caches and remotes have and what needs it, or remove the rest: [DATASET=mnist] [REMOVE=1 or REMOTE=1] [YES="mnist@3.0.0"]
+	@$(RUN) clean-up $(if $(call yes,REMOVE),--remove) $(if $(call yes,REMOTE),--remote) \
+		$(if $(call given,YES),$(addprefix --yes=,$(call each_quoted,YES))) $(if $(call given,DATASET),$(names))
+
+tag: .dataset $(READY) ## release datasets with a tag of git: DATASET=mnist or DATASET="mnist digit" [SIGN=1]
+	@$(RUN) tag $(if $(call yes,SIGN),--sign) $(names)
 
 s3: $(READY) ## start a real S3 server on this machine and use it as this clone's remotes: [DIR=folder]
 	@$(RUN) s3 $(if $(value DIR),--directory $(call quoted,DIR))

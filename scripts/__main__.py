@@ -16,9 +16,13 @@ try:
     from scripts import (
         add,
         build,
+        changed,
         check,
+        clean_up,
+        doctor,
         extract,
         fetch,
+        merge_file,
         mirror,
         new,
         pull,
@@ -27,7 +31,9 @@ try:
         remote,
         remove,
         repro,
+        resolve,
         s3,
+        tag,
         verify,
     )
     from scripts._process.errors import ScriptError, TerminatedError
@@ -45,7 +51,29 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,  # otherwise brackets in help texts are markup
 )
-for module in (new, add, remove, repro, build, check, verify, extract, fetch, register, mirror, push, pull, remote, s3):
+for module in (
+    new,
+    add,
+    remove,
+    repro,
+    build,
+    changed,
+    check,
+    doctor,
+    clean_up,
+    verify,
+    extract,
+    fetch,
+    register,
+    mirror,
+    push,
+    tag,
+    pull,
+    remote,
+    merge_file,
+    resolve,
+    s3,
+):
     app.command(module.__name__.rpartition(".")[2].replace("_", "-"))(module.command)
 
 

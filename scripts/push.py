@@ -11,7 +11,7 @@ import typer
 
 from scripts._define.consent import check_consent
 from scripts._define.definition import ROOT, Definition, built_from_private, read_definition
-from scripts._define.published import earlier_objects
+from scripts._define.published import check_not_on_remote, earlier_objects
 from scripts._dvc.remotes import make_command
 from scripts._process.errors import ScriptError
 from scripts._process.files import hash_file
@@ -94,21 +94,14 @@ def _check_recorded(definition: Definition, tar: Path, target: RemoteObject) -> 
 
 
 def _check_version(definition: Definition, repo: Repo) -> None:
-    """Check that the remote does not have this version with other bytes, which someone may have loaded."""
-    from scripts._dvc.objects import remote_object
-
-    name = definition.name
+    """Check that the remote does not have this version with other bytes."""
     try:
         earlier = earlier_objects(definition)
     except ScriptError as error:
+        name = definition.name
         print(f"{name}: not checked whether {definition.version} was pushed with other bytes: {error}", file=sys.stderr)
         return
-    for each in earlier:
-        if remote_object(repo, definition.visibility, md5=each.md5, size=each.size).head() is not None:
-            raise ScriptError(
-                f"{name} {each.version} is on the remote with other bytes (recorded in commit {each.commit}): raise "
-                f"the version in params.yaml and in the builder, and build it again with: make build DATASET={name}"
-            )
+    check_not_on_remote(definition, repo, earlier)
 
 
 def command(

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from loader._format.names import ARTIFACTS, tar_name
+from scripts._define.artifact_entries import ENTRIES_KEY, Entry, artifact_entries, entries_in, entries_of
 from scripts._define.definition import PARAMS_FILE, TOOLCHAIN
 from scripts._define.yaml_edits import add_entry, remove_entry
 from scripts._dvc.remotes import PRIVATE
@@ -70,6 +71,14 @@ class NewDataset:
         }
 
     @property
+    def artifacts(self) -> dict[str, Entry]:
+        """Its entries under `artifacts` in dvc.yaml."""
+        builder = self.params["builder"]
+        kind = builder.split("/")[1] if "/" in builder else "standard"  # datasets/<kind>/<name>
+        configs = self.params.get("configs") or ()
+        return artifact_entries(self.name, configs, kind=kind, description=self.description)
+
+    @property
     def plot(self) -> dict[str, Any]:
         """The drawing of its classes in dvc.yaml, for `dvc plots show`."""
         file = f"{ARTIFACTS}/{self.name}.stats.json"
@@ -107,8 +116,8 @@ def add_dataset(new: NewDataset, *, root: Path, before_edit: Callable[[], None] 
             f"remove it with: make remove DATASET={name}"
         )
     edits: dict[str, Edit] = {
-        STAGES_FILE: lambda text, path: _with_plot(
-            add_entry(text, name, new.stage, under=STAGES_KEY, path=path), new, path
+        STAGES_FILE: lambda text, path: _with_artifacts(
+            _with_plot(add_entry(text, name, new.stage, under=STAGES_KEY, path=path), new, path), new, path
         ),
         PARAMS_FILE: lambda text, path: add_entry(text, name, new.params, path=path),
     }
@@ -148,8 +157,8 @@ def remove_dataset(name: str, *, root: Path, before_edit: Callable[[], None] = l
     edits: dict[str, Edit] = {}
     for file in (LOCK_FILE, STAGES_FILE):
         if (root / file).exists() and read_stage(root / file, name):
-            edits[file] = lambda text, path: _without_plot(
-                remove_entry(text, name, under=STAGES_KEY, path=path), name, path
+            edits[file] = lambda text, path: _without_artifacts(
+                _without_plot(remove_entry(text, name, under=STAGES_KEY, path=path), name, path), name, path
             )
     if name in read_yaml(root / PARAMS_FILE):
         edits[PARAMS_FILE] = lambda text, path: remove_entry(text, name, path=path)
@@ -167,10 +176,32 @@ def _without_plot(text: str, name: str, path: Path) -> str:
 
 
 def _has_plot(text: str, name: str) -> bool:
+    plots = _parse(text).get(PLOTS_KEY) or ()
+    return any(isinstance(plot, dict) and name in plot for plot in plots)
+
+
+def _with_artifacts(text: str, new: NewDataset, path: Path) -> str:
+    present = entries_in(_parse(text))
+    for entry, value in new.artifacts.items():
+        if entry not in present:
+            text = add_entry(text, entry, value, under=ENTRIES_KEY, path=path)
+        elif present[entry].get("path") != value["path"]:
+            raise ScriptError(
+                f"{path.name} has another entry {entry} under {ENTRIES_KEY}; rename it, or choose another name"
+            )
+    return text
+
+
+def _without_artifacts(text: str, name: str, path: Path) -> str:
+    for entry in entries_of(name, entries_in(_parse(text))):
+        text = remove_entry(text, entry, under=ENTRIES_KEY, path=path)
+    return text
+
+
+def _parse(text: str) -> dict[str, Any]:
     from ruamel.yaml import YAML
 
-    plots = YAML(typ="safe").load(text).get(PLOTS_KEY) or ()
-    return any(isinstance(plot, dict) and name in plot for plot in plots)
+    return dict(YAML(typ="safe").load(text))
 
 
 def _edit(edits: dict[str, Edit], root: Path, before_edit: Callable[[], None]) -> list[str]:

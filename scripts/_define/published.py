@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from loader._format.manifest import read_manifest
 from loader._format.names import ARTIFACTS
@@ -14,6 +14,9 @@ from scripts._define.history import RecordedVersion, commit_of, other_content, r
 from scripts._dvc.stages import LOCK_FILE, STAGES_KEY
 from scripts._process.errors import ScriptError
 from scripts._process.git import git, read_blobs
+
+if TYPE_CHECKING:
+    from dvc.repo import Repo
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,27 @@ def earlier_objects(definition: Definition) -> list[EarlierObject]:
     others = [each for each in recorded_versions(root, name=definition.name) if other_content(current, [each])]
     found = {each for other in others for each in _objects(root, current, other)}
     return sorted(found, key=lambda each: (each.commit, each.md5))
+
+
+def check_not_on_remote(definition: Definition, repo: Repo, earlier: list[EarlierObject]) -> None:
+    """Check that the remote does not have the same version with other bytes, which someone may have loaded.
+
+    Raises
+    ------
+    ScriptError
+        It has one.
+    FetchError
+        The remote refuses or cannot be reached.
+    """
+    from scripts._dvc.objects import remote_object
+
+    name = definition.name
+    for each in earlier:
+        if remote_object(repo, definition.visibility, md5=each.md5, size=each.size).head() is not None:
+            raise ScriptError(
+                f"{name} {each.version} is on the remote with other bytes (recorded in commit {each.commit}): raise "
+                f"the version in params.yaml and in the builder, and build it again with: make build DATASET={name}"
+            )
 
 
 def _objects(root: Path, current: RecordedVersion, other: RecordedVersion) -> Iterator[EarlierObject]:

@@ -90,7 +90,7 @@ class RemoteObject:
         FetchError
             The remote refuses, cannot be reached or does not answer in time; the message says why.
         """
-        with self._asking() as s3:
+        with self.asking() as s3:
             bucket, key, _ = s3.split_path(self._key)
             where = {"Bucket": bucket, "Key": key, "timeout": transfer.STEP_SECONDS}
             try:
@@ -120,10 +120,10 @@ class RemoteObject:
         FetchError
             The remote refuses, cannot be reached, or does not have the file afterwards.
         """
-        finding = self._examine(path, deep=deep)
+        finding = self.examine(path, deep=deep)
         if finding.right is False:
             self.put(path)
-            finding = self._examine(path, deep=deep)
+            finding = self.examine(path, deep=deep)
         if finding.right is False:
             advice = f"run again: {again}" + (
                 " DEEP=1" if deep else f", or read it back and compare it: {again} DEEP=1"
@@ -142,7 +142,7 @@ class RemoteObject:
             The remote refuses, cannot be reached or is too slow.
         """
         metadata = metadata_of(self.md5, self.size)
-        with path.open("rb") as file, _progress(f"sending {path.name}", self.size) as bar, self._asking() as s3:
+        with path.open("rb") as file, _progress(f"sending {path.name}", self.size) as bar, self.asking() as s3:
             try:
                 transfer.upload(s3, self._key, file, size=self.size, metadata=metadata, moved=bar.update)
             except FileNotFoundError as error:
@@ -166,7 +166,8 @@ class RemoteObject:
                 file.write(chunk)
                 bar.update(len(chunk))
 
-    def _examine(self, path: Path, *, deep: bool) -> Finding:
+    def examine(self, path: Path, *, deep: bool) -> Finding:
+        """Compare the object with what is recorded of it, by what the remote reports, or with `deep` by its bytes."""
         head = self.head()
         if head is None:
             return Finding(False, "its absence")
@@ -181,10 +182,10 @@ class RemoteObject:
 
     def _chunks(self, start: int) -> Iterator[bytes]:
         """Yield the bytes from `start` to the recorded size."""
-        with self._asking() as s3:
+        with self.asking() as s3:
             chunks = transfer.read(s3, self._key, start=start, size=self.size)
         while True:
-            with self._asking():
+            with self.asking():
                 try:
                     chunk = next(chunks, None)
                 except FileNotFoundError as error:
@@ -197,7 +198,7 @@ class RemoteObject:
             yield chunk
 
     @contextmanager
-    def _asking(self) -> Iterator[Any]:
+    def asking(self) -> Iterator[Any]:
         """Return the S3 file system of s3fs, and raise what goes wrong with the remote in the block as FetchError."""
         try:
             s3 = self.filesystem.fs

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from loader import LoaderError
 from loader._format.committed import is_committed
 from loader._format.manifest import Manifest, read_manifest
 from loader._format.names import ARTIFACTS
+from scripts._define.artifact_entries import ENTRIES_KEY, TYPE, artifact_names, entries_of, read_entries
 from scripts._define.definition import PARAMS_FILE, Definition, built_from_private, read_definitions
 from scripts._define.history import commit_of, other_content, recorded_versions
 from scripts._dvc.config import CONFIG_FILE, LOCAL_CONFIG_FILE, read_committed
@@ -26,36 +27,59 @@ from scripts._sources.tracked_sources import TrackedSources
 _MERGE_MARKER = re.compile(rb"^(<{7} |={7}\r?$|>{7} )", re.MULTILINE)
 
 
-def check_repository(root: Path) -> list[str]:
+Finding = tuple[str, str]
+"""The dataset that a finding is about, empty if it is about the repository, and a sentence that says what is wrong."""
+
+
+def check_repository(root: Path, *, names: Collection[str] | None = None) -> list[str]:
     """Return what is wrong with the records of a repository, a sentence each; an empty list if nothing is.
 
     A dataset that is defined and was never built is not wrong.
+
+    Parameters
+    ----------
+    root
+        The repository.
+    names
+        The datasets whose records matter; by default all. What is wrong with the repository itself always counts.
     """
-    marked = list(_merge_markers(root))
+    return [problem for name, problem in _findings(root) if names is None or not name or name in names]
+
+
+def _findings(root: Path) -> Iterator[Finding]:
+    marked = [("", problem) for problem in _merge_markers(root)]
     if marked:
-        return marked  # nothing else can be read
+        yield from marked
+        return  # nothing else can be read
     try:
         stages = read_stages(root / LOCK_FILE) if (root / LOCK_FILE).exists() else {}
         definitions = read_definitions(root=root)
     except ScriptError as error:
-        return [str(error)]
-    problems = [str(found) for found in definitions.values() if isinstance(found, ScriptError)]
+        yield "", str(error)
+        return
+    yield from ((name, str(found)) for name, found in definitions.items() if isinstance(found, ScriptError))
     known = {name: found for name, found in definitions.items() if isinstance(found, Definition)}
     manifests: dict[str, Manifest] = {}
     for name, definition in known.items():
         if name in stages:
-            problems += _record(definition, stages[name], manifests)
-        problems += _sources(definition)
+            yield from ((name, problem) for problem in _record(definition, stages[name], manifests))
+            yield from ((name, problem) for problem in _entries(definition))
+        yield from ((name, problem) for problem in _sources(definition))
     if stages:
-        problems += built_from_private(sorted(known.keys() & stages.keys()), root=root)
+        for problem in built_from_private(sorted(known.keys() & stages.keys()), root=root):
+            yield problem.partition(":")[0], problem
     for name in manifests:
-        problems += _parents(manifests[name], manifests)
-    problems += [
-        f"{LOCK_FILE} records {name}, which {STAGES_FILE} does not define; remove it with: make remove DATASET={name}"
-        for name in stages
-        if name not in definitions
-    ]
-    return [*problems, *_remotes(root), *_committed(root, stages), *_versions(root, known)]
+        yield from ((name, problem) for problem in _parents(manifests[name], manifests))
+    for name in stages:
+        if name not in definitions:
+            yield (
+                name,
+                f"{LOCK_FILE} records {name}, which {STAGES_FILE} does not define; "
+                f"remove it with: make remove DATASET={name}",
+            )
+    yield from (("", problem) for problem in _remotes(root))
+    yield from _committed(root, stages)
+    yield from _versions(root, known)
 
 
 def _merge_markers(root: Path) -> Iterator[str]:
@@ -105,6 +129,24 @@ def _record(definition: Definition, stage: Stage, manifests: dict[str, Manifest]
         out = outs.get(f"{ARTIFACTS}/{entry.filename}")
         if out is not None and out.get("size") != entry.size:
             yield f"{name}: {path} and {LOCK_FILE} record another size of {entry.filename}; {again}"
+
+
+def _entries(definition: Definition) -> Iterator[str]:
+    """Whether `dvc.yaml` tells DVC's registry of each artifact, and of no other one."""
+    entries = entries_of(definition.name, read_entries(definition.root))
+    for config, name in artifact_names(definition.name, definition.configs).items():
+        path = definition.tars[config].relative_to(definition.root).as_posix()
+        entry = entries.pop(name, {})
+        if (entry.get("path"), entry.get("type")) != (path, TYPE):
+            yield (
+                f"{definition.name}: {STAGES_FILE} does not list {path}, so that dvc artifacts get does not find it; "
+                f"add to {ENTRIES_KEY}: {name}: {{path: {path}, type: {TYPE}}}"
+            )
+    for name, entry in entries.items():
+        yield (
+            f"{definition.name}: {STAGES_FILE} lists {entry['path']} as {name} under {ENTRIES_KEY}, which is not an "
+            f"artifact of it by that name; remove that entry"
+        )
 
 
 def _statistics(definition: Definition, manifest: Manifest) -> Iterator[str]:
@@ -159,27 +201,27 @@ def _remotes(root: Path) -> Iterator[str]:
         yield f"{LOCAL_CONFIG_FILE} is for one clone only, but is in git; remove it with: git rm -f {LOCAL_CONFIG_FILE}"
 
 
-def _committed(root: Path, stages: dict[str, Stage]) -> Iterator[str]:
+def _committed(root: Path, stages: dict[str, Stage]) -> Iterator[Finding]:
     """Whether git tracks the manifest of every recorded dataset, its statistics and its Croissant description."""
     try:
         tracked = set(git(root, "ls-files", "-z", "--", ARTIFACTS).decode(errors="replace").split("\0"))
     except ScriptError as error:
-        yield str(error)
+        yield "", str(error)
         return
     for name in stages:
         for suffix, use in (("json", "load it"), ("stats.json", "see it"), ("croissant.json", "see it")):
             path = f"{ARTIFACTS}/{name}.{suffix}"
             if (root / path).exists() and path not in tracked:
-                yield f"{name}: {path} is not in git, so nobody else can {use}; add it with: git add {path}"
+                yield name, f"{name}: {path} is not in git, so nobody else can {use}; add it with: git add {path}"
 
 
-def _versions(root: Path, definitions: dict[str, Definition]) -> Iterator[str]:
+def _versions(root: Path, definitions: dict[str, Definition]) -> Iterator[Finding]:
     """Whether the history records one version of a dataset with two contents."""
     try:
         withdrawn = {name: definition.withdrawn for name, definition in definitions.items()}
         versions = recorded_versions(root, withdrawn=withdrawn)
     except ScriptError as error:
-        yield str(error)
+        yield "", str(error)
         return
     by_version: dict[tuple[str, str], list[Any]] = {}
     for version in versions:
@@ -188,7 +230,8 @@ def _versions(root: Path, definitions: dict[str, Definition]) -> Iterator[str]:
         for newer, older in pairwise(same):
             if other_content(newer, [older]):
                 yield (
+                    name,
                     f"{name} {number} is recorded with two contents, in commits {commit_of(root, newer.blob)} and "
-                    f"{commit_of(root, older.blob)}: a version names one content, so raise the version of one"
+                    f"{commit_of(root, older.blob)}: a version names one content, so raise the version of one",
                 )
                 break

@@ -26,6 +26,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from loader import FetchError
 from loader._format.manifest import Manifest
 from loader._format.names import ARTIFACTS
 from scripts._define.definition import ROOT, Definition
@@ -119,7 +120,9 @@ def _copy_inputs(definition: Definition, manifest: Manifest, root: Path) -> None
         }
     for parent, tars in definition.parents.items():
         for file in (f"{parent}.json", *tars):
-            copies[root / ARTIFACTS / file] = definition.root / ARTIFACTS / file
+            path = copies[root / ARTIFACTS / file] = definition.root / ARTIFACTS / file
+            if file in tars and not path.exists():
+                _pull(definition, parent, path)
     for path in copies.values():
         if not path.exists():
             raise ScriptError(f"{definition.name}: {path} is missing; get it with: dvc repro {definition.name}")
@@ -131,6 +134,19 @@ def _copy_inputs(definition: Definition, manifest: Manifest, root: Path) -> None
     for target, path in copies.items():
         target.parent.mkdir(parents=True, exist_ok=True)
         _clone_file(path, target)
+
+
+def _pull(definition: Definition, parent: str, path: Path) -> None:
+    """Pull a parent's artifact, which a checkout without artifacts lacks."""
+    from scripts._dvc.pull import dvc_pull
+
+    try:
+        dvc_pull(definition.root, path, name=parent)
+    except FetchError as error:
+        raise ScriptError(
+            f"{definition.name}: its parent {parent} is not here and cannot be pulled: {error}; "
+            f"build it with: make build DATASET={parent}"
+        ) from error
 
 
 def _clone_file(source: Path, target: Path) -> None:

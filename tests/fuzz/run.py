@@ -36,7 +36,7 @@ SEARCH_MUTATIONS = 1000
 MAX_FAILURES = 5
 _MAX_SHOWN, _MAX_FRAMES = 2000, 4
 # Includes everything that the loader imports lazily, so that no check imports a module
-PRELOADED = ["tests.fuzz.layers", *(f"loader._features.{name}" for name in ("audio", "images", "tfds"))]
+PRELOADED = ["tests.fuzz.layers", *(f"loader._features.{name}" for name in ("audio", "batch", "images", "tfds"))]
 _FORBIDDEN = (
     "os.system",
     "os.exec",

@@ -81,6 +81,27 @@ def test_a_remote_without_a_value_is_named(root):
     ]
 
 
+def test_an_artifact_that_dvc_artifacts_get_does_not_find_is_named_with_what_to_add(root):
+    edit(root / "dvc.yaml", "artifacts:\n  small: {path: artifacts/small.tar, type: dataset, labels: [standard]}\n", "")
+    (problem,) = problems(root)
+    assert problem == (
+        "small: dvc.yaml does not list artifacts/small.tar, so that dvc artifacts get does not find it; "
+        "add to artifacts: small: {path: artifacts/small.tar, type: dataset}"
+    )
+    key, _, entry = problem.partition("add to ")[2].partition(" ")
+    with (root / "dvc.yaml").open("a") as file:
+        file.write(f"{key}\n  {entry}\n")
+    check(root=root)
+
+
+def test_an_entry_for_an_artifact_that_is_not_built_is_found(root):
+    edit(root / "dvc.yaml", "artifacts:\n", "artifacts:\n  old: {path: artifacts/small-old.tar}\n")
+    assert problems(root) == [
+        "small: dvc.yaml lists artifacts/small-old.tar as old under artifacts, which is not an artifact of it by that "
+        "name; remove that entry"
+    ]
+
+
 def test_a_definition_that_changed_after_the_build_is_found(root):
     edit(root / "params.yaml", "license: CC0", "license: MIT")
     assert problems(root) == [

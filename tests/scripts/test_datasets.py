@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings, strategies
 
+from scripts._define.artifact_entries import artifact_names
 from scripts._define.datasets import NewDataset, add_dataset, remove_dataset
 from scripts._define.definition import read_definition
 from scripts._define.yaml_edits import add_entry, remove_entry
@@ -54,6 +55,22 @@ def test_an_added_dataset_can_be_read_as_a_definition(root):
     )
 
 
+def test_entries_go_in_by_name_and_comments_stay_with_theirs(root):
+    for name in ("zebra", "middle", "apple", "gem"):
+        add_dataset(NewDataset(name, PARAMS, name), root=root)
+    names = ["apple", "first", "gem", "middle", "second", "zebra"]
+    stages = (root / "dvc.yaml").read_text()
+    assert list(read_yaml(root / "dvc.yaml")["stages"]) == names
+    assert [next(iter(plot)) for plot in read_yaml(root / "dvc.yaml")["plots"]] == ["apple", "gem", "middle", "zebra"]
+    assert list(read_yaml(root / "params.yaml")) == ["toolchain", *names]  # the toolchain stays first
+    assert "  # the first, and the best\n  first:\n" in stages
+    assert "# The first.\nfirst:\n" in (root / "params.yaml").read_text()
+    for name in ("gem", "apple", "zebra", "middle"):
+        remove_dataset(name, root=root)
+    assert (root / "params.yaml").read_text() == PARAMS_YAML
+    assert (root / "dvc.yaml").read_text() == DVC_YAML
+
+
 def test_configs_have_a_tar_each(root):
     add_dataset(NewDataset("third", {**PARAMS, "builder": "third", "configs": ["x", "y"]}, "Third"), root=root)
     found = read_definition("third", root=root)
@@ -69,9 +86,9 @@ def test_an_added_entry_has_the_layout_of_this_repository(file):
     entry = entries["stages"]["mnist"] if under else entries["mnist"]
     grown = add_entry(text, "another", entry, under=under, path=PATH)
     indent = "  " if under else ""
-    start = text.index(f"\n{indent}mnist:\n") + 1
+    start = text.rindex(f"\n{indent}mnist:\n") + 1
     block = text[start : text.index("\n\n", start) + 1]
-    assert grown == f"{text}\n{block.replace('mnist:', 'another:', 1)}"
+    assert grown == f"{text[:start]}{block.replace('mnist:', 'another:', 1)}\n{text[start:]}"
 
 
 def test_removing_an_entry_removes_its_comments_and_no_others(root):
@@ -192,3 +209,54 @@ def test_a_killed_edit_is_completed_by_running_it_again(tmp_path):
         if added and removed:
             break
     assert 4 <= step < 100  # two files, each opened and renamed
+
+
+def test_each_artifact_has_an_entry_for_the_registry_of_dvc(root):
+    before = read_files(root)
+    configs = NewDataset("third", {**PARAMS, "builder": "third", "configs": ["x", "y.1"]}, "Third")
+    add_dataset(configs, root=root)
+    entries = read_yaml(root / "dvc.yaml")["artifacts"]
+    assert entries.pop("something") == {"path": "artifacts/other.tar"}
+    values = {"type": "dataset", "labels": ["standard"]}
+    assert entries == {
+        "third-x": {"path": "artifacts/third-x.tar", "desc": "Third, config x", **values},
+        "third-y-1": {"path": "artifacts/third-y.1.tar", "desc": "Third, config y.1", **values},
+    }
+    remove_dataset("third", root=root)
+    assert read_files(root) == before
+    folder = {**PARAMS, "builder": "datasets/adversarial/third"}
+    add_dataset(NewDataset("third", folder, "Third"), root=root)
+    assert read_yaml(root / "dvc.yaml")["artifacts"]["third"] == {
+        "path": "artifacts/third.tar",
+        "type": "dataset",
+        "desc": "Third",
+        "labels": ["adversarial"],
+    }
+
+
+def test_an_entry_of_another_artifact_is_not_replaced(root):
+    path = root / "dvc.yaml"
+    path.write_text(path.read_text().replace("  something:", "  third:"))
+    before = read_files(root)
+    with pytest.raises(ScriptError, match=r"dvc\.yaml has another entry third under artifacts; rename it"):
+        add_dataset(THIRD, root=root)
+    assert read_files(root) == before
+
+
+@pytest.mark.parametrize(
+    ("name", "configs", "expected"),
+    [
+        ("digit", (), ["digit"]),
+        ("digit_", (), ["digit"]),
+        ("c4", ("en", "20220620.en", "é_"), ["c4-en", "c4-20220620-en", "c4"]),
+        ("a", ("x.y", "x-y", "x_y", "x.y_"), ["a-x-y", "a-x-y-2", "a-x_y", "a-x-y-3"]),
+    ],
+)
+def test_artifacts_have_names_that_gto_allows(name, configs, expected):
+    from gto.constants import assert_name_is_valid
+
+    found = artifact_names(name, configs)
+    assert list(found) == list(configs or (None,))
+    assert list(found.values()) == expected
+    for each in found.values():
+        assert_name_is_valid(each)

@@ -1,0 +1,290 @@
+"""What keeps each object of DVC alive: the records of branches, tags and work trees, and what was built from it."""
+
+from __future__ import annotations
+
+import json
+import posixpath
+import re
+import subprocess
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from loader._format.names import ARTIFACTS
+from scripts._dvc.stages import LOCK_FILE, STAGES_KEY
+from scripts._process.errors import ScriptError
+from scripts._process.git import git, read_blobs
+from scripts._release.recorded_objects import SOURCES, Recorded
+
+WORK_TREE = "the work tree"
+_MD5 = re.compile(r"[0-9a-f]{32}(\.dir)?")
+# what is checked out, which need not be a branch, and what a command of git that stopped halfway goes on with
+_HEADS = ("HEAD", "MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD", "REBASE_HEAD")
+_RELEASE = re.compile(r"tag (.+)@v[0-9].*")
+_KINDS = {"refs/heads/": "branch ", "refs/remotes/": "branch ", "refs/tags/": "tag "}
+
+
+class _Output(NamedTuple):
+    """The md5s of the outputs that a stage, or a `.dvc` file, records, and those of what they were made from."""
+
+    name: str
+    outs: frozenset[str]
+    deps: frozenset[str]
+
+
+@dataclass(frozen=True)
+class _State:
+    """The record files of one state of the repository.
+
+    Attributes
+    ----------
+    label
+        What is in this state, such as "branch main".
+    files
+        The content of each file that says what is recorded, by path relative to the root.
+    """
+
+    label: str
+    files: Mapping[str, bytes]
+
+
+def keepers(root: Path, recorded: Mapping[str, list[Recorded]]) -> dict[str, list[str]]:
+    """Return what keeps each object alive, by md5, such as "branch main", "tag digit@v1.0.8" or "child mnist_fgsm".
+
+    The last commit of every branch and tag counts, and so does any other reference, each stash, the index, and the
+    files of each work tree, whether they are committed or not: every `dvc.lock` and `.dvc` file in them. A release tag,
+    such as `digit@v1.0.8`, keeps what the commit records of that dataset only. What is kept keeps the artifacts that it
+    was built from, as its stage in `dvc.lock` and its manifest record them.
+
+    Parameters
+    ----------
+    root
+        The repository.
+    recorded
+        What records each object, as `recorded_objects` returns it.
+
+    Raises
+    ------
+    ScriptError
+        git fails, or one of the files cannot be read.
+    """
+    reader = _Reader(root, recorded)
+    found: dict[str, dict[str, None]] = {}
+    for state in _states(root):
+        for output in _needed(state, list(reader.outputs(state))):
+            for md5 in output.outs:
+                found.setdefault(md5, {})[state.label] = None
+            for md5 in output.deps:
+                found.setdefault(md5, {})[f"child {output.name}"] = None
+    waiting = list(found)
+    while waiting:
+        child = waiting.pop()
+        for output in reader.earlier(child):
+            for parent in output.deps:
+                if parent not in found:
+                    waiting.append(parent)
+                found.setdefault(parent, {}).setdefault(f"child {output.name}")
+    return {md5: sorted(labels, key=_rank) for md5, labels in found.items()}
+
+
+def _needed(state: _State, outputs: list[_Output]) -> list[_Output]:
+    """Return what a state needs of what it records."""
+    release = _RELEASE.fullmatch(state.label)
+    own = [output for output in outputs if release and output.name in (release[1], f"{SOURCES}/{release[1]}.dvc")]
+    return own or outputs  # all, if the tag is none of a dataset's
+
+
+def _rank(label: str) -> int:
+    """Return where a label comes in a list: what lasts longest comes first."""
+    kinds = ("tag ", "branch ", "child ")
+    return next((number for number, kind in enumerate(kinds) if label.startswith(kind)), len(kinds))
+
+
+class _Reader:
+    """Reads what states of the repository record; each content of a file is parsed once."""
+
+    def __init__(self, root: Path, recorded: Mapping[str, list[Recorded]]) -> None:
+        self._root = root
+        self._recorded = recorded
+        self._parsed: dict[tuple[str, bytes], list[_Output]] = {}
+        self._md5s = self._md5_by_sha256()
+
+    def outputs(self, state: _State) -> Iterator[_Output]:
+        """Yield what a state records."""
+        names = set()
+        for path, data in state.files.items():
+            if _is_record(path):
+                if (path, data) not in self._parsed:
+                    self._parsed[path, data] = _parse(path, data, state.label)
+                names |= {output.name for output in self._parsed[path, data]}
+                yield from self._parsed[path, data]
+        for path, data in state.files.items():
+            name = Path(path).stem
+            if not _is_record(path) and name in names:
+                parents = _manifest(data).get("parents") or {}
+                hashes = [sha256 for parent in parents.values() for sha256 in parent["artifacts"].values()]
+                md5s = frozenset(self._md5s[each] for each in hashes if each in self._md5s)
+                yield _Output(name, frozenset(), md5s)
+
+    def earlier(self, md5: str) -> Iterator[_Output]:
+        """Yield what the commits that record an object say of the stage that made it."""
+        for record in self._recorded.get(md5, ()):
+            paths = [LOCK_FILE, f"{ARTIFACTS}/{record.dataset}.json"]
+            names = {f"{commit}:{path}": path for commit in record.commits for path in paths}
+            blobs = read_blobs(self._root, names)
+            for commit in record.commits:
+                files = {path: blobs[name] for path in paths if (name := f"{commit}:{path}") in blobs}
+                for output in self.outputs(_State(f"commit {commit[:7]}", files)):
+                    if md5 in output.outs or output.name == record.dataset:
+                        yield output
+
+    def _md5_by_sha256(self) -> dict[str, str]:
+        """Return the md5 of each recorded artifact by its SHA-256, which the manifest next to the record has."""
+        artifacts: dict[str, list[Recorded]] = {}
+        for records in self._recorded.values():
+            for record in records:
+                for commit in record.commits[:1]:
+                    artifacts.setdefault(f"{commit}:{ARTIFACTS}/{record.dataset}.json", []).append(record)
+        found = {}
+        manifests = [(data, artifacts[name]) for name, data in read_blobs(self._root, artifacts).items()]
+        for records in self._recorded.values():
+            for record in records:
+                path = self._root / ARTIFACTS / f"{record.dataset}.json"
+                if record.is_current and path.is_file():
+                    manifests.append((path.read_bytes(), [record]))
+        for data, listed in manifests:
+            entries = _manifest(data).get("artifacts", {})
+            for record in listed:
+                if entry := entries.get(posixpath.basename(record.path)):
+                    found[str(entry["sha256"])] = record.md5
+        return found
+
+
+def _states(root: Path) -> Iterator[_State]:
+    """Yield every state of the repository that keeps what it records."""
+    trees = []
+    for commit, labels in _last_commits(root).items():
+        entries = _entries(git(root, "ls-tree", "-r", "-z", "--full-tree", commit))
+        blobs = {path: fields[2] for fields, path in entries if fields[1] == "blob"}
+        trees += [(label, blobs) for label in labels]
+    for folder in _work_trees(root):
+        label = WORK_TREE if folder == root.resolve() else f"{WORK_TREE} {folder}"
+        staged = _entries(git(folder, "ls-files", "-z", "--stage", "--full-name", ":/"))
+        # of a conflict, the index has several files with one path
+        trees += [
+            (f"the index of {label}", {path: fields[1] for fields, path in staged if fields[2] == number})
+            for number in sorted({fields[2] for fields, _ in staged})
+        ]
+        others = git(folder, "ls-files", "-z", "--others", "--exclude-standard", "--full-name", ":/")
+        paths = {path for _, path in staged} | {path for path in _split(others) if _is_read(path)}
+        yield _State(label, {path: (folder / path).read_bytes() for path in paths if (folder / path).is_file()})
+    contents = read_blobs(root, {blob for _, blobs in trees for blob in blobs.values()})
+    for label, blobs in trees:
+        if missing := [path for path, blob in blobs.items() if blob not in contents]:
+            raise ScriptError(f"git lacks {missing[0]} of {label}, so what it needs is unknown; see: git fsck")
+        yield _State(label, {path: contents[blob] for path, blob in blobs.items()})
+
+
+def _last_commits(root: Path) -> dict[str, list[str]]:
+    """Return the last commit of each reference, of each stash, and of each work tree, with their names."""
+    references = _references(root)
+    commits = _resolved(root, [f"{reference}^{{commit}}" for reference in references])
+    found: dict[str, list[str]] = {}
+    for reference, commit in zip(references, commits, strict=True):
+        kind = next((kind for kind in _KINDS if reference.startswith(kind)), "")
+        if commit and reference != "refs/stash":
+            found.setdefault(commit, []).append(_KINDS.get(kind, "") + reference.removeprefix(kind))
+    for number, line in enumerate(git(root, "stash", "list", "--format=%H %P").decode().splitlines()):
+        commit, _, *parts = line.split()  # the work tree, the commit below it, the index, and the untracked files
+        for each in (commit, *parts):
+            found.setdefault(each, []).append(f"stash@{{{number}}}")
+    for folder in _work_trees(root):
+        for name, commit in zip(_HEADS, _resolved(folder, _HEADS), strict=True):
+            if commit:
+                found.setdefault(commit, [name])
+    return found
+
+
+def _references(root: Path) -> list[str]:
+    """Return the full names of all references; one that git cannot read, and would leave out, is an error."""
+    form = "--format=%(refname) %(objecttype) %(symref)"  # the type, so that git looks whether it has the object
+    done = subprocess.run(["git", "for-each-ref", form], cwd=root, capture_output=True)
+    if done.returncode or done.stderr:
+        reason = done.stderr.decode(errors="replace").strip().partition("\n")[0]
+        raise ScriptError(f"git cannot read all branches and tags, so what they need is unknown: {reason}")
+    rows = [line.split(" ") for line in done.stdout.decode(errors="surrogateescape").splitlines()]
+    return [name for name, _, other in rows if not other]  # what is only another name of a branch is left out
+
+
+def _resolved(root: Path, names: Iterable[str]) -> list[str | None]:
+    """Return the commit of each name; None if there is none."""
+    requests = "".join(f"{name}\n" for name in names).encode(errors="surrogateescape")
+    answers = git(root, "cat-file", "--batch-check=%(objectname)", stdin=requests).decode(errors="replace")
+    return [None if " " in answer else answer for answer in answers.splitlines()]
+
+
+def _work_trees(root: Path) -> list[Path]:
+    """Return the folders of this repository's work trees, this one first."""
+    listed = _split(git(root, "worktree", "list", "--porcelain", "-z"))
+    folders = [Path(line.removeprefix("worktree ")).resolve() for line in listed if line.startswith("worktree ")]
+    own = root.resolve()
+    return [own, *(folder for folder in folders if folder != own and folder.is_dir())]
+
+
+def _entries(listed: bytes) -> list[tuple[list[str], str]]:
+    """Return the fields and the path of each file that `git ls-tree` or `git ls-files` lists, of those to be read."""
+    entries = (entry.partition("\t") for entry in _split(listed))
+    return [(fields.split(), path) for fields, _, path in entries if _is_read(path)]
+
+
+def _split(output: bytes) -> list[str]:
+    return [each for each in output.decode(errors="surrogateescape").split("\0") if each]
+
+
+def _is_record(path: str) -> bool:
+    return posixpath.basename(path) == LOCK_FILE or path.endswith(".dvc")
+
+
+def _is_read(path: str) -> bool:
+    folder, _, name = path.rpartition("/")
+    return _is_record(path) or (folder == ARTIFACTS and name.endswith(".json") and name.count(".") == 1)
+
+
+def _parse(path: str, data: bytes, label: str) -> list[_Output]:
+    """Return what a `dvc.lock` or `.dvc` file records."""
+    from ruamel.yaml import YAML
+    from ruamel.yaml.error import YAMLError
+
+    try:
+        content = YAML(typ="safe").load(data)
+        stages = content[STAGES_KEY] if path.endswith(LOCK_FILE) else {path: content}
+        return [
+            _Output(str(name), frozenset(_md5s_in(stage.get("outs"))), frozenset(_md5s_in(stage.get("deps"))))
+            for name, stage in (stages or {}).items()
+        ]
+    except (YAMLError, KeyError, TypeError, AttributeError, ValueError) as error:
+        reason = "it has a merge conflict" if b"<<<<<<<" in data else " ".join(str(error).split())[:200]
+        raise ScriptError(
+            f"{path} of {label} cannot be read ({reason}), so what it needs is unknown; repair it, or remove {label}"
+        ) from error
+
+
+def _md5s_in(value: Any) -> Iterator[str]:
+    """Yield every md5 in a list of outputs or dependencies, those of a folder's files included."""
+    if isinstance(value, Mapping):
+        if isinstance(md5 := value.get("md5"), str) and _MD5.fullmatch(md5):
+            yield md5
+        value = list(value.values())
+    if isinstance(value, list):
+        for each in value:
+            yield from _md5s_in(each)
+
+
+def _manifest(data: bytes) -> Any:
+    """Return a manifest, which is empty if it cannot be read: the records next to it say what is needed."""
+    try:
+        content = json.loads(data)
+    except ValueError:
+        return {}
+    return content if isinstance(content, dict) else {}
