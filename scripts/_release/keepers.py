@@ -91,7 +91,9 @@ def keepers(root: Path, recorded: Mapping[str, list[Recorded]]) -> dict[str, lis
 def _needed(state: _State, outputs: list[_Output]) -> list[_Output]:
     """Return what a state needs of what it records."""
     release = _RELEASE.fullmatch(state.label)
-    own = [output for output in outputs if release and output.name in (release[1], f"{SOURCES}/{release[1]}.dvc")]
+    # the tag of one config's artifact is like digit_speakers-theo@v1.0.0
+    name = release[1].partition("-")[0] if release else ""
+    own = [output for output in outputs if output.name in (name, f"{SOURCES}/{name}.dvc")]
     return own or outputs  # all, if the tag is none of a dataset's
 
 

@@ -241,8 +241,11 @@ def test_a_release_tag_keeps_its_own_dataset_and_what_that_was_built_from(reposi
     repository.git("tag", "-d", "small@v1.0.0")
     repository.git("tag", "-a", "child@v1.0.0", "-m", "child", repository.commits[1])
     assert (kept()[parent], kept()[child]) == (("child child",), ("tag child@v1.0.0",))
+    repository.git("tag", "-d", "child@v1.0.0")
+    repository.git("tag", "-a", "child-theo@v1.0.0", "-m", "the artifact of a config", repository.commits[1])
+    assert (kept()[parent], kept()[child]) == (("child child",), ("tag child-theo@v1.0.0",))
     repository.git("tag", "-a", "paper", "-m", "all", repository.commits[1])
-    assert [kept()[each][0] for each in (parent, child)] == ["tag paper", "tag child@v1.0.0"]
+    assert [kept()[each][0] for each in (parent, child)] == ["tag paper", "tag child-theo@v1.0.0"]
 
 
 def uncommitted(repository):
