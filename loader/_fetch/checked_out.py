@@ -36,6 +36,8 @@ def find_version(checked_out: LocalArtifact, git: Git) -> str | None:
     """
     name, path = checked_out.manifest.name, checked_out.path
     file = f"{ARTIFACTS}/{name}.json"
+    if not any((folder / ".git").exists() for folder in (git.folder, *git.folder.parents)):
+        return None  # without a history, no program is started
     try:
         size = path.stat().st_size
         blobs = git.objects(f"{commit}:./{file}" for commit in git.history("--all", file))
