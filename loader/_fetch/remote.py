@@ -109,7 +109,13 @@ def locate(config: dict[str, Any], tracked: TrackedFile) -> S3Object:
             hint += f", or run in a clone: dvc remote modify --local {shlex.quote(str(name))} endpointurl {quoted}"
     usable = tuple(sorted((key, value) for key, value in options.items() if isinstance(value, str | bool | int)))
     return S3Object(
-        f"{url.rstrip('/')}/{object_path(tracked.md5)}", tracked.size, tracked.dataset, str(name), usable, hint
+        f"{url.rstrip('/')}/{object_path(tracked.md5)}",
+        tracked.size,
+        tracked.dataset,
+        str(name),
+        usable,
+        hint,
+        tracked.commit,
     )
 
 

@@ -29,21 +29,25 @@ class TrackedFile(NamedTuple):
         Its MD5 (hex) and its number of bytes.
     remote
         Its DVC remote, or None for the default one.
+    commit
+        The commit (hex) that records it, or None if the work tree does.
     """
 
     dataset: str
     md5: str
     size: int
     remote: str | None
+    commit: str | None = None
 
 
 _MANIFEST = re.compile(r"([a-zA-Z]\w*)\.json")  # unlike <name>.stats.json, which lies beside it
 
 
 class Revision(ABC):
-    """A state of the repository; `label` names it in messages."""
+    """A state of the repository; `label` names it in messages, and `commit` is its commit (hex) if it is one."""
 
     label: str
+    commit: str | None = None
 
     @abstractmethod
     def read(self, path: str) -> bytes:
@@ -126,7 +130,7 @@ class Revision(ABC):
                 raise ValueError(f"{md5!r} is not an MD5")
             if not isinstance(remote, str | None):
                 raise ValueError(f"{remote!r} is not a remote")
-            return TrackedFile(name, md5, size, remote)
+            return TrackedFile(name, md5, size, remote, self.commit)
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise ManifestError(f"{name}: dvc.lock or dvc.yaml of {self.label} cannot be read: {error}") from error
 
@@ -175,6 +179,8 @@ class WorkTree(Revision):
 
 class Commit(Revision):
     """The commit `commit` of the repository `git`."""
+
+    commit: str
 
     def __init__(self, git: Git, commit: str) -> None:
         self.git = git

@@ -69,6 +69,8 @@ class S3Object:
         connect_timeout.
     trust_hint
         How to have credentials sent to the endpoint, if they are withheld because only the repository names it.
+    commit
+        The commit (hex) that records it, or None if the work tree does.
     """
 
     url: str
@@ -77,11 +79,16 @@ class S3Object:
     remote: str
     options: Options = field(repr=False)  # may contain a secret key
     trust_hint: str = field(default="", repr=False)
+    commit: str | None = None
 
     @property
     def push_command(self) -> str:
         """The command that puts the recorded object on the remote, for messages."""
-        return f"make push DATASET={self.dataset}" + (" PUBLIC=1" if self.remote == "public" else "")
+        push = f"make push DATASET={self.dataset}" + (" PUBLIC=1" if self.remote == "public" else "")
+        if self.commit is None:
+            return push
+        checkout = f"dvc checkout {self.dataset}"  # the work tree may record another object
+        return f"git switch --detach {self.commit[:12]} && {checkout} && {push} && git switch - && {checkout}"
 
     def read(self, offset: int, size: int) -> bytes:
         """Return the `size` bytes at `offset`.

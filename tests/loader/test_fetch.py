@@ -208,6 +208,21 @@ def test_a_missing_object_is_an_error(pushed, remote):
     assert message.endswith("make push DATASET=small PUBLIC=1")
 
 
+def test_a_missing_object_is_pushed_from_the_commit_that_records_it(pushed, remote):
+    identity = ("-c", "user.name=test", "-c", "user.email=test@example.org")
+    for command in (["add", "--all"], ["commit", "--quiet", "-m", "x"]):
+        subprocess.run(["git", *identity, *command], cwd=pushed, check=True)
+    head = subprocess.check_output(["git", "rev-parse", "HEAD"], cwd=pushed, text=True)[:12]
+    remote.remove(remote.keys("public")[0])
+    for stream in (False, True):
+        with pytest.raises(loader.FetchError) as raised:
+            loader.load("small", "test", repo=pushed, rev="HEAD", stream=stream)[1][0]
+        assert str(raised.value).endswith(
+            f": git switch --detach {head} && dvc checkout small && make push DATASET=small PUBLIC=1 "
+            f"&& git switch - && dvc checkout small"
+        )
+
+
 def test_a_truncated_object_is_an_error(pushed, remote):
     (key,) = remote.keys("public")
     data = remote.read(key)

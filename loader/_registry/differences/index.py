@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from threading import Lock
 
@@ -24,25 +24,6 @@ from loader._registry.usage import shell_options
 
 BLOCKS_AT_ONCE = 23
 """Blocks of rows in one request: 4 MiB, which are verified while the next requests run."""
-
-
-@dataclass(frozen=True)
-class PastObject(S3Object):
-    """An object that a commit records, which need not be the current one.
-
-    Attributes
-    ----------
-    commit
-        The commit (hex).
-    """
-
-    commit: str = field(kw_only=True)
-
-    @property
-    def push_command(self) -> str:
-        """The command that puts the object on the remote; the current one is another object."""
-        commit, checkout = self.commit[:12], f"dvc checkout {self.dataset}"
-        return f"git switch --detach {commit} && {checkout} && {super().push_command} && git switch - && {checkout}"
 
 
 class RemoteArtifact(StreamedArtifact):
@@ -121,10 +102,7 @@ def locate(reference: ArtifactReference) -> Artifact:
             ) from None
     streamed = reference.stream()
     assert isinstance(streamed, StreamedArtifact)
-    source, revision = streamed.source, reference.revision
-    if isinstance(revision, Commit):
-        source = PastObject(**vars(source), commit=revision.commit)
-    return RemoteArtifact(source, streamed.manifest, streamed.entry)
+    return RemoteArtifact(streamed.source, streamed.manifest, streamed.entry)
 
 
 def read_rows(artifacts: Sequence[Artifact]) -> list[dict[str, Array]]:
