@@ -10,12 +10,14 @@ from typing import Annotated
 import typer
 
 from loader._format.names import ARTIFACTS
-from scripts._define.definition import ROOT, read_definition
+from scripts._define.definition import PARAMS_FILE, ROOT, read_definition
 from scripts._define.lineage import ancestors, group_related
 from scripts._dvc.repro import run_repro
-from scripts._dvc.stages import LOCK_FILE
+from scripts._dvc.stages import LOCK_FILE, STAGES_FILE
 from scripts._process.errors import ScriptError
 from scripts._process.git import git
+
+_RECORDS = (PARAMS_FILE, STAGES_FILE, LOCK_FILE, ARTIFACTS, "datasets")
 
 
 def repro(names: Sequence[str], *, overwrite: bool = False, root: Path = ROOT) -> None:
@@ -61,9 +63,7 @@ def command(
 def _say_what_to_commit(root: Path) -> None:
     """Print the command that adds the record of what was built to git: DVC's own hint leaves out the manifests."""
     try:
-        status = git(
-            root, "status", "--porcelain", "--untracked-files=all", "--no-renames", "-z", "--", LOCK_FILE, ARTIFACTS
-        )
+        status = git(root, "status", "--porcelain", "--untracked-files=all", "--no-renames", "-z", "--", *_RECORDS)
     except ScriptError:
         return  # not a git repository
     changed = [entry[3:] for entry in status.decode(errors="replace").split("\0") if entry and entry[1] != " "]

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import Annotated
 
 import typer
 
 from scripts._define.definition import ROOT
 from scripts._merge.resolve import resolve
-from scripts._merge.sides import Sides
+from scripts._merge.sides import Sides, read_unmerged
 from scripts._merge.three_way import Side
 from scripts._process.errors import ScriptError
+from scripts._process.git import git
 
 
 def command(
@@ -25,6 +27,12 @@ def command(
         choices[name] = "theirs"
     sides = Sides.read(ROOT)
     if sides is None:
+        if unmerged := sorted(read_unmerged(ROOT)):  # after `git stash pop` or `git merge --squash`, for example
+            files = shlex.join(unmerged)
+            raise ScriptError(
+                f"{', '.join(unmerged)}: in conflict, but git has no merge, rebase, cherry-pick or revert to continue, "
+                f"so the sides are unknown; edit what is in conflict, then: git add {files}"
+            )
         if choices:
             raise ScriptError("git has no merge, rebase, cherry-pick or revert to continue; start one with: git merge")
         print("nothing to resolve: git has no merge, rebase, cherry-pick or revert to continue")
@@ -40,4 +48,6 @@ def command(
         )
     if resolution.open:
         raise ScriptError("\n  ".join([f"{len(resolution.open)} left:", *resolution.open]))
-    print(f"no conflicts are left; next: make check, then: git {sides.action} --continue")
+    changed = git(ROOT, "diff", "--name-only", "-z").decode(errors="replace").split("\0")
+    stage = f"git add {shlex.join(filter(None, changed))} && " if any(changed) else ""  # what was built again, say
+    print(f"no conflicts are left; next: make check, then: {stage}git {sides.action} --continue")

@@ -21,7 +21,11 @@ def markdown(entries: Sequence[BranchEntry]) -> str:
     parts = ["## Datasets\n", f"{_counts(entries)}\n"]
     if shown:
         left = sum(bool(entry.steps) for entry in shown)
-        parts.append(f"**{_datasets(left)} not ready to be merged.**\n" if left else "Nothing is left to do.\n")
+        parts.append(
+            f"**{_datasets(left)} not ready to be merged.**\n"
+            if left
+            else "Nothing is left to do, if `make check` finds nothing.\n"
+        )
         rows = [COLUMNS, ("---",) * len(COLUMNS), *map(_row, shown)]
         parts.append("".join(f"| {' | '.join(row)} |\n" for row in rows))
     return "\n".join([*parts, *map(_section, shown)])

@@ -11,13 +11,12 @@ _SHORTAGES = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)
 
 
 def replacement(path: Path, name: str) -> str:
-    """Return how to replace a damaged artifact of the dataset `name`."""
-    remove = "rm -r" if path.is_dir() else "rm -f"
-    paths = shlex.join(str(each) for each in (path, *linked_objects(path)))
-    return (
-        f"remove it, and it is fetched anew when it is next loaded or pulled: {remove} {paths}; "
-        f"if it was never pushed, build it again then, with: make build DATASET={name}"
-    )
+    """Return how to replace a damaged artifact of the dataset `name`, or one of another revision."""
+    remove, file = "rm -r" if path.is_dir() else "rm -f", shlex.quote(str(path))
+    fix = f"remove it, and it is fetched anew when it is next loaded or pulled: {remove} {file}"
+    if is_linked(path):  # the pull removes the object from DVC's cache if it is damaged, and not if it is another one's
+        fix = f"restore the recorded one, in its repository, with: rm -f {file} && make pull DATASET={name}"
+    return f"{fix}; if it was never pushed, build it again then, with: make build DATASET={name}"
 
 
 def access(path: Path, error: Exception) -> str:
@@ -31,12 +30,12 @@ def access(path: Path, error: Exception) -> str:
     return ""
 
 
-def linked_objects(path: Path) -> list[Path]:
-    """Return the objects in DVC's cache that are hard links to a file, so that they have the same damage."""
+def is_linked(path: Path) -> bool:
+    """Return whether an object in DVC's cache is a hard link to a file, and so has the same bytes."""
     try:
         if path.stat().st_nlink == 1:
-            return []
+            return False
         objects = (path.parent.parent / ".dvc/cache/files/md5").glob("*/*")
-        return [each for each in objects if each.samefile(path)]
+        return any(each.samefile(path) for each in objects)
     except OSError:
-        return []
+        return False

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property
@@ -214,17 +213,9 @@ class LocalArtifact(Artifact):
 
     def wrong_size(self, size: int) -> IntegrityError:
         """Return an error that says that the tar has another size than the one recorded."""
-        name, fix = self.manifest.name, self.fix
-        if advice.linked_objects(self.path):
-            # they are damaged too, or good objects of another revision; the pull finds out, and removes only the former
-            path = shlex.quote(str(self.path))
-            fix = (
-                f"restore the recorded one, in its repository, with: rm -f {path} && make pull DATASET={name}; "
-                f"if it was never pushed, build it again then, with: make build DATASET={name}"
-            )
         return IntegrityError(
-            f"{name}: {self.path} has {size:,} bytes, its manifest says {self.entry.size:,}: it is truncated, or from "
-            f"another revision; {fix}"
+            f"{self.manifest.name}: {self.path} has {size:,} bytes, its manifest says {self.entry.size:,}: it is "
+            f"truncated, or from another revision; {self.fix}"
         )
 
     def unreadable(self, error: Exception) -> IntegrityError:

@@ -17,7 +17,7 @@ from scripts._dvc.stages import LOCK_FILE, STAGES_FILE, STAGES_KEY, Stage
 from scripts._merge.findings import describe_conflict, find_orphans, find_two_contents
 from scripts._merge.parts import LAYOUTS
 from scripts._merge.sides import VERSIONS, Sides, Version, read_unmerged
-from scripts._merge.three_way import Side, merge_texts
+from scripts._merge.three_way import Side, merge_texts, without_conflicts
 from scripts._process.errors import ScriptError
 from scripts._process.files import replacing
 from scripts._process.git import git
@@ -103,6 +103,8 @@ class _Merge:
             texts = {file: {each: found.get((each, file), b"").decode() for each in VERSIONS} for file in LAYOUTS}
         except UnicodeDecodeError as error:
             raise ScriptError(f"a version of params.yaml, dvc.yaml or dvc.lock is not UTF-8 text: {error}") from error
+        for versions in texts.values():
+            versions["base"] = without_conflicts(versions["base"])
         blocks, pipelines = (
             {each: parse(texts[file][each], Path(f"{file} of {each}")) for each in VERSIONS} for file in DEFINITIONS
         )

@@ -47,7 +47,7 @@ class Sides:
         Raises
         ------
         ScriptError
-            git fails.
+            git fails, or it merges several branches at once.
         """
         for action, (theirs, base) in {
             "merge": ("MERGE_HEAD", None),
@@ -57,11 +57,16 @@ class Sides:
         }.items():
             if (commit := _commit(root, theirs)) is None or (action == "rebase" and not _is_rebasing(root)):
                 continue
+            file = root / git(root, "rev-parse", "--git-path", theirs.rstrip("^")).decode().rstrip("\n")
+            if file.exists() and len(file.read_text(encoding="ascii").split()) > 1:
+                raise ScriptError(
+                    "git merges several branches at once, so theirs is not one side; give up with: git merge --abort, "
+                    "then merge one after the other"
+                )
             found = _merge_base(root, commit) if base is None else _commit(root, base)
             empty = git(root, "hash-object", "-t", "tree", "--stdin").decode().strip()
             ours = git(root, "rev-parse", "HEAD").decode().strip()
             commits: dict[Version, str] = {"base": found or empty, "ours": ours, "theirs": commit}
-            file = root / git(root, "rev-parse", "--git-path", theirs.rstrip("^")).decode().rstrip("\n")
             return cls(root, action, commits, read_unmerged(root), file.stat().st_mtime_ns if file.exists() else 0)
         return None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import re
 import subprocess
 import tempfile
 from collections.abc import Container, Mapping, Sequence
@@ -19,6 +20,9 @@ Side = Literal["ours", "theirs"]
 _OURS: Side = "ours"
 TOP = "the lines at the top"
 """The name of a conflict in what is above the first key of a file."""
+
+# branches that were merged into each other have several bases, of which git makes one, with these in it
+_CONFLICT = re.compile(r"^<{7,} .*?^>{7,} [^\n]*\n", re.MULTILINE | re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -52,7 +56,7 @@ def merge_texts(
     ScriptError
         A text is not valid YAML, or has a layout that cannot be merged by entry.
     """
-    layout = LAYOUTS[file]
+    layout, base = LAYOUTS[file], without_conflicts(base)
     texts = [text if text.endswith("\n") or not text else f"{text}\n" for text in (base, ours, theirs)]
     try:
         values = [_by_entry(text, layout) for text in texts]
@@ -64,7 +68,7 @@ def merge_texts(
         expected = _Values(layout, decided).merge((values[0], values[1], values[2]), "file", "")
         if _by_entry(without_markers, layout) != expected:
             raise ScriptError("its layout does not allow it")
-    except ScriptError as error:
+    except (ScriptError, RecursionError) as error:  # of a value that contains itself
         raise ScriptError(f"{file} cannot be merged by entry: {error}") from error
     ends = [text.endswith("\n") or not text for text in (base, ours, theirs)]
     if not (ends[1] if ends[1] != ends[0] else ends[2]) and not conflicts:
@@ -89,7 +93,7 @@ class _Lines:
     def part(self, base: Part | None, ours: Part | None, theirs: Part | None) -> Part | None:
         """Merge a part, which at least one side has; None if it is gone."""
         given = next(part for part in (ours, theirs, base) if part)
-        if given.level in ("section", "entry") and (side := self.choices.get(dataset_of(given.name))):
+        if side := self.choices.get(_choice(given.level, given.name)):
             return ours if side == "ours" else theirs
         if given.level == "section" and any(part.parts for part in (base, ours, theirs) if part):
             nothing = Part(given.name, given.level, "", "")
@@ -105,7 +109,7 @@ class _Lines:
             merged = inner.inside(base or Part(given.name, given.level, "", ""), ours, theirs)
             if not inner.conflicts:
                 return merged
-        self.conflicts.append(dataset_of(given.name))
+        self.conflicts.append(_choice(given.level, given.name))
         return replace(given, head=_marked(here or "", there or ""), parts=())
 
     def inside(self, base: Part, ours: Part, theirs: Part) -> Part:
@@ -145,6 +149,11 @@ class _Lines:
 
 def _has_entries(parts: Sequence[Part]) -> bool:
     return any(part.level != "comment" for part in parts)
+
+
+def _choice(level: Level, name: str) -> str:
+    """Return the name under which a side is chosen for a part: that of a section is no dataset's."""
+    return dataset_of(name) if level == "entry" else f"{name}:" if level == "section" else name
 
 
 def dataset_of(entry: str) -> str:
@@ -219,6 +228,11 @@ def _keys(parts: Mapping[str, Part]) -> dict[str, tuple[bool, str]]:
     return keys
 
 
+def without_conflicts(base: str) -> str:
+    """Return a base without what is in conflict in it, so that each side added that."""
+    return _CONFLICT.sub("", base)
+
+
 def merge_as_text(base: str, ours: str, theirs: str) -> tuple[str, bool]:
     """Merge texts as git does, and return the result and whether there is no conflict."""
     with tempfile.TemporaryDirectory() as folder:
@@ -245,7 +259,7 @@ class _Values:
     def merge(self, values: tuple[Any, Any, Any], level: Level, name: str) -> Any:
         """Merge the values of base, ours and theirs, which may be gone."""
         base, ours, theirs = values
-        if level in ("section", "entry") and (side := self.sides.get(dataset_of(name))):
+        if side := self.sides.get(_choice(level, name)):
             return ours if side == "ours" else theirs
         inner = self.layout.inside(level, name)
         if inner in (None, "key"):  # an entry in a section may be one of `sides`, even if nobody changed it
@@ -271,7 +285,7 @@ def _by_entry(text: str, layout: Layout) -> dict[str, Any]:
 
     try:
         content = yaml.load(text, yaml.CSafeLoader) or {}
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:  # a date that does not exist is a ValueError
         raise ScriptError(f"it is not valid YAML: {' '.join(str(error).split())}") from error
     if not isinstance(content, dict):
         raise ScriptError("it is not a mapping")

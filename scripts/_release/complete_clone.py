@@ -19,8 +19,17 @@ def check_history(root: Path) -> None:
     Raises
     ------
     ScriptError
-        It is a shallow or a partial clone, or git fails.
+        It is a shallow or a partial clone, its history was edited, it is a subfolder of a repository, or git fails.
     """
+    if git(root, "rev-parse", "--show-prefix").strip():
+        raise ScriptError(
+            f"{root} is a folder of a larger git repository, whose history is not searched, so what is needed is unknown"
+        )
+    grafts = root / git(root, "rev-parse", "--git-path", "info/grafts").decode().strip()
+    if grafts.exists():
+        raise ScriptError(
+            f"{grafts} hides a part of the history, so what it records is unknown; remove that file first"
+        )
     if git(root, "rev-parse", "--is-shallow-repository").strip() == b"true":
         raise ScriptError(
             f"this clone has only its latest commits, so what the others record is unknown; "

@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 import posixpath
 import re
-import subprocess
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,13 +15,11 @@ from scripts._dvc.stages import LOCK_FILE, STAGES_KEY
 from scripts._process.errors import ScriptError
 from scripts._process.git import git, read_blobs
 from scripts._release.recorded_objects import SOURCES, Recorded
+from scripts._release.references import last_commits, split_names, work_trees
 
 WORK_TREE = "the work tree"
 _MD5 = re.compile(r"[0-9a-f]{32}(\.dir)?")
-# what is checked out, which need not be a branch, and what a command of git that stopped halfway goes on with
-_HEADS = ("HEAD", "MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD", "REBASE_HEAD")
 _RELEASE = re.compile(r"tag (.+)@v[0-9].*")
-_KINDS = {"refs/heads/": "branch ", "refs/remotes/": "branch ", "refs/tags/": "tag "}
 
 
 class _Output(NamedTuple):
@@ -166,11 +163,11 @@ class _Reader:
 def _states(root: Path) -> Iterator[_State]:
     """Yield every state of the repository that keeps what it records."""
     trees = []
-    for commit, labels in _last_commits(root).items():
+    for commit, labels in last_commits(root).items():
         entries = _entries(git(root, "ls-tree", "-r", "-z", "--full-tree", commit))
         blobs = {path: fields[2] for fields, path in entries if fields[1] == "blob"}
         trees += [(label, blobs) for label in labels]
-    for folder in _work_trees(root):
+    for folder in work_trees(root):
         label = WORK_TREE if folder == root.resolve() else f"{WORK_TREE} {folder}"
         staged = _entries(git(folder, "ls-files", "-z", "--stage", "--full-name", ":/"))
         # of a conflict, the index has several files with one path
@@ -179,7 +176,7 @@ def _states(root: Path) -> Iterator[_State]:
             for number in sorted({fields[2] for fields, _ in staged})
         ]
         others = git(folder, "ls-files", "-z", "--others", "--exclude-standard", "--full-name", ":/")
-        paths = {path for _, path in staged} | {path for path in _split(others) if _is_read(path)}
+        paths = {path for _, path in staged} | {path for path in split_names(others) if _is_read(path)}
         yield _State(label, {path: (folder / path).read_bytes() for path in paths if (folder / path).is_file()})
     contents = read_blobs(root, {blob for _, blobs in trees for blob in blobs.values()})
     for label, blobs in trees:
@@ -188,60 +185,10 @@ def _states(root: Path) -> Iterator[_State]:
         yield _State(label, {path: contents[blob] for path, blob in blobs.items()})
 
 
-def _last_commits(root: Path) -> dict[str, list[str]]:
-    """Return the last commit of each reference, of each stash, and of each work tree, with their names."""
-    references = _references(root)
-    commits = _resolved(root, [f"{reference}^{{commit}}" for reference in references])
-    found: dict[str, list[str]] = {}
-    for reference, commit in zip(references, commits, strict=True):
-        kind = next((kind for kind in _KINDS if reference.startswith(kind)), "")
-        if commit and reference != "refs/stash":
-            found.setdefault(commit, []).append(_KINDS.get(kind, "") + reference.removeprefix(kind))
-    for number, line in enumerate(git(root, "stash", "list", "--format=%H %P").decode().splitlines()):
-        commit, _, *parts = line.split()  # the work tree, the commit below it, the index, and the untracked files
-        for each in (commit, *parts):
-            found.setdefault(each, []).append(f"stash@{{{number}}}")
-    for folder in _work_trees(root):
-        for name, commit in zip(_HEADS, _resolved(folder, _HEADS), strict=True):
-            if commit:
-                found.setdefault(commit, [name])
-    return found
-
-
-def _references(root: Path) -> list[str]:
-    """Return the full names of all references; one that git cannot read, and would leave out, is an error."""
-    form = "--format=%(refname) %(objecttype) %(symref)"  # the type, so that git looks whether it has the object
-    done = subprocess.run(["git", "for-each-ref", form], cwd=root, capture_output=True)
-    if done.returncode or done.stderr:
-        reason = done.stderr.decode(errors="replace").strip().partition("\n")[0]
-        raise ScriptError(f"git cannot read all branches and tags, so what they need is unknown: {reason}")
-    rows = [line.split(" ") for line in done.stdout.decode(errors="surrogateescape").splitlines()]
-    return [name for name, _, other in rows if not other]  # what is only another name of a branch is left out
-
-
-def _resolved(root: Path, names: Iterable[str]) -> list[str | None]:
-    """Return the commit of each name; None if there is none."""
-    requests = "".join(f"{name}\n" for name in names).encode(errors="surrogateescape")
-    answers = git(root, "cat-file", "--batch-check=%(objectname)", stdin=requests).decode(errors="replace")
-    return [None if " " in answer else answer for answer in answers.splitlines()]
-
-
-def _work_trees(root: Path) -> list[Path]:
-    """Return the folders of this repository's work trees, this one first."""
-    listed = _split(git(root, "worktree", "list", "--porcelain", "-z"))
-    folders = [Path(line.removeprefix("worktree ")).resolve() for line in listed if line.startswith("worktree ")]
-    own = root.resolve()
-    return [own, *(folder for folder in folders if folder != own and folder.is_dir())]
-
-
 def _entries(listed: bytes) -> list[tuple[list[str], str]]:
     """Return the fields and the path of each file that `git ls-tree` or `git ls-files` lists, of those to be read."""
-    entries = (entry.partition("\t") for entry in _split(listed))
+    entries = (entry.partition("\t") for entry in split_names(listed))
     return [(fields.split(), path) for fields, _, path in entries if _is_read(path)]
-
-
-def _split(output: bytes) -> list[str]:
-    return [each for each in output.decode(errors="surrogateescape").split("\0") if each]
 
 
 def _is_record(path: str) -> bool:
@@ -260,7 +207,10 @@ def _parse(path: str, data: bytes, label: str) -> list[_Output]:
 
     try:
         content = YAML(typ="safe").load(data)
-        stages = content[STAGES_KEY] if path.endswith(LOCK_FILE) else {path: content}
+        if path.endswith(LOCK_FILE):
+            stages = {} if content.keys() == {"schema"} else content[STAGES_KEY]  # after the last stage was removed
+        else:
+            stages = {path: content}
         return [
             _Output(str(name), frozenset(_md5s_in(stage.get("outs"))), frozenset(_md5s_in(stage.get("deps"))))
             for name, stage in (stages or {}).items()

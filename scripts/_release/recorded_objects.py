@@ -92,7 +92,8 @@ def recorded_objects(root: Path) -> dict[str, list[Recorded]]:
         git fails, or a record in the work tree cannot be read.
     """
     found: dict[tuple[str, ...], Recorded] = {}
-    references = git(root, "for-each-ref", "--format=%(refname)").decode().split()
+    listed = git(root, "for-each-ref", "--format=%(refname)").decode(errors="surrogateescape")
+    references = listed.removesuffix("\n").split("\n") if listed else []  # a name may have other line breaks
     changes = git(root, "rev-list", "--all", "--full-history", "--", LOCK_FILE, SOURCES).decode().split()
     for place, records in _committed(root, [*changes, *references, _HEAD]):
         for record in records:
@@ -202,8 +203,9 @@ def _object_ids(root: Path, names: list[str]) -> dict[str, str]:
     """Return the ids of git objects, such as `HEAD:dvc.lock`; those that do not exist are left out."""
     if not names:
         return {}
-    lines = git(root, "cat-file", "--batch-check=%(objectname)", stdin="".join(f"{each}\n" for each in names).encode())
-    answers = zip(names, lines.decode().splitlines(), strict=True)
+    requests = "".join(f"{each}\n" for each in names).encode(errors="surrogateescape")
+    lines = git(root, "cat-file", "--batch-check=%(objectname)", stdin=requests).splitlines()
+    answers = zip(names, (line.decode(errors="replace") for line in lines), strict=True)
     return {name: answer for name, answer in answers if not answer.endswith((" missing", " ambiguous"))}
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 import subprocess
 from collections.abc import Iterable
@@ -15,7 +14,7 @@ from loader._format.manifest import parse_manifest
 from loader._format.names import ARTIFACTS
 from scripts._define.history import RecordedVersion, version_of
 from scripts._process.errors import ScriptError
-from scripts._process.git import git, read_blobs
+from scripts._process.git import environment, git, read_blobs
 
 _KEYS = ("id_ed25519", "id_ecdsa", "id_rsa")
 
@@ -149,9 +148,9 @@ def make_tags(root: Path, tags: Iterable[Tag], *, sign: bool) -> None:
 
 
 def _git(root: Path, *arguments: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
-    environment = {**os.environ, "LC_ALL": "C"}
+    variables = {**environment(), "LC_ALL": "C"}
     try:
-        return subprocess.run(["git", *arguments], cwd=root, env=environment, input=stdin, capture_output=True)
+        return subprocess.run(["git", *arguments], cwd=root, env=variables, input=stdin, capture_output=True)
     except OSError as error:
         raise ScriptError(f"git cannot be run in {root}: {error.strerror}") from error
 

@@ -78,7 +78,7 @@ def _findings(root: Path) -> Iterator[Finding]:
                 f"remove it with: make remove DATASET={name}",
             )
     yield from (("", problem) for problem in _remotes(root))
-    yield from _committed(root, stages)
+    yield from _committed(root, stages, known)
     yield from _versions(root, known)
 
 
@@ -87,7 +87,8 @@ def _merge_markers(root: Path) -> Iterator[str]:
     for path in [*(root / file for file in files), *sorted((root / ARTIFACTS).glob("*.json"))]:
         if path.is_file() and (found := _MERGE_MARKER.search(data := path.read_bytes())):
             line = data.count(b"\n", 0, found.start()) + 1
-            yield f"{path.relative_to(root)}:{line} has a merge conflict that was not resolved"
+            where = f"{path.relative_to(root)}:{line}"
+            yield f"{where} has a merge conflict that was not resolved; make resolve says what is left"
 
 
 def _record(definition: Definition, stage: Stage, manifests: dict[str, Manifest]) -> Iterator[str]:
@@ -201,14 +202,20 @@ def _remotes(root: Path) -> Iterator[str]:
         yield f"{LOCAL_CONFIG_FILE} is for one clone only, but is in git; remove it with: git rm -f {LOCAL_CONFIG_FILE}"
 
 
-def _committed(root: Path, stages: dict[str, Stage]) -> Iterator[Finding]:
-    """Whether git tracks the manifest of every recorded dataset, its statistics and its Croissant description."""
+def _committed(root: Path, stages: dict[str, Stage], definitions: dict[str, Definition]) -> Iterator[Finding]:
+    """Whether git tracks the builder of every recorded dataset, its manifest, statistics and Croissant description."""
+    builders = {name: found.folder / f"{found.folder.name}.py" for name, found in definitions.items() if found.folder}
+    builder = {name: path.relative_to(root).as_posix() for name, path in builders.items() if path.exists()}
     try:
-        tracked = set(git(root, "ls-files", "-z", "--", ARTIFACTS).decode(errors="replace").split("\0"))
+        paths = [ARTIFACTS, *builder.values()]
+        tracked = set(git(root, "ls-files", "-z", "--", *paths).decode(errors="replace").split("\0"))
     except ScriptError as error:
         yield "", str(error)
         return
     for name in stages:
+        if (path := builder.get(name)) and path not in tracked:
+            folder = path.rpartition("/")[0]
+            yield name, f"{name}: {path} is not in git, so nobody else can build it; add it with: git add {folder}"
         for suffix, use in (("json", "load it"), ("stats.json", "see it"), ("croissant.json", "see it")):
             path = f"{ARTIFACTS}/{name}.{suffix}"
             if (root / path).exists() and path not in tracked:
@@ -232,6 +239,8 @@ def _versions(root: Path, definitions: dict[str, Definition]) -> Iterator[Findin
                 yield (
                     name,
                     f"{name} {number} is recorded with two contents, in commits {commit_of(root, newer.blob)} and "
-                    f"{commit_of(root, older.blob)}: a version names one content, so raise the version of one",
+                    f"{commit_of(root, older.blob)}: a version names one content, so raise the version of one, "
+                    f"or, if one was never released, list its commit in params.yaml: withdrawn: "
+                    f'["{commit_of(root, older.blob)}"]',
                 )
                 break

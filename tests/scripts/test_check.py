@@ -53,7 +53,7 @@ def test_it_imports_neither_dvc_nor_tensorflow(root):
 def test_merge_markers_are_found(root, file):
     path = root / file
     path.write_text(f"<<<<<<< HEAD\n{path.read_text()}=======\n>>>>>>> other\n")
-    assert problems(root) == [f"{file}:1 has a merge conflict that was not resolved"]
+    assert problems(root) == [f"{file}:1 has a merge conflict that was not resolved; make resolve says what is left"]
 
 
 def test_a_dataset_that_was_never_built_is_no_problem(root):

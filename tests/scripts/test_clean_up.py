@@ -20,6 +20,7 @@ from scripts._release import complete_clone, versions
 from scripts._release.survey import survey
 from scripts.clean_up import remove_from_cache, remove_from_remotes
 from tests.helpers.dataset_history import History, records_of
+from tests.helpers.team_repository import IDENTITY
 
 DAYS = 3 * 24 * 3600
 
@@ -298,6 +299,50 @@ def tracked_elsewhere(repository):
     (repository.root / "models/model.tar.dvc").write_text(yaml.safe_dump({"outs": [{**out, "path": "model.tar"}]}))
 
 
+def conflicting_branches(repository):
+    """Two branches that cannot be joined without a conflict, and an uncommitted build."""
+    for branch in ("theirs", "ours"):
+        repository.git("checkout", "--quiet", "-B", branch, repository.commits[0])
+        (repository.root / "notes").write_text(branch)
+        repository.git("add", "notes")
+        repository.git("commit", "--quiet", "-m", branch)
+    uncommitted(repository)
+
+
+def autostashed_by_a_rebase(repository):
+    conflicting_branches(repository)
+    subprocess.run(["git", *IDENTITY, "rebase", "--autostash", "theirs"], cwd=repository.root, check=False)
+
+
+def autostashed_by_a_merge(repository):
+    conflicting_branches(repository)
+    subprocess.run(["git", *IDENTITY, "merge", "--autostash", "theirs"], cwd=repository.root, check=False)
+
+
+def detached_in_a_work_tree_that_is_not_there(repository):
+    other = repository.root.parent / "other"
+    detached(repository)
+    commit = repository.git("rev-parse", "HEAD")
+    repository.git("checkout", "--quiet", "-")
+    repository.git("worktree", "add", "--quiet", "--lock", "--detach", str(other), commit)
+    other.rename(repository.root.parent / "unmounted")
+
+
+def tagged_tree(repository):
+    detached(repository)
+    repository.git("tag", "files", "HEAD^{tree}")
+    repository.git("checkout", "--quiet", "-")
+
+
+def tagged_tag(repository):
+    detached(repository)
+    repository.git("tag", "-a", "inner", "-m", "x")
+    repository.git("tag", "-a", "outer", "inner", "-m", "x")
+    repository.git("tag", "-d", "inner")
+    repository.git("checkout", "--quiet", "-")
+    repository.git("pack-refs", "--all")
+
+
 @pytest.mark.parametrize(
     ("prepare", "by"),
     [
@@ -309,6 +354,11 @@ def tracked_elsewhere(repository):
         (remote_tracking, "branch origin/colleague"),
         (in_another_work_tree, "the work tree "),
         (tracked_elsewhere, "the work tree"),
+        (autostashed_by_a_rebase, "rebase-merge/autostash"),
+        (autostashed_by_a_merge, "MERGE_AUTOSTASH"),
+        (detached_in_a_work_tree_that_is_not_there, "HEAD of a work tree"),
+        (tagged_tree, "tag files"),
+        (tagged_tag, "tag outer"),
     ],
 )
 def test_what_any_state_of_the_repository_records_is_kept(repository, prepare, by):
@@ -640,3 +690,44 @@ def test_a_name_does_not_mean_an_object_that_it_does_not_begin():
     assert versions.label_of(b"x/config/1.0.0/record_index.json".ljust(512, b"\0")) == ("x", "1.0.0")
     assert versions.label_of(b"\x1b[31m/1.0.0/record_index.json".ljust(512, b"\0")) is None
     assert complete_clone.FETCHED_SECONDS < versions.YOUNG_SECONDS
+
+
+@pytest.mark.parametrize("name", [b"caf\xe9", "a\u2028b".encode(), "a\u00a0b".encode(), "a\u0085b".encode()])
+def test_a_branch_may_have_any_name(repository, name):
+    repository.add("1.0.0")
+    subprocess.run([b"git", b"branch", name], cwd=repository.root, check=True)
+    assert remove_from_cache(root=repository.root) == []
+
+
+@pytest.mark.parametrize("text", ["schema: '2.0'\n", "schema: '2.0'\nstages:\n"])
+def test_a_lock_file_that_records_nothing_needs_nothing(repository, text):
+    repository.add("1.0.0")
+    current = repository.git("branch", "--show-current")
+    repository.git("checkout", "--quiet", "-b", "other")
+    (repository.root / "dvc.lock").write_text(text)
+    repository.commit_all()
+    repository.git("checkout", "--quiet", current)
+    assert remove_from_cache(root=repository.root) == []
+
+
+def test_the_variables_that_git_sets_for_hooks_do_not_lead_to_another_repository(repository, tmp_path, monkeypatch):
+    old, _ = (repository.add(version) for version in ("1.0.0", "1.0.1"))
+    other = tmp_path / "elsewhere"
+    subprocess.run(["git", "init", "--quiet", other], check=True)
+    subprocess.run(["git", *IDENTITY, "commit", "--quiet", "--allow-empty", "-m", "x"], cwd=other, check=True)
+    monkeypatch.setenv("GIT_DIR", str(other / ".git"))
+    assert remove_from_cache(root=repository.root) == []
+    assert repository.cached(old).exists()
+
+
+def test_a_replaced_commit_does_not_hide_what_the_history_records(repository):
+    old, _ = (repository.add(version) for version in ("1.0.0", "1.0.1"))
+    repository.git("replace", "--graft", "HEAD")
+    assert remove_from_cache(root=repository.root) == []
+    assert repository.cached(old).exists()
+
+
+def test_a_stash_may_be_any_commit(repository):
+    repository.add("1.0.0")
+    repository.git("stash", "store", repository.commits[0])
+    assert remove_from_cache(root=repository.root) == []

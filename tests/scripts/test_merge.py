@@ -5,6 +5,7 @@ from itertools import permutations
 
 import pytest
 
+from scripts import resolve as resolve_command
 from scripts._merge.resolve import resolve
 from scripts._merge.sides import Sides
 from scripts._process.errors import ScriptError
@@ -261,6 +262,43 @@ def test_a_builder_that_both_branches_changed_is_left_to_git(team):
     resolved(team, middle="theirs")
     assert team.read(path) == "# b\n"
     assert team.unmerged() == set()
+
+
+def test_branches_that_were_merged_into_each_other_are_merged_again(team):
+    change_on(team, "a", version="1.1.0")
+    change_on(team, "b", version="1.2.0")
+    team.git("tag", "first", "a")
+    for ours, theirs in (("a", "b"), ("b", "first")):
+        join(team, "merge", ours, theirs)
+        assert resolved(team, middle="ours").open == []
+        finish(team)
+    join(team, "merge", "a", "b")
+    (conflict,) = resolved(team).open
+    assert 'version in params.yaml is "1.1.0" in ours, "1.2.0" in theirs' in conflict
+    assert resolved(team, middle="theirs").open == []
+    finish(team)
+    assert team.yaml("params.yaml")["middle"]["version"] == "1.2.0"
+
+
+def test_a_merge_of_several_branches_at_once_is_refused(team):
+    change_on(team, "a", version="1.1.0")
+    change_on(team, "b", version="1.2.0")
+    team.branch("c")
+    (team.root / "notes").write_text("c\n")
+    team.commit()
+    team.git("checkout", "--quiet", "a")
+    assert team.git("merge", "c", "b", check=False).returncode == 1
+    with pytest.raises(ScriptError, match="several branches at once"):
+        Sides.read(team.root)
+
+
+def test_a_conflict_whose_sides_are_unknown_is_not_called_resolved(team, monkeypatch):
+    change_on(team, "a", version="1.1.0")
+    change_on(team, "b", version="1.2.0")
+    team.git("merge", "--squash", "a", check=False)
+    monkeypatch.setattr(resolve_command, "ROOT", team.root)
+    with pytest.raises(ScriptError, match=r"params\.yaml: in conflict, but git has no merge.*git add "):
+        resolve_command.command()
 
 
 def test_what_a_file_had_before_is_kept(team):

@@ -90,6 +90,18 @@ def test_a_file_that_cannot_be_merged_by_entry_is_merged_as_text(team, text):
     assert text.strip() in team.read("params.yaml")
 
 
+@pytest.mark.parametrize("value", ["2020-02-30", "&a [*a]"], ids=["a date that does not exist", "itself"])
+def test_an_odd_value_is_no_traceback(value):
+    text = f"a: {value}\n"
+    with pytest.raises(ScriptError, match=r"^params\.yaml cannot be merged by entry: "):
+        merge_texts("params.yaml", text, f"{text}b: 1\n", f"{text}c: 1\n")
+
+
+def test_a_dataset_may_be_called_like_a_section():
+    ours = add_entry(DVC_YAML, "new", {"cmd": "build new"}, under="stages", path=Path("dvc.yaml"))
+    assert merge_texts("dvc.yaml", DVC_YAML, ours, DVC_YAML, choices={"stages": "theirs"}).text == ours
+
+
 def test_only_the_three_files_can_be_merged(tmp_path):
     with pytest.raises(ScriptError, match=r"other\.yaml has no entries of datasets"):
         merge_file(tmp_path, tmp_path, tmp_path, "other.yaml")

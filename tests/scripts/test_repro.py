@@ -30,8 +30,11 @@ def two(clone):
     return clone
 
 
-ADD = "git add dvc.lock " + " ".join(
-    f"artifacts/{name}{kind}.json" for name in ("tiny", "twin") for kind in (".croissant", "", ".stats")
+NAMES = ("tiny", "twin")
+ADD = " ".join(
+    ["git add dvc.lock dvc.yaml params.yaml"]
+    + [f"artifacts/{name}{kind}.json" for name in NAMES for kind in (".croissant", "", ".stats")]
+    + [f"datasets/standard/{name}/{file}" for name in NAMES for file in ("checksums.tsv", f"{name}.py")]
 )
 """The command that adds all that two builds wrote."""
 

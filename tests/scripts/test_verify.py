@@ -397,7 +397,7 @@ def test_all_datasets_are_checked_and_reported_though_the_first_one_fails(small,
     params, stages = small / "params.yaml", small / "dvc.yaml"
     block = params.read_text().partition("small:")[2]
     params.write_text(params.read_text() + f"another:{block}")
-    stage = stages.read_text().partition("  small:")[2].replace("small", "another")
+    stage = stages.read_text().rpartition("  small:")[2].replace("small", "another")
     stages.write_text(stages.read_text() + f"  another:{stage}")
     with pytest.raises(ScriptError) as raised:
         verify_each(["another", "small"], root=small)

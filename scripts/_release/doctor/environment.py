@@ -27,7 +27,7 @@ SET_UP_AGAIN = "rm -f .venv/.set-up && make setup"
 MERGE_DRIVER = "merge.datasets.driver"
 INSTALL_DRIVER = ("python", "-m", "scripts", "merge-file", "--install")
 _MERGED = re.compile(r"^[^#\n]*\smerge=datasets\s*$", re.MULTILINE)
-_TO_COMMIT = (PARAMS_FILE, STAGES_FILE, LOCK_FILE, CONFIG_FILE, ARTIFACTS, SOURCES)
+_TO_COMMIT = (PARAMS_FILE, STAGES_FILE, LOCK_FILE, CONFIG_FILE, ARTIFACTS, SOURCES, "datasets")
 
 
 def check_packages(root: Path) -> Result:
