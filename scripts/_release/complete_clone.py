@@ -23,7 +23,7 @@ def check_history(root: Path) -> None:
     """
     if git(root, "rev-parse", "--show-prefix").strip():
         raise ScriptError(
-            f"{root} is a folder of a larger git repository, whose history is not searched, so what is needed is unknown"
+            f"{root} is a folder of a larger git repository, whose history is not read, so what is needed is unknown"
         )
     grafts = root / git(root, "rev-parse", "--git-path", "info/grafts").decode().strip()
     if grafts.exists():
