@@ -35,20 +35,23 @@ class Decode:
         return stack([self.example(example) for example in examples])
 
 
-class LitData(Reader):
-    """litdata's StreamingDataset of local chunks, which it maps into memory; the function that collates decodes."""
+class Streamed(Reader):
+    """A StreamingDataset and its StreamingDataLoader; the function that collates decodes.
 
-    title = "litdata"
+    Attributes
+    ----------
+    dataset
+        The dataset, of local chunks.
+    make_loader
+        The class of the loader.
+    decode
+        The decoder of its examples.
+    """
+
     only_images = True
-    without = ("jax", "pandas", "polars", "tensorflow")
-
-    def __init__(self, data: Data) -> None:
-        os.environ["LITDATA_DISABLE_VERSION_CHECK"] = "1"  # it would ask the package index whether it is the newest
-        import litdata
-
-        self.litdata = litdata
-        self.dataset = litdata.StreamingDataset(str(data.litdata))
-        self.decode = Decode(data)
+    dataset: Any
+    make_loader: Callable[..., Iterable[Any]]
+    decode: Decode
 
     def __len__(self) -> int:
         return len(self.dataset)
@@ -66,13 +69,28 @@ class LitData(Reader):
         return self._batches(WORKERS)
 
     def _batches(self, workers: int) -> Iterable[Any]:
-        return self.litdata.StreamingDataLoader(
+        return self.make_loader(
             self.dataset,
             batch_size=BATCH,
             num_workers=workers,
             persistent_workers=workers > 0,
             collate_fn=self.decode.batch,
         )
+
+
+class LitData(Streamed):
+    """litdata, which maps its chunks into memory."""
+
+    title = "litdata"
+    without = ("jax", "pandas", "polars", "tensorflow")
+
+    def __init__(self, data: Data) -> None:
+        os.environ["LITDATA_DISABLE_VERSION_CHECK"] = "1"  # it would ask the package index whether it is the newest
+        import litdata
+
+        self.dataset = litdata.StreamingDataset(str(data.litdata))
+        self.make_loader = litdata.StreamingDataLoader
+        self.decode = Decode(data)
 
 
 class Lance(Reader):
@@ -121,42 +139,17 @@ class Lance(Reader):
         return get_safe_loader(dataset, batch_size=BATCH, num_workers=WORKERS, collate_fn=self.decode.batch)
 
 
-class Mds(Reader):
-    """mosaicml-streaming's StreamingDataset of local shards; the function that collates decodes."""
+class Mds(Streamed):
+    """mosaicml-streaming, of MDS shards."""
 
     title = "mosaicml-streaming"
-    only_images = True
     without = ("jax", "pandas", "tensorflow")
 
     def __init__(self, data: Data) -> None:
         streaming = import_mds()
         self.dataset = streaming.StreamingDataset(local=str(data.mds), shuffle=False, batch_size=BATCH)
-        self.make_loader: Callable[..., Iterable[Any]] = streaming.StreamingDataLoader
+        self.make_loader = streaming.StreamingDataLoader
         self.decode = Decode(data)
-
-    def __len__(self) -> int:
-        return len(self.dataset)
-
-    def __getitem__(self, number: int) -> Any:
-        return self.decode.example(self.dataset[number])
-
-    def examples(self) -> Iterable[Any]:
-        return map(self.decode.example, self.dataset)
-
-    def batches(self, threads: int) -> Iterable[Any]:
-        return self._batches(0)
-
-    def torch(self) -> Iterable[Any]:
-        return self._batches(WORKERS)
-
-    def _batches(self, workers: int) -> Iterable[Any]:
-        return self.make_loader(
-            self.dataset,
-            batch_size=BATCH,
-            num_workers=workers,
-            persistent_workers=workers > 0,
-            collate_fn=self.decode.batch,
-        )
 
 
 def import_mds() -> Any:

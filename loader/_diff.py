@@ -16,7 +16,7 @@ from loader._fetch.reference import ArtifactReference, open_held
 from loader._fetch.repository import PathLike, Repository
 from loader._fetch.revision import Commit, Revision, WorkTree
 from loader._format.manifest import ArtifactEntry, Manifest
-from loader._format.names import ARTIFACTS
+from loader._format.names import ARTIFACTS, release_tag
 from loader._registry.differences import difference
 from loader._registry.differences.difference import (
     CHANGED,
@@ -278,7 +278,7 @@ def _commit(repository: Repository, rev: str, name: str | None) -> str:
         if name is None or not _VERSION.fullmatch(rev):
             raise
     with suppress(NotFoundError):
-        return repository.git.commit(f"refs/tags/{name}@v{rev}")
+        return repository.git.commit(f"refs/tags/{release_tag(name, rev)}")
     recorded = repository.revision(name, rev="HEAD", version=rev)
     assert isinstance(recorded, Commit)
     return recorded.commit

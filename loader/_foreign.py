@@ -19,7 +19,6 @@ _METHODS = {
     "column_names": "list(split.features)",
     "concatenate": "split + other",
     "data": "split['image'], with the name of the feature",
-    "features_names": "list(split.features)",
     "interleave": "split + other, and then shuffle()",
     "iter": "split.batches(256)",
     "num_examples": "len(split)",

@@ -14,7 +14,7 @@ from loader._features.values import Array
 from loader._formats import Converter
 from loader._joined import JoinedSource
 from loader._source import RecordSource, Source, chosen
-from loader._transforms import needs_several
+from loader._transforms import unpacking
 
 if TYPE_CHECKING:
     from fractions import Fraction
@@ -62,11 +62,8 @@ class Subsets(Arrays):
                 )
         else:
             examples: Any = self if features is None else self._only(features)
-            if needs_several(condition):
-                examples = (example if isinstance(example, tuple) else (example,) for example in examples)
-                mask = np.fromiter((_truth(condition(*example)) for example in examples), bool, len(self))
-            else:
-                mask = np.fromiter((_truth(condition(example)) for example in examples), bool, len(self))
+            keep = unpacking(condition)
+            mask = np.fromiter((_truth(keep(example)) for example in examples), bool, len(self))
         return self._part(chosen(self._positions, np.flatnonzero(mask)), ".filter(...)")
 
     def take(self, count: int) -> Self:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from itertools import islice
 from operator import itemgetter
 from typing import Any
@@ -53,7 +54,7 @@ class MappedSource(Source):
         self._origin = origin
         self._convert = convert
         self._function = function
-        self._needs_several = needs_several(function)
+        self._call = unpacking(function)
         self._is_batched = is_batched
         self._names = names
 
@@ -107,8 +108,7 @@ class MappedSource(Source):
         return
 
     def _apply(self, values: Any) -> Any:
-        given = values if self._convert is None else self._convert(values)
-        made = self._function(*given) if self._needs_several and isinstance(given, tuple) else self._function(given)
+        made = self._call(values if self._convert is None else self._convert(values))
         if made is None:
             raise ArgumentError(
                 f"the function of map() returned None; it must return the example: {function_name(self._function)}"
@@ -178,14 +178,19 @@ class KeptSource(Source):
         return
 
 
-def needs_several(function: Callable[..., Any]) -> bool:
-    """Return whether a function needs several arguments, so that it is given the values of a tuple one by one."""
+def unpacking(function: Function) -> Function:
+    """Return a function of several arguments as one of a tuple, which is given its values one by one."""
     try:
         parameters = inspect.signature(function).parameters.values()
     except (ValueError, TypeError):  # of a function in C
-        return False
+        return function
     positional = inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD
-    return sum(each.kind in positional and each.default is each.empty for each in parameters) > 1
+    needed = sum(each.kind in positional and each.default is each.empty for each in parameters)
+    return partial(_unpacked, function) if needed > 1 else function
+
+
+def _unpacked(function: Function, value: Any) -> Any:
+    return function(*value) if isinstance(value, tuple) else function(value)
 
 
 def function_name(function: Function) -> str:

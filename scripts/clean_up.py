@@ -13,12 +13,12 @@ import typer
 
 from loader import FetchError
 from loader._errors import printable
+from loader._format.plain_table import size_text
 from scripts._define.definition import ROOT
 from scripts._dvc.remotes import VISIBILITIES
 from scripts._process.errors import ScriptError
 from scripts._process.hints import nearest
 from scripts._release.complete_clone import check_branches, check_history
-from scripts._release.table import size_text
 from scripts._release.versions import CACHE, UPLOAD, Version, garbage, named, removable
 
 if TYPE_CHECKING:
@@ -122,7 +122,8 @@ def remove_from_remotes(
         A remote cannot be listed, so that nothing is removed, or refuses to remove an object.
     """
     from scripts._dvc.objects import open_repo_for_upload
-    from scripts._release.remote_removal import abort_upload, connection, remove_object
+    from scripts._release.remote_listing import connection
+    from scripts._release.remote_removal import abort_upload, remove_object
 
     check_history(root)
     check_branches(root)
@@ -144,7 +145,7 @@ def remove_from_remotes(
         for place in remotes:
             if copies := version.copies_in(place):
                 for copy in copies:
-                    remove_object(remotes[place], copy)
+                    remove_object(remotes[place], copy.location)
                 yield _removed(version, f"the remote {place}", sum(copy.frees for copy in copies))
     for upload in uploads:
         abort_upload(remotes[upload.remote], upload)

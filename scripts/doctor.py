@@ -82,6 +82,7 @@ def _check_data(names: Sequence[str], *, deep: bool, public: bool, root: Path) -
     from scripts._release.doctor.interrupted import check_interrupted
     from scripts._release.doctor.local import check_cache, check_files
     from scripts._release.doctor.stored import Question
+    from scripts._release.stored import cache_folder
 
     result = Result()
     try:
@@ -94,7 +95,7 @@ def _check_data(names: Sequence[str], *, deep: bool, public: bool, root: Path) -
     records = list(_to_check(names, current, history))
     try:
         repo = open_repo(root)
-        objects = Path(repo.cache.local.path)
+        objects = cache_folder(repo)
     except LoaderError as error:
         result.problems.append(Problem(str(error)))
         result.not_checked.append("the remotes, and whether DVC's cache can be written: DVC cannot be used")

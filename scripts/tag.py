@@ -47,9 +47,9 @@ def tag(names: Sequence[str], *, sign: bool = False, root: Path = ROOT) -> list[
         A remote refuses or cannot be reached.
     """
     names = list(dict.fromkeys(names))
-    with scratch_folder(root, "tag") as scratch:
+    with scratch_folder(root, "tag"):  # one command tags at a time
         check_identity(root)
-        releases = [plan_release(name, together=names, sign=sign, scratch=scratch, root=root) for name in names]
+        releases = [plan_release(name, together=names, sign=sign, root=root) for name in names]
         make_tags(root, [each for release in releases for each in release.missing], sign=sign)
     return releases
 

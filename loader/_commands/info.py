@@ -14,10 +14,10 @@ from loader._commands.tables import (
     print_line,
     print_table,
     print_wrapped,
-    size_text,
 )
 from loader._commands.versions import print_versions
 from loader._datasets import info, versions
+from loader._format.plain_table import size_text
 from loader._registry.entry import NO_ANSWER, UNKNOWN, ConfigEntry, DatasetEntry, unknown_remotes
 from loader._registry.features import leaves
 from loader._registry.statistics import Range, Statistics, ValueStatistics

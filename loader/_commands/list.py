@@ -8,8 +8,9 @@ from typing import Annotated
 import typer
 
 from loader._commands.options import Json, Offline, Remote, Repo, Rev
-from loader._commands.tables import print_json, print_table, size_text
+from loader._commands.tables import print_json, print_table
 from loader._errors import printable
+from loader._format.plain_table import size_text
 from loader._registry.entry import UNKNOWN, DatasetEntry, unknown_remotes
 from loader._registry.features import leaves, type_names
 from loader._registry.lookup import entries, nearest

@@ -14,13 +14,11 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 from loader._errors import printable
+from loader._format.plain_table import GAP, NONE, aligned_lines, printable_cells
 
-GAP = 2  # spaces between columns
 LABEL = 12  # characters of a label and the spaces after it
 NARROW, COMFORTABLE = 12, 24
 """Cells are not wrapped to fewer characters than these: the second while there are columns to leave out."""
-NONE = "-"
-"""Stands for a cell without text, so that every line has every column."""
 
 
 def is_terminal() -> bool:
@@ -87,18 +85,11 @@ def print_table(
     optional
         The columns that a narrow terminal does without; the first ones are left out first.
     """
-    cells = [[printable(cell) or NONE for cell in row] for row in rows]
     if is_terminal():
-        _print_to_fit(columns, cells, numbers, optional)
+        _print_to_fit(columns, printable_cells(rows), numbers, optional)
         return
-    lines = [[column.upper() for column in columns], *cells]
-    widths = [max(len(line[at]) for line in lines) for at in range(len(columns))]
-    for line in lines:
-        padded = (
-            cell.rjust(width) if column in numbers else cell.ljust(width)
-            for cell, width, column in zip(line, widths, columns, strict=True)
-        )
-        print((" " * GAP).join(padded).rstrip())
+    for line in aligned_lines(columns, rows, numbers=numbers):
+        print(line)
 
 
 def print_json(value: Any) -> None:
@@ -167,11 +158,3 @@ def _print_rich(texts: dict[str, list[str]], widths: dict[str, int], numbers: Se
     for row in zip(*texts.values(), strict=True):
         table.add_row(*map(Text, row))
     Console(width=_width(), markup=False, highlight=False, emoji=False).print(table)
-
-
-def size_text(size: int) -> str:
-    """Return a number of bytes with a unit in which it has few digits."""
-    for unit, factor in (("TB", 10**12), ("GB", 10**9), ("MB", 10**6), ("kB", 10**3)):
-        if size >= factor:
-            return f"{size / factor:.1f} {unit}"
-    return f"{size} B"

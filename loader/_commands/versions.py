@@ -8,9 +8,10 @@ from dataclasses import asdict
 import typer
 
 from loader._commands.options import Json, Name, Offline, Repo, Rev
-from loader._commands.tables import print_json, print_table, size_text
+from loader._commands.tables import print_json, print_table
 from loader._datasets import versions
 from loader._errors import printable
+from loader._format.plain_table import size_text
 from loader._registry.entry import VersionEntry
 
 

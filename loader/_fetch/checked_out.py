@@ -8,6 +8,7 @@ from contextlib import suppress
 from loader._errors import FetchError, IntegrityError, LoaderError, ManifestError
 from loader._fetch.git import Git
 from loader._format.artifact import LocalArtifact
+from loader._format.git_environment import work_tree_of
 from loader._format.manifest import ArtifactEntry, Manifest, parse_manifest
 from loader._format.names import ARTIFACTS
 
@@ -36,7 +37,7 @@ def find_version(checked_out: LocalArtifact, git: Git) -> str | None:
     """
     name, path = checked_out.manifest.name, checked_out.path
     file = f"{ARTIFACTS}/{name}.json"
-    if not any((folder / ".git").exists() for folder in (git.folder, *git.folder.parents)):
+    if work_tree_of(path) is None:
         return None  # without a history, no program is started
     try:
         size = path.stat().st_size

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from loader._errors import FetchError, without_secrets
+from loader._format.git_environment import git_environment
 
 if TYPE_CHECKING:
     import subprocess
@@ -46,19 +47,6 @@ _WITHOUT_PROMPTS = {
     "SSH_ASKPASS_REQUIRE": "never",
 }
 _HEADERS = {"GIT_TRACE_CURL": "2", "GIT_TRACE_CURL_NO_DATA": "1", "GIT_TRACE_REDACT": "1"}
-_REPOSITORY_VARIABLES = {
-    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
-    "GIT_COMMON_DIR",
-    "GIT_DIR",
-    "GIT_GRAFT_FILE",
-    "GIT_INDEX_FILE",
-    "GIT_NAMESPACE",
-    "GIT_OBJECT_DIRECTORY",
-    "GIT_PREFIX",
-    "GIT_REPLACE_REF_BASE",
-    "GIT_SHALLOW_FILE",
-    "GIT_WORK_TREE",
-}
 
 
 def run_git(
@@ -140,9 +128,7 @@ def redirected(folder: Path, url: str, *, label: str) -> str | None:
 
 
 def _environment(folder: Path, *, uses_network: bool) -> dict[str, str]:
-    environment = {name: value for name, value in os.environ.items() if name not in _REPOSITORY_VARIABLES}
-    # what a commit contains is what its hash says, whatever replacements the repository has
-    environment |= {"LC_ALL": "C", "GIT_NO_REPLACE_OBJECTS": "1", **_WITHOUT_PROMPTS}
+    environment = git_environment() | {"LC_ALL": "C", **_WITHOUT_PROMPTS}
     if not uses_network:
         return environment | _WITHOUT_NETWORK
     if not environment.keys() & {"GIT_SSH", "GIT_SSH_COMMAND"}:

@@ -11,7 +11,7 @@ from loader._errors import FetchError, ManifestError, NotFoundError, without_sec
 from loader._fetch.git import Git
 from loader._fetch.places import expand_user
 from loader._fetch.revision import Commit, Revision, WorkTree
-from loader._format.names import ARTIFACTS
+from loader._format.names import ARTIFACTS, release_tag
 
 PathLike = str | os.PathLike[str]
 
@@ -68,7 +68,7 @@ class Repository(NamedTuple):
 
     def _released(self, name: str, version: str) -> Revision | None:
         """Return the commit with the release tag of a version, None if there is no such tag."""
-        tag = f"{name}@v{version}"
+        tag = release_tag(name, version)
         try:
             commit = Commit(self.git, self.git.commit(f"refs/tags/{tag}"))
         except (NotFoundError, FetchError):  # no such tag, not a git repository, or no git here

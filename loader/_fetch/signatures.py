@@ -25,7 +25,7 @@ from loader._fetch.repository import PathLike, Repository
 from loader._fetch.revision import Commit, Revision
 from loader._format.files import read_regular, reason
 from loader._format.manifest import Manifest, parse_manifest
-from loader._format.names import ARTIFACTS
+from loader._format.names import ARTIFACTS, release_tag
 
 _HEADER = re.compile(
     rb"object ([0-9a-f]{40}|[0-9a-f]{64})\ntype ([a-z]+)\ntag ([^\n]+)\ntagger [^\n]* ([0-9]{1,11}) [+-][0-9]{4}\n"
@@ -116,7 +116,7 @@ def _signers_file(name: str, trust: PathLike) -> Path:
 
 def _read_tag(repository: Repository, name: str, version: str, signers: Path, *, offline: bool) -> _Tag:
     """Return the release tag of a version of a dataset, which has an SSH signature, so far not checked."""
-    git, tag = repository.git, f"{name}@v{version}"
+    git, tag = repository.git, release_tag(name, version)
     what = f"the tag {tag} of {git.label}"
     try:
         data = git.tag_object(tag)

@@ -6,6 +6,8 @@ import os
 import subprocess
 from pathlib import Path
 
+from loader._format.git_environment import work_tree_of
+
 SECONDS = 60
 # nothing of the repository runs, and nothing is fetched
 _SAFE = ("-c", "safe.directory=*", "-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null")
@@ -23,7 +25,7 @@ def is_committed(path: Path) -> bool:
 
 
 def _is_tracked(path: Path) -> bool:
-    work_tree = next((folder for folder in path.parents if os.path.lexists(folder / ".git")), None)
+    work_tree = work_tree_of(path)
     if work_tree is None:
         return False
     relative = path.relative_to(work_tree)

@@ -2,33 +2,30 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
+from loader._format.git_environment import git_environment
 from scripts._process.errors import ScriptError
 
-# They lead git to another repository, index or history than that of the folder; git sets some of them for its hooks.
-_REPOSITORY_VARIABLES = {
-    "GIT_ALTERNATE_OBJECT_DIRECTORIES",
-    "GIT_COMMON_DIR",
-    "GIT_DIR",
-    "GIT_GRAFT_FILE",
-    "GIT_INDEX_FILE",
-    "GIT_NAMESPACE",
-    "GIT_OBJECT_DIRECTORY",
-    "GIT_PREFIX",
-    "GIT_REPLACE_REF_BASE",
-    "GIT_SHALLOW_FILE",
-    "GIT_WORK_TREE",
-}
 
+def run_git(
+    root: Path, *arguments: str, stdin: bytes = b"", variables: Mapping[str, str] = MappingProxyType({})
+) -> subprocess.CompletedProcess[bytes]:
+    """Run git in a repository, and return how it ended and what it printed.
 
-def environment() -> dict[str, str]:
-    """Return the environment in which git reads the repository of its working folder, and the history as committed."""
-    kept = {name: value for name, value in os.environ.items() if name not in _REPOSITORY_VARIABLES}
-    return {**kept, "GIT_NO_REPLACE_OBJECTS": "1"}
+    Raises
+    ------
+    ScriptError
+        git is missing.
+    """
+    environment = {**git_environment(), **variables}
+    try:
+        return subprocess.run(["git", *arguments], cwd=root, env=environment, input=stdin, capture_output=True)
+    except OSError as error:
+        raise ScriptError(f"git cannot be run in {root}: {error.strerror}") from error
 
 
 def git(root: Path, *arguments: str, stdin: bytes = b"") -> bytes:
@@ -39,10 +36,7 @@ def git(root: Path, *arguments: str, stdin: bytes = b"") -> bytes:
     ScriptError
         git is missing, or fails; the message says why.
     """
-    try:
-        done = subprocess.run(["git", *arguments], cwd=root, env=environment(), input=stdin, capture_output=True)
-    except OSError as error:
-        raise ScriptError(f"git cannot be run in {root}: {error.strerror}") from error
+    done = run_git(root, *arguments, stdin=stdin)
     if done.returncode:
         reason = done.stderr.decode(errors="replace").strip().partition("\n")[0]
         raise ScriptError(f"git {arguments[0]} fails in {root}: {reason}")
@@ -78,3 +72,21 @@ def read_blobs(root: Path, names: Iterable[str]) -> dict[str, bytes]:
         found[name] = output[position : position + size]
         position += size + 1
     return found
+
+
+def object_ids(root: Path, names: Iterable[str]) -> dict[str, str]:
+    """Return the ids of git objects, by the names that are asked for; those that do not exist are left out.
+
+    Parameters
+    ----------
+    root
+        The repository.
+    names
+        Object names, like `HEAD:dvc.lock`; those with a line break in them are left out.
+    """
+    wanted = [name for name in dict.fromkeys(names) if "\n" not in name]
+    if not wanted:
+        return {}
+    requests = "".join(f"{name}\n" for name in wanted).encode(errors="surrogateescape")
+    answers = git(root, "cat-file", "--batch-check=%(objectname)", stdin=requests).splitlines()
+    return {name: answer.decode() for name, answer in zip(wanted, answers, strict=True) if b" " not in answer}

@@ -7,11 +7,11 @@ import sys
 from pathlib import Path
 
 import loader
+from loader._format.plain_table import aligned_lines, size_text
 from scripts._dvc.remotes import VISIBILITIES
 from scripts._release.leftovers import size_of
 from scripts._release.stored import cache_folder
 from scripts._release.survey import Survey
-from scripts._release.table import print_table, size_text
 from scripts._release.versions import CACHE, LOADER, Version, garbage, removable
 
 _PLACES = (CACHE, LOADER, *VISIBILITIES)
@@ -22,7 +22,7 @@ def print_survey(found: Survey, shown: list[Version]) -> None:
     root = found.root
     if shown:
         rows = [(version.name, *(_size_in(version, place) for place in _PLACES), _reason(version)) for version in shown]
-        print_table(("version", *_PLACES, "kept by"), rows, numbers=_PLACES)
+        print("\n".join(aligned_lines(("version", *_PLACES, "kept by"), rows, numbers=_PLACES)))
     title = f"DVC's cache, {cache_folder(found.repo)}"
     if found.shares_cache:
         title += " (outside of this repository, so others may use it)"

@@ -14,11 +14,10 @@ from loader._format.names import ARTIFACTS
 from scripts._dvc.stages import LOCK_FILE, STAGES_KEY
 from scripts._process.errors import ScriptError
 from scripts._process.git import git, read_blobs
-from scripts._release.recorded_objects import SOURCES, Recorded
+from scripts._release.recorded_objects import MD5, SOURCES, Recorded
 from scripts._release.references import last_commits, split_names, work_trees
 
 WORK_TREE = "the work tree"
-_MD5 = re.compile(r"[0-9a-f]{32}(\.dir)?")
 _RELEASE = re.compile(r"tag (.+)@v[0-9].*")
 
 
@@ -225,7 +224,7 @@ def _parse(path: str, data: bytes, label: str) -> list[_Output]:
 def _md5s_in(value: Any) -> Iterator[str]:
     """Yield every md5 in a list of outputs or dependencies, those of a folder's files included."""
     if isinstance(value, Mapping):
-        if isinstance(md5 := value.get("md5"), str) and _MD5.fullmatch(md5):
+        if isinstance(md5 := value.get("md5"), str) and MD5.fullmatch(md5):
             yield md5
         value = list(value.values())
     if isinstance(value, list):

@@ -14,17 +14,10 @@ from scripts._process.errors import ScriptError
 from scripts._process.files import hash_file
 
 
-def check_on_remote(definition: Definition, *, scratch: Path) -> list[Stored]:
+def check_on_remote(definition: Definition) -> list[Stored]:
     """Check that the remote has each artifact of a dataset, and its version with no other bytes.
 
     An object of which the remote reports nothing that proves its content is read back.
-
-    Parameters
-    ----------
-    definition
-        The dataset.
-    scratch
-        A folder for objects that are read back.
 
     Returns
     -------
@@ -45,7 +38,7 @@ def check_on_remote(definition: Definition, *, scratch: Path) -> list[Stored]:
     for tar in definition.tars.values():
         recorded = artifact_object(repo, tar)
         target = remote_object(repo, definition.visibility, md5=recorded.md5, size=recorded.size)
-        finding = _examine(target, tar, scratch)
+        finding = _examine(target, tar)
         if finding is None:
             raise ScriptError(
                 f"{definition.name}: {tar.name} is not on its remote ({target.url}); push it with: {again}"
@@ -60,7 +53,7 @@ def check_on_remote(definition: Definition, *, scratch: Path) -> list[Stored]:
     return stored
 
 
-def _examine(target: RemoteObject, tar: Path, scratch: Path) -> Finding | None:
+def _examine(target: RemoteObject, tar: Path) -> Finding | None:
     """Compare an object with what is recorded of it; None if it does not exist."""
     head = target.head()
     if head is None:
@@ -69,6 +62,4 @@ def _examine(target: RemoteObject, tar: Path, scratch: Path) -> Finding | None:
     finding = examine(head, tar if is_here else None, md5=target.md5, size=target.size)
     if finding.right is not None:
         return finding
-    copy = scratch / tar.name
-    target.get(copy)
-    return Finding(hash_file(copy, "md5") == target.md5, "its bytes")
+    return target.examine(tar, deep=True)

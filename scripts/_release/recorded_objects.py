@@ -1,27 +1,26 @@
-"""Which objects of DVC the whole history of a clone records, and which objects a remote has."""
+"""Which objects of DVC the whole history of a clone records."""
 
 from __future__ import annotations
 
 import posixpath
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from scripts._define.definition import PARAMS_FILE
 from scripts._dvc.remotes import PRIVATE
 from scripts._dvc.stages import LOCK_FILE, STAGES_FILE, STAGES_KEY
 from scripts._process.errors import ScriptError
 from scripts._process.files import read_yaml
-from scripts._process.git import git, read_blobs
-
-if TYPE_CHECKING:
-    from dvc.repo import Repo
+from scripts._process.git import git, object_ids, read_blobs
 
 SOURCES = "sources"
+MD5 = re.compile(r"[0-9a-f]{32}(\.dir)?")
+"""The md5 of an object; of a folder, whose object lists its files, with `.dir` behind it."""
 _TAGS, _HEAD = "refs/tags/", "HEAD"
+_AT_ONCE = 100  # files that one process of git reads, and that are in memory
 # how DVC writes an output; also in a file that cannot be read as a whole, because of a merge conflict for example
 _OUTPUT = re.compile(rb"md5: ([0-9a-f]{32}(?:\.dir)?)\s+size: ([0-9]+)")
 
@@ -68,16 +67,6 @@ class Recorded:
     def is_source(self) -> bool:
         """Whether it is a mirrored source file, not an artifact."""
         return self.path.startswith(f"{SOURCES}/")
-
-
-@dataclass(frozen=True)
-class ListedObject:
-    """An object that a remote lists: its md5, its size in bytes, when it was last modified, and its URL."""
-
-    md5: str
-    size: int
-    modified: datetime
-    url: str
 
 
 def recorded_objects(root: Path) -> dict[str, list[Recorded]]:
@@ -134,42 +123,6 @@ def current_records(root: Path) -> list[Recorded]:
     return found
 
 
-def remote_objects(repo: Repo, remote: str) -> list[ListedObject]:
-    """Return the objects of DVC that a remote lists, in the order of their md5s.
-
-    Parameters
-    ----------
-    repo
-        The DVC repository, see `scripts._dvc.objects.open_repo`.
-    remote
-        The remote's name.
-
-    Raises
-    ------
-    FetchError
-        The remote is not configured, refuses, cannot be reached or does not answer in time; the message says why.
-    """
-    from scripts._dvc import transfer
-    from scripts._dvc.objects import remote_object
-
-    nothing = "0" * 32
-    example = remote_object(repo, remote, md5=nothing, size=0)
-    folder = example.url.removesuffix(f"{nothing[:2]}/{nothing[2:]}")
-    listed: list[ListedObject] = []
-    token: dict[str, str] = {}
-    with example.asking() as s3:
-        bucket, prefix, _ = s3.split_path(folder)
-        while True:
-            answer = s3.call_s3("list_objects_v2", Bucket=bucket, Prefix=prefix, **token, timeout=transfer.STEP_SECONDS)
-            for entry in answer.get("Contents", ()):
-                name = entry["Key"].removeprefix(prefix)
-                url = f"s3://{bucket}/{entry['Key']}"
-                listed.append(ListedObject(name.replace("/", ""), entry["Size"], entry["LastModified"], url))
-            if not answer.get("IsTruncated"):
-                return listed
-            token = {"ContinuationToken": answer["NextContinuationToken"]}
-
-
 def _merged(found: dict[tuple[str, ...], Recorded], record: Recorded) -> Recorded:
     """Return the record of the same object that is known already, now with the remotes of this one too."""
     known = found.setdefault((record.md5, record.dataset, record.version, record.path), record)
@@ -180,33 +133,26 @@ def _merged(found: dict[tuple[str, ...], Recorded], record: Recorded) -> Recorde
 def _committed(root: Path, places: Iterable[str]) -> Iterator[tuple[str, list[Recorded]]]:
     """Yield what each commit or reference records; each content of a file is parsed once."""
     places = list(places)
-    ids = _object_ids(root, [f"{place}:{file}" for place in places for file in (LOCK_FILE, STAGES_FILE, SOURCES)])
+    ids = object_ids(root, (f"{place}:{file}" for place in places for file in (LOCK_FILE, STAGES_FILE, SOURCES)))
     trees = {tree: _files_in(root, tree) for place in places if (tree := ids.get(f"{place}:{SOURCES}"))}
-    parsed: dict[tuple[str, str, str | None], list[Recorded]] = {}
+    keys: dict[str, list[tuple[str, str, str | None]]] = {}
     for place in places:
         stages = ids.get(f"{place}:{STAGES_FILE}")
         lock, tree = ids.get(f"{place}:{LOCK_FILE}"), ids.get(f"{place}:{SOURCES}")
-        files = {**({LOCK_FILE: lock} if lock else {}), **(trees[tree] if tree else {})}
-        records = []
-        for path, blob in files.items():
-            key = (path, blob, stages if path == LOCK_FILE else None)
-            if key not in parsed:
-                parsed[key] = _parse(root, *key)
-            records += [
-                Recorded(each.md5, each.size, each.dataset, each.version, each.path, {*each.remotes})
-                for each in parsed[key]
-            ]
-        yield place, records
-
-
-def _object_ids(root: Path, names: list[str]) -> dict[str, str]:
-    """Return the ids of git objects, such as `HEAD:dvc.lock`; those that do not exist are left out."""
-    if not names:
-        return {}
-    requests = "".join(f"{each}\n" for each in names).encode(errors="surrogateescape")
-    lines = git(root, "cat-file", "--batch-check=%(objectname)", stdin=requests).splitlines()
-    answers = zip(names, (line.decode(errors="replace") for line in lines), strict=True)
-    return {name: answer for name, answer in answers if not answer.endswith((" missing", " ambiguous"))}
+        keys[place] = [(LOCK_FILE, lock, stages)] if lock else []
+        keys[place] += [(path, blob, None) for path, blob in (trees[tree] if tree else {}).items()]
+    wanted = list(dict.fromkeys(key for each in keys.values() for key in each))
+    parsed: dict[tuple[str, str, str | None], list[Recorded]] = {}
+    for start in range(0, len(wanted), _AT_ONCE):
+        some = wanted[start : start + _AT_ONCE]
+        contents = read_blobs(root, (blob for _, *blobs in some for blob in blobs if blob))
+        parsed |= {key: _parse(*key, contents) for key in some}
+    for place in places:
+        records = (each for key in keys[place] for each in parsed[key])
+        yield (
+            place,
+            [Recorded(each.md5, each.size, each.dataset, each.version, each.path, {*each.remotes}) for each in records],
+        )
 
 
 def _files_in(root: Path, tree: str) -> dict[str, str]:
@@ -219,18 +165,17 @@ def _files_in(root: Path, tree: str) -> dict[str, str]:
     return found
 
 
-def _parse(root: Path, path: str, blob: str, stages: str | None) -> list[Recorded]:
+def _parse(path: str, blob: str, stages: str | None, contents: Mapping[str, bytes]) -> list[Recorded]:
     """Return what a committed file records; of one that cannot be read, the bare hashes in it."""
     from ruamel.yaml import YAML
     from ruamel.yaml.error import YAMLError
 
-    data = read_blobs(root, [blob, *([stages] if stages else [])])
     yaml = YAML(typ="safe")
     try:
-        defined = yaml.load(data[stages]) if stages else {}
-        return list(_records(path, yaml.load(data[blob]), defined))
+        defined = yaml.load(contents[stages]) if stages else {}
+        return list(_records(path, yaml.load(contents[blob]), defined))
     except (YAMLError, KeyError, TypeError, ValueError, AttributeError):
-        return [Recorded(md5.decode(), int(size), "", "", path) for md5, size in _OUTPUT.findall(data[blob])]
+        return [Recorded(md5.decode(), int(size), "", "", path) for md5, size in _OUTPUT.findall(contents[blob])]
 
 
 def _records(path: str, content: Any, defined: Any) -> Iterator[Recorded]:

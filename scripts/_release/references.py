@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Iterable
 from pathlib import Path
 
 from scripts._process.errors import ScriptError
-from scripts._process.git import environment, git
+from scripts._process.git import git, object_ids, run_git
 
 # what is checked out, which need not be a branch, and what a command of git that stopped halfway goes on with
 _HEADS = ("HEAD", "MERGE_HEAD", "MERGE_AUTOSTASH", "CHERRY_PICK_HEAD", "REVERT_HEAD", "REBASE_HEAD")
@@ -62,7 +61,7 @@ def _rebase_files(folder: Path) -> dict[str, str]:
 def _references(root: Path) -> list[str]:
     """Return the full names of all references; one that git cannot read, and would leave out, is an error."""
     form = "--format=%(refname) %(objecttype) %(symref)"  # the type, so that git looks whether it has the object
-    done = subprocess.run(["git", "for-each-ref", form], cwd=root, env=environment(), capture_output=True)
+    done = run_git(root, "for-each-ref", form)
     if done.returncode or done.stderr:
         reason = done.stderr.decode(errors="replace").strip().partition("\n")[0]
         raise ScriptError(f"git cannot read all branches and tags, so what they need is unknown: {reason}")
@@ -73,9 +72,9 @@ def _references(root: Path) -> list[str]:
 
 def _resolved(root: Path, names: Iterable[str]) -> list[str | None]:
     """Return the commit of each name; None if there is none."""
-    requests = "".join(f"{name}\n" for name in names).encode(errors="surrogateescape")
-    answers = git(root, "cat-file", "--batch-check=%(objectname)", stdin=requests).splitlines()
-    return [None if b" " in answer else answer.decode() for answer in answers]
+    names = list(names)
+    found = object_ids(root, names)
+    return [found.get(name) for name in names]
 
 
 def split_names(output: bytes) -> list[str]:

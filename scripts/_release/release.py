@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from loader._format.manifest import Manifest, read_manifest
+from loader._format.names import release_tag
 from scripts._define.artifact_entries import artifact_names
 from scripts._define.definition import Definition, read_definition
 from scripts._define.history import RecordedVersion, version_of
 from scripts._process.errors import ScriptError
 from scripts._release.message import message
 from scripts._release.record import commit_of_record, uncommitted
-from scripts._release.tags import Tag, existing_tags, is_signed, recorded_at, released_versions, tag_name
+from scripts._release.tags import Tag, existing_tags, is_signed, recorded_at, released_versions
 from scripts._verify.repository import check_repository
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ class Release:
     stored: tuple[Stored, ...]
 
 
-def plan_release(name: str, *, together: Collection[str], sign: bool, scratch: Path, root: Path) -> Release:
+def plan_release(name: str, *, together: Collection[str], sign: bool, root: Path) -> Release:
     """Check everything that a release promises, and return the tags to make.
 
     Parameters
@@ -56,8 +57,6 @@ def plan_release(name: str, *, together: Collection[str], sign: bool, scratch: P
         All datasets that are released together, so that a parent may be among them.
     sign
         Whether the tags will be signed; those that exist must be, then.
-    scratch
-        A folder for objects that are read back from the remote.
     root
         The repository.
 
@@ -76,7 +75,7 @@ def plan_release(name: str, *, together: Collection[str], sign: bool, scratch: P
         raise ScriptError(f"{name} cannot be released, see make check: {problems[0]}")
     manifest = read_manifest(definition.manifest)
     artifacts = artifact_names(name, definition.configs).values()
-    tags = tuple(tag_name(each, manifest.version) for each in dict.fromkeys([name, *artifacts]))
+    tags = tuple(release_tag(each, manifest.version) for each in dict.fromkeys([name, *artifacts]))
     current = version_of(manifest.raw)
     _check_released(root, current)
     present = existing_tags(root, tags)
@@ -87,7 +86,7 @@ def plan_release(name: str, *, together: Collection[str], sign: bool, scratch: P
     _check_parents(root, manifest, together)
     from scripts._release.proved import check_on_remote  # imports DVC
 
-    stored = tuple(check_on_remote(definition, scratch=scratch))
+    stored = tuple(check_on_remote(definition))
     commit = commit_of_record(definition)
     others = (tag for tag in released_versions(root, name, until=commit) if tag not in tags)
     text = message(definition, manifest, commit=commit, previous=next(others, None))

@@ -7,18 +7,14 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from scripts._dvc import transfer
-from scripts._dvc.objects import remote_object
 from scripts._dvc.remote_object import RemoteObject
+from scripts._release.remote_listing import objects_url
 from scripts._release.versions import LABEL_BYTES, MD5_DIGITS, UPLOAD, YOUNG_SECONDS, Copy
 
-if TYPE_CHECKING:
-    from dvc.repo import Repo
-
 _OBJECT = re.compile(r"([0-9a-f]{2})/([0-9a-f]{30})")
-_NOTHING = "0" * 32
 _AT_ONCE = 256  # the client sends some of these requests at a time
 
 
@@ -60,17 +56,6 @@ class Upload:
         return time.time() - self.begun < YOUNG_SECONDS
 
 
-def connection(repo: Repo, remote: str) -> RemoteObject:
-    """Return an object of a remote that stands for its connection, which takes as long as many requests.
-
-    Raises
-    ------
-    FetchError
-        The remote is not configured.
-    """
-    return remote_object(repo, remote, md5=_NOTHING, size=0)
-
-
 def read_starts(remote: RemoteObject, copies: Sequence[Copy]) -> list[bytes]:
     """Return the first bytes of objects on a remote, none of an object that cannot be read.
 
@@ -83,15 +68,15 @@ def read_starts(remote: RemoteObject, copies: Sequence[Copy]) -> list[bytes]:
     with remote.asking() as s3:
         for first in range(0, len(copies), _AT_ONCE):
             some = copies[first : first + _AT_ONCE]
-            keys = [_key(remote, copy) for copy in some]
+            urls = [copy.location for copy in some]
             ends = [min(LABEL_BYTES, copy.size) for copy in some]
-            read = s3.cat_ranges(keys, [0] * len(keys), ends, on_error="return", timeout=transfer.STEP_SECONDS)
+            read = s3.cat_ranges(urls, [0] * len(urls), ends, on_error="return", timeout=transfer.STEP_SECONDS)
             found += [each if isinstance(each, bytes) else b"" for each in read]
     return found
 
 
-def remove_object(remote: RemoteObject, copy: Copy) -> None:
-    """Remove an object from its remote; one that is gone already is no error.
+def remove_object(remote: RemoteObject, url: str) -> None:
+    """Remove the object at a URL from its remote; one that is gone already is no error.
 
     Raises
     ------
@@ -99,7 +84,8 @@ def remove_object(remote: RemoteObject, copy: Copy) -> None:
         The remote refuses, cannot be reached or does not answer in time; the message says why.
     """
     with remote.asking() as s3:
-        s3.call_s3("delete_object", **_where(s3, _key(remote, copy)), timeout=transfer.STEP_SECONDS)
+        bucket, key, _ = s3.split_path(url)
+        s3.call_s3("delete_object", Bucket=bucket, Key=key, timeout=transfer.STEP_SECONDS)
 
 
 def unfinished_uploads(remote: RemoteObject) -> list[Upload]:
@@ -112,8 +98,7 @@ def unfinished_uploads(remote: RemoteObject) -> list[Upload]:
     """
     found = []
     with remote.asking() as s3:
-        bucket, key, _ = s3.split_path(remote._key)
-        prefix = key.removesuffix(f"{_NOTHING[:2]}/{_NOTHING[2:]}")
+        bucket, prefix, _ = s3.split_path(objects_url(remote))
         marker: dict[str, str] = {}
         while True:
             where = {"Bucket": bucket, "Prefix": prefix, **marker, "timeout": transfer.STEP_SECONDS}
@@ -140,7 +125,8 @@ def abort_upload(remote: RemoteObject, upload: Upload) -> None:
         The remote refuses, cannot be reached or does not answer in time; the message says why.
     """
     with remote.asking() as s3, suppress(FileNotFoundError):
-        where = {**_where(s3, remote._key), "Key": upload.key, "UploadId": upload.id}
+        bucket, _, _ = s3.split_path(remote.url)
+        where = {"Bucket": bucket, "Key": upload.key, "UploadId": upload.id}
         s3.call_s3("abort_multipart_upload", **where, timeout=transfer.STEP_SECONDS)
 
 
@@ -156,12 +142,3 @@ def _received(s3: Any, upload: dict[str, str]) -> int:
         answer = s3.call_s3("list_parts", **upload, **marker, timeout=transfer.STEP_SECONDS)
         size += sum(part["Size"] for part in answer.get("Parts", ()))
     return size
-
-
-def _key(remote: RemoteObject, copy: Copy) -> str:
-    return str(remote.filesystem._strip_protocol(copy.location))
-
-
-def _where(s3: Any, key: str) -> dict[str, str]:
-    bucket, name, _ = s3.split_path(key)
-    return {"Bucket": bucket, "Key": name}

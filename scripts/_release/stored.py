@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -14,11 +13,11 @@ import loader
 from loader import FetchError
 from scripts._dvc.remote_object import RemoteObject
 from scripts._process.errors import ScriptError
-from scripts._release.recorded_objects import SOURCES, remote_objects
+from scripts._release.recorded_objects import MD5, SOURCES
+from scripts._release.remote_listing import remote_objects
 from scripts._release.remote_removal import read_starts
 from scripts._release.versions import CACHE, LABEL_BYTES, LOADER, Copy, label_of
 
-_MD5 = re.compile(r"[0-9a-f]{32}(\.dir)?")
 _LINKED_FOLDERS = ("artifacts", SOURCES)
 
 
@@ -33,7 +32,7 @@ def in_cache(repo: Repo) -> list[Copy]:
     for path in cache_folder(repo).glob("??/*"):
         md5 = path.parent.name + path.name
         with suppress(FileNotFoundError):  # removed meanwhile
-            if _MD5.fullmatch(md5) and path.is_file():
+            if MD5.fullmatch(md5) and path.is_file():
                 status = path.stat()
                 frees = status.st_size if status.st_nlink == 1 else 0
                 found.append(Copy(CACHE, md5, status.st_size, frees, status.st_mtime, str(path)))
@@ -49,8 +48,8 @@ def in_loader_cache() -> list[Copy]:
     ]
 
 
-def on_remote(repo: Repo, remote: str) -> list[Copy]:
-    """Return the objects on a remote.
+def on_remote(remote: RemoteObject) -> list[Copy]:
+    """Return the objects on a remote, given a connection.
 
     Raises
     ------
@@ -58,9 +57,9 @@ def on_remote(repo: Repo, remote: str) -> list[Copy]:
         The remote refuses, cannot be reached or does not answer in time.
     """
     return [
-        Copy(remote, each.md5, each.size, each.size, each.modified.timestamp(), each.url)
-        for each in remote_objects(repo, remote)
-        if _MD5.fullmatch(each.md5)
+        Copy(remote.remote, each.md5, each.size, each.size, each.modified.timestamp(), each.url)
+        for each in remote_objects(remote)
+        if MD5.fullmatch(each.md5)
     ]
 
 
@@ -107,7 +106,7 @@ def files_of_folders(repo: Repo, keepers: Mapping[str, list[str]]) -> dict[str, 
     found: dict[str, list[str]] = {}
     for md5, labels in keepers.items():
         if md5.endswith(".dir") and not all(label.startswith("child ") for label in labels):
-            path = cache_folder(repo) / md5[:2] / md5[2:]
+            path = Path(repo.cache.local.oid_to_path(md5))
             try:
                 for entry in json.loads(path.read_bytes()):
                     found.setdefault(entry["md5"], []).extend(labels)

@@ -15,7 +15,8 @@ from scripts._dvc.remotes import VISIBILITIES
 from scripts._release.keepers import keepers
 from scripts._release.leftovers import Leftover, leftovers
 from scripts._release.recorded_objects import recorded_objects
-from scripts._release.remote_removal import Upload, connection, unfinished_uploads
+from scripts._release.remote_listing import connection
+from scripts._release.remote_removal import Upload, unfinished_uploads
 from scripts._release.stored import (
     cache_folder,
     files_of_folders,
@@ -87,7 +88,7 @@ def survey(root: Path, *, remotes: Collection[str] = VISIBILITIES) -> Survey:
     for remote in remotes:
         try:
             connections[remote] = connection(repo, remote)
-            copies += on_remote(repo, remote)
+            copies += on_remote(connections[remote])
         except FetchError as error:
             unknown[remote] = str(error)
             continue

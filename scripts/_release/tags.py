@@ -14,7 +14,7 @@ from loader._format.manifest import parse_manifest
 from loader._format.names import ARTIFACTS
 from scripts._define.history import RecordedVersion, version_of
 from scripts._process.errors import ScriptError
-from scripts._process.git import environment, git, read_blobs
+from scripts._process.git import git, read_blobs, run_git
 
 _KEYS = ("id_ed25519", "id_ecdsa", "id_rsa")
 
@@ -26,11 +26,6 @@ class Tag:
     name: str
     commit: str
     message: str
-
-
-def tag_name(artifact: str, version: str) -> str:
-    """Return the name of the tag that releases a version of a dataset, or of an entry under `artifacts`."""
-    return f"{artifact}@v{version}"
 
 
 def released_versions(root: Path, name: str, *, until: str | None = None) -> dict[str, RecordedVersion]:
@@ -148,11 +143,7 @@ def make_tags(root: Path, tags: Iterable[Tag], *, sign: bool) -> None:
 
 
 def _git(root: Path, *arguments: str, stdin: bytes = b"") -> subprocess.CompletedProcess[bytes]:
-    variables = {**environment(), "LC_ALL": "C"}
-    try:
-        return subprocess.run(["git", *arguments], cwd=root, env=variables, input=stdin, capture_output=True)
-    except OSError as error:
-        raise ScriptError(f"git cannot be run in {root}: {error.strerror}") from error
+    return run_git(root, *arguments, stdin=stdin, variables={"LC_ALL": "C"})  # whose messages are cut
 
 
 def _reason(stderr: bytes) -> str:

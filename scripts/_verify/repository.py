@@ -204,16 +204,19 @@ def _remotes(root: Path) -> Iterator[str]:
 
 def _committed(root: Path, stages: dict[str, Stage], definitions: dict[str, Definition]) -> Iterator[Finding]:
     """Whether git tracks the builder of every recorded dataset, its manifest, statistics and Croissant description."""
-    builders = {name: found.folder / f"{found.folder.name}.py" for name, found in definitions.items() if found.folder}
-    builder = {name: path.relative_to(root).as_posix() for name, path in builders.items() if path.exists()}
+    builders = {
+        name: builder.relative_to(root).as_posix()
+        for name, found in definitions.items()
+        if found.folder and (builder := found.folder / f"{name}.py").exists()
+    }
     try:
-        paths = [ARTIFACTS, *builder.values()]
+        paths = [ARTIFACTS, *builders.values()]
         tracked = set(git(root, "ls-files", "-z", "--", *paths).decode(errors="replace").split("\0"))
     except ScriptError as error:
         yield "", str(error)
         return
     for name in stages:
-        if (path := builder.get(name)) and path not in tracked:
+        if (path := builders.get(name)) and path not in tracked:
             folder = path.rpartition("/")[0]
             yield name, f"{name}: {path} is not in git, so nobody else can build it; add it with: git add {folder}"
         for suffix, use in (("json", "load it"), ("stats.json", "see it"), ("croissant.json", "see it")):
@@ -236,11 +239,11 @@ def _versions(root: Path, definitions: dict[str, Definition]) -> Iterator[Findin
     for (name, number), same in by_version.items():
         for newer, older in pairwise(same):
             if other_content(newer, [older]):
+                commits = [commit_of(root, each.blob) for each in (newer, older)]
                 yield (
                     name,
-                    f"{name} {number} is recorded with two contents, in commits {commit_of(root, newer.blob)} and "
-                    f"{commit_of(root, older.blob)}: a version names one content, so raise the version of one, "
-                    f"or, if one was never released, list its commit in params.yaml: withdrawn: "
-                    f'["{commit_of(root, older.blob)}"]',
+                    f"{name} {number} is recorded with two contents, in commits {' and '.join(commits)}: a version "
+                    f"names one content, so raise the version of one, or, if one was never released, list its commit "
+                    f'in params.yaml: withdrawn: ["{commits[1]}"]',
                 )
                 break

@@ -4,6 +4,7 @@ import pytest
 
 from scripts._process.errors import ScriptError
 from scripts.changed import changed
+from tests.helpers.editing import edit
 
 ALL = ["digit", "digit_speakers", "mnist", "mnist_fgsm"]
 
@@ -16,21 +17,14 @@ def branch(clone):
     return clone
 
 
-def edit(clone, file, old, new):
-    path = clone.root / file
-    text = path.read_text()
-    assert old in text
-    path.write_text(text.replace(old, new))
-
-
 def commit(clone):
     clone.run("git", "add", "--all")
     clone.run("git", "-c", "user.name=test", "-c", "user.email=test@example.org", "commit", "--quiet", "-m", "change")
 
 
 def test_a_branch_that_touches_no_dataset_changes_none(branch):
-    edit(branch, "README.md", "# ", "# The ")
-    edit(branch, "params.yaml", "# The datasets", "# All datasets")
+    edit(branch.root / "README.md", "# ", "# The ")
+    edit(branch.root / "params.yaml", "# The datasets", "# All datasets")
     (branch.root / "datasets/standard/note.txt").write_text("not a dataset's")
     commit(branch)
     assert changed("main", root=branch.root) == []
@@ -38,7 +32,7 @@ def test_a_branch_that_touches_no_dataset_changes_none(branch):
 
 
 def test_a_file_of_its_folder_changes_a_dataset_committed_or_not(branch):
-    edit(branch, "datasets/standard/digit/digit.py", "import io", "import io  # and nothing else")
+    edit(branch.root / "datasets/standard/digit/digit.py", "import io", "import io  # and nothing else")
     assert changed("main", root=branch.root) == ["digit"]
     (branch.root / "datasets/adversarial/mnist_fgsm/weights.txt").write_text("1 2 3")
     assert changed("main", root=branch.root) == ["digit", "mnist_fgsm"]
@@ -63,7 +57,7 @@ def test_a_file_of_its_folder_changes_a_dataset_committed_or_not(branch):
     ],
 )
 def test_each_place_that_says_something_of_a_dataset_counts(branch, file, old, new, names):
-    edit(branch, file, old, new)
+    edit(branch.root / file, old, new)
     assert changed("main", root=branch.root) == names
 
 
@@ -80,10 +74,10 @@ def test_another_artifact_of_a_parent_changes_what_is_derived_from_it(branch):
 
 
 def test_what_the_base_changed_meanwhile_does_not_count(branch):
-    edit(branch, "params.yaml", "epsilon: 26", "epsilon: 8")
+    edit(branch.root / "params.yaml", "epsilon: 26", "epsilon: 8")
     commit(branch)
     branch.run("git", "checkout", "--quiet", "main")
-    edit(branch, "datasets/standard/digit/digit.py", "import io", "import io  # and nothing else")
+    edit(branch.root / "datasets/standard/digit/digit.py", "import io", "import io  # and nothing else")
     commit(branch)
     branch.run("git", "checkout", "--quiet", "topic")
     assert changed("main", root=branch.root) == ["mnist_fgsm"]
@@ -99,7 +93,7 @@ def test_a_new_dataset_counts_from_its_first_build_and_a_removed_one_not(branch)
 
 
 def test_a_base_may_be_a_branch_that_only_origin_has_and_must_exist(branch):
-    edit(branch, "params.yaml", "epsilon: 26", "epsilon: 8")
+    edit(branch.root / "params.yaml", "epsilon: 26", "epsilon: 8")
     branch.run("git", "update-ref", "refs/remotes/origin/develop", "main")
     assert changed("develop", root=branch.root) == ["mnist_fgsm"]
     for base in ("nowhere", "--help"):

@@ -9,6 +9,7 @@ import pytest
 from scripts._process.errors import ScriptError
 from scripts.check import check
 from tests.helpers.commented_repository import git_commit
+from tests.helpers.editing import edit
 from tests.helpers.recorded_dataset import make_git, record_artifacts
 
 
@@ -26,12 +27,6 @@ def problems(root):
     first, *lines = str(raised.value).splitlines()
     assert first == f"{len(lines)} found:"
     return [line.strip() for line in lines]
-
-
-def edit(path, old, new):
-    text = path.read_text()
-    assert old in text
-    path.write_text(text.replace(old, new))
 
 
 def test_records_that_agree_pass(root):

@@ -19,6 +19,7 @@ from scripts.push import push
 from scripts.tag import tag
 from tests.helpers.commented_repository import git_commit
 from tests.helpers.dataset_history import History, records_of
+from tests.helpers.editing import edit
 from tests.helpers.recorded_dataset import make_dvc, make_recorded, record_artifacts
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -69,12 +70,6 @@ def refusal(root, *names, sign=False):
     text = str(raised.value)
     assert "\n" not in text
     return text
-
-
-def edit(path, old, new):
-    text = path.read_text()
-    assert old in text
-    path.write_text(text.replace(old, new))
 
 
 def make_key(root, tmp_path):

@@ -7,6 +7,7 @@ import re
 import pytest
 
 from tests.helpers.buildable_dataset import add_buildable
+from tests.helpers.editing import edit
 
 
 @pytest.fixture
@@ -15,13 +16,6 @@ def tiny(clone):
     add_buildable(clone.root)
     clone.run("dvc", "repro", "tiny")
     return clone
-
-
-def edit(clone, file, old, new):
-    path = clone.root / file
-    before = path.read_text()
-    assert old in before
-    path.write_text(before.replace(old, new))
 
 
 def manifest(clone):
@@ -47,12 +41,12 @@ def repro(clone):
 
 def test_a_corrected_license_and_description_need_no_build(tiny):
     md5, before = recorded_md5(tiny), manifest(tiny)
-    edit(tiny, "params.yaml", "license: CC0", "license: CC BY 4.0\n  description: Tiny images.")
+    edit(tiny.root / "params.yaml", "license: CC0", "license: CC BY 4.0\n  description: Tiny images.")
     assert not repro(tiny)
     assert manifest(tiny) == {**before, "license": "CC BY 4.0", "description": "Tiny images."}
     assert recorded_md5(tiny) == md5
     assert tiny.scripts("verify", "tiny").count("tiny: ok") == 4
-    edit(tiny, "params.yaml", "\n  description: Tiny images.", "")
+    edit(tiny.root / "params.yaml", "\n  description: Tiny images.", "")
     assert not repro(tiny)
     assert manifest(tiny) == {**before, "license": "CC BY 4.0"}
 
@@ -101,8 +95,7 @@ def test_a_kill_while_statistics_are_computed_loses_nothing(tiny):
     statistics = tiny.root / "scripts/_build/statistics/compute.py"
     code = statistics.read_text()
     edit(
-        tiny,
-        "scripts/_build/statistics/compute.py",
+        tiny.root / "scripts/_build/statistics/compute.py",
         "        totals = Counter[str]()\n",
         "        totals = Counter[str]()\n        os.kill(os.getpid(), 9)\n",
     )
@@ -116,10 +109,9 @@ def test_a_kill_while_statistics_are_computed_loses_nothing(tiny):
 
 def test_after_a_kill_while_statistics_are_computed_dvc_checks_the_recorded_artifact_out(tiny):
     md5, before = recorded_md5(tiny), descriptions(tiny)
-    edit(tiny, "datasets/standard/tiny/tiny.py", "number / 3", "number / 4")
+    edit(tiny.root / "datasets/standard/tiny/tiny.py", "number / 3", "number / 4")
     edit(
-        tiny,
-        "scripts/_build/statistics/compute.py",
+        tiny.root / "scripts/_build/statistics/compute.py",
         "        totals = Counter[str]()\n",
         "        totals = Counter[str]()\n        os.kill(os.getpid(), 9)\n",
     )
@@ -133,8 +125,7 @@ def test_after_a_kill_while_statistics_are_computed_dvc_checks_the_recorded_arti
 
 def test_publishing_changes_no_stage(tiny):
     edit(
-        tiny,
-        "dvc.yaml",
+        tiny.root / "dvc.yaml",
         "artifacts/tiny.tar:\n          remote: public",
         "artifacts/tiny.tar:\n          remote: private",
     )
@@ -145,13 +136,13 @@ def test_publishing_changes_no_stage(tiny):
 @pytest.mark.slow
 @pytest.mark.parametrize("change", ["builder", "source", "manifest", "no tar"])
 def test_whatever_else_has_changed_it_is_built(tiny, change):
-    edit(tiny, "params.yaml", "license: CC0", "license: CC BY 4.0")
+    edit(tiny.root / "params.yaml", "license: CC0", "license: CC BY 4.0")
     if change == "builder":
-        edit(tiny, "datasets/standard/tiny/tiny.py", "number / 3", "number / 4")
+        edit(tiny.root / "datasets/standard/tiny/tiny.py", "number / 3", "number / 4")
     elif change == "source":  # its checksum is part of the definition
-        edit(tiny, "datasets/standard/tiny/checksums.tsv", "tiny.json\n", "tiny.json\n\n")
+        edit(tiny.root / "datasets/standard/tiny/checksums.tsv", "tiny.json\n", "tiny.json\n\n")
     elif change == "manifest":
-        edit(tiny, "artifacts/tiny.json", '"CC0"', '"CC1"')
+        edit(tiny.root / "artifacts/tiny.json", '"CC0"', '"CC1"')
     else:
         (tiny.root / "artifacts/tiny.tar").unlink()
         for cached in (tiny.root / ".dvc/cache/files/md5").rglob("*"):
@@ -172,7 +163,7 @@ def test_another_content_of_a_recorded_version_is_told(tiny):
     tiny.run("git", "add", "--all")
     tiny.run("git", *identity, "commit", "--quiet", "-m", "tiny")
     commit = tiny.run("git", "rev-parse", "--short", "HEAD").stdout.strip()
-    edit(tiny, "datasets/standard/tiny/tiny.py", "number / 3", "number / 4")
+    edit(tiny.root / "datasets/standard/tiny/tiny.py", "number / 3", "number / 4")
     done = tiny.run("dvc", "repro", "tiny")
     text = done.stdout + done.stderr
     assert f"tiny: WARNING: 1.0.0 was recorded with other bytes in commit {commit}; raise the version" in text

@@ -7,11 +7,11 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import loader
+from loader._format.plain_table import size_text
 from scripts._process.scratch import SCRATCH
 from scripts._release.doctor.result import Problem, Result
 from scripts._release.leftovers import size_of
 from scripts._release.recorded_objects import SOURCES, Recorded
-from scripts._release.table import size_text
 
 BUILD_FACTOR = 2.2
 """A build needs the prepared data and the artifact at the same time, and some metadata."""

@@ -10,11 +10,11 @@ from functools import partial
 from pathlib import Path
 
 from loader._format.names import ARTIFACTS
+from loader._format.plain_table import size_text
 from scripts._dvc.main import clean_rwlock, has_ended
 from scripts._process.errors import ScriptError
 from scripts._release.doctor.result import Problem, Result, quoted
 from scripts._release.leftovers import Leftover, leftovers, remove_leftover, size_of
-from scripts._release.table import size_text
 
 QUIET_SECONDS = 3600
 """A file that was not written for so long is no longer being written."""

@@ -65,7 +65,9 @@ def check_cache(repo: Repo, root: Path) -> Result:
     """Check that DVC's cache can be written, and that a type of link that is configured works."""
     from dvc_objects.fs.generic import test_links
 
-    cache = Path(repo.cache.local.path)
+    from scripts._release.stored import cache_folder
+
+    cache = cache_folder(repo)
     kinds = list(repo.cache.local.cache_types)
     try:
         cache.mkdir(parents=True, exist_ok=True)

@@ -15,7 +15,7 @@ from loader._errors import without_secrets
 from scripts._dvc.remotes import PRIVATE, check_remotes, confirm_command, unconfirmed_options
 from scripts._process.errors import ScriptError
 from scripts._release.doctor.result import Problem, Result, counted
-from scripts._release.recorded_objects import ListedObject, remote_objects
+from scripts._release.remote_listing import ListedObject, connection, remote_objects
 
 if TYPE_CHECKING:
     from dvc.repo import Repo
@@ -68,13 +68,11 @@ def look_at(repo: Repo, name: str, *, is_used: bool) -> RemoteState:
     is_used
         Whether a record that is checked names it: a reader needs no credentials for other remotes.
     """
-    from scripts._dvc.objects import remote_object
-
     state = RemoteState(name)
     result = state.result
     not_checked = f"remote {name!r}: its objects, because"
     try:
-        example = remote_object(repo, name, md5="0" * 32, size=0)
+        example = connection(repo, name)
         if example.filesystem.protocol != "s3":
             result.not_checked.append(f"{not_checked} it is not on S3")
             return state
@@ -122,7 +120,7 @@ def look_at(repo: Repo, name: str, *, is_used: bool) -> RemoteState:
             )
     state.answers = True
     try:
-        state.listed = {each.md5: each for each in remote_objects(repo, name)}
+        state.listed = {each.md5: each for each in remote_objects(example)}
     except FetchError as error:
         if is_anonymous and isinstance(error.__cause__, PermissionError):
             if is_used and name == PRIVATE and not unconfirmed:

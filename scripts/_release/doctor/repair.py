@@ -77,8 +77,8 @@ def remove_misplaced(repo: Repo, record: Recorded, copy: Path | None, *, wrong: 
     FetchError
         A remote refuses or cannot be reached.
     """
-    from scripts._dvc import transfer
     from scripts._dvc.objects import remote_object
+    from scripts._release.remote_removal import remove_object
 
     kept = remote_object(repo, right, md5=record.md5, size=record.size)
     finding = kept.examine(copy or Path(record.path), deep=True) if deep else None
@@ -88,9 +88,7 @@ def remove_misplaced(repo: Repo, record: Recorded, copy: Path | None, *, wrong: 
     if finding is None or not finding.right:
         raise ScriptError(f"remote {right!r} is not proved to have {record.path}, so {wrong!r} keeps it")
     removed = remote_object(repo, wrong, md5=record.md5, size=record.size)
-    with removed.asking() as s3:
-        bucket, key, _ = s3.split_path(removed.url)
-        s3.call_s3("delete_object", Bucket=bucket, Key=key, timeout=transfer.STEP_SECONDS)
+    remove_object(removed, removed.url)
     return f"removed {removed.url}; remote {right!r} has it, checked by {finding.by}"
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from loader import FetchError
+from loader._format.plain_table import size_text
 from scripts._dvc.proof import Finding
 from scripts._dvc.remote_object import RemoteObject
 from scripts._dvc.remotes import PRIVATE, make_command
@@ -19,7 +20,6 @@ from scripts._release.doctor.remote import RemoteState
 from scripts._release.doctor.repair import remove_misplaced, upload
 from scripts._release.doctor.result import Problem, Result, counted, listed
 from scripts._release.recorded_objects import Recorded
-from scripts._release.table import size_text
 
 if TYPE_CHECKING:
     from dvc.repo import Repo
