@@ -83,7 +83,9 @@ class History:
             found = self._public(entry.name, found)
         shown = found[:MOST_VERSIONS]
         compared = shown[: MOST_COMPARED + 1]
-        recorded = read_recorded(self._git, compared, current=self._current, places=self._places, offline=True)
+        recorded: list[Recorded] = []
+        if len(compared) > 1:  # with one, there is nothing to compare, and nothing is read
+            recorded = read_recorded(self._git, compared, current=self._current, places=self._places, offline=True)
         differences = [self._compare(*pair) for pair in zip(recorded[1:], recorded, strict=False)]
         padding = [None] * (len(shown) - len(differences))
         return [Version(*pair) for pair in zip(shown, [*differences, *padding], strict=True)], len(found) - len(shown)

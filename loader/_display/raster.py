@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 import zlib
 from functools import cache
 from pathlib import Path
@@ -10,10 +9,9 @@ from pathlib import Path
 import numpy as np
 
 from loader._features.connectors import Image
-from loader._features.image_header import PNG, PNG_END
+from loader._features.image_header import PNG_COLOR_TYPES, png_file, png_head
 from loader._features.values import Array
 
-_COLOR_TYPES = {1: 0, 3: 2, 4: 6}
 _BELOW = 7  # rows of a letter that are below its line
 
 
@@ -66,10 +64,7 @@ def encode_png(pixels: Array) -> bytes:
     filtered = np.stack([rows, rows - left, rows - up])
     best = np.abs(filtered.view(np.int8).astype(np.int16)).sum(2, dtype=np.int64).argmin(0)
     lines = np.concatenate([best.astype(np.uint8)[:, None], filtered[best, np.arange(height)]], 1)
-    data = zlib.compress(lines.tobytes(), 9)
-    head = PNG + struct.pack(">IIBBBBB", width, height, 8, _COLOR_TYPES[channels], 0, 0, 0)
-    checksums = (zlib.crc32(part).to_bytes(4) for part in (head[12:], b"IDAT" + data))
-    return b"".join((head, next(checksums), struct.pack(">I", len(data)), b"IDAT", data, next(checksums), PNG_END))
+    return png_file(png_head(height, width, 8, PNG_COLOR_TYPES[channels]), zlib.compress(lines.tobytes(), 9))
 
 
 def draw_text(canvas: Array, text: str, x: int, y: int, ink: tuple[int, int, int]) -> None:

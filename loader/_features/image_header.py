@@ -1,4 +1,4 @@
-"""Read the header of an encoded image: its format, size and pixel type.
+"""Read the header of an encoded image: its format, size and pixel type; and write that of a PNG.
 
 Sources of the formats: PNG, RFC 2083; JPEG, ITU-T T.81 annex B, and Adobe's marker APP14; BMP, the BITMAPINFOHEADER.
 """
@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import re
 import struct
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 PNG = b"\x89PNG\r\n\x1a\n\x00\x00\x00\x0dIHDR"  # the signature, then the length and name of the mandatory first chunk
 PNG_END = b"\x00\x00\x00\x00IEND\xaeB`\x82"
+PNG_COLOR_TYPES = {1: 0, 3: 2, 4: 6}
+"""The colour types of grey, RGB and RGBA pixels, by the number of their channels."""
 _PNG_CHANNELS = {0: 1, 2: 3, 3: 3, 4: 2, 6: 4}  # by colour type; 3 is a palette of RGB colours
 _MARKER = re.compile(rb"\xff[^\xff\x00]")
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
@@ -117,3 +120,14 @@ def _read_jpeg(data: bytes) -> Header:
         raise ValueError("the JPEG has no frame")
     bits, height, width, channels = frame
     return Header("jpeg", height, width, channels, bits, is_inverted=is_adobe)
+
+
+def png_head(height: int, width: int, bits: int, color_type: int) -> bytes:
+    """Return the beginning of a PNG that is not interlaced, to the end of its first chunk without the checksum."""
+    return PNG + struct.pack(">IIBBBBB", width, height, bits, color_type, 0, 0, 0)
+
+
+def png_file(head: bytes, deflated: bytes) -> bytes:
+    """Return a PNG that begins with `head` and has its compressed pixels in one chunk."""
+    checksums = [zlib.crc32(part).to_bytes(4) for part in (head[12:], b"IDAT" + deflated)]
+    return b"".join((head, checksums[0], len(deflated).to_bytes(4), b"IDAT", deflated, checksums[1], PNG_END))

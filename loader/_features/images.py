@@ -20,7 +20,7 @@ import simplejpeg
 from kornia_rs import io as kornia
 
 from loader._features.connectors import DType, Image
-from loader._features.image_header import PNG, PNG_END, Header, read_header
+from loader._features.image_header import PNG_COLOR_TYPES, PNG_END, Header, png_head, read_header
 from loader._features.png import decode_png
 from loader._features.values import MAX_BYTES, Array, fits
 
@@ -29,7 +29,6 @@ DECODERS = (f"kornia-rs {kornia_rs.__version__}", f"simplejpeg {simplejpeg.__ver
 
 _UINT8 = np.dtype(np.uint8)
 _MODES = {1: "mono", 3: "rgb", 4: "rgba"}
-_COLOR_TYPES = {1: 0, 3: 2, 4: 6}
 
 
 def image_decoder(feature: Image) -> Callable[[bytes], Array]:
@@ -68,7 +67,7 @@ def _with_fast_path(
 
     Their first and last bytes are enough to recognise them; `decode` handles everything else.
     """
-    head = PNG + struct.pack(">IIBBBBB", size[1], size[0], dtype.itemsize * 8, _COLOR_TYPES[channels], 0, 0, 0)
+    head = png_head(*size, dtype.itemsize * 8, PNG_COLOR_TYPES[channels])
     unpack, decode_plain, mode = struct.Struct(">29s4xI4s").unpack_from, _plain_png_decoder(dtype), _MODES[channels]
 
     def decode_fast(data: bytes) -> Array:

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 from kornia_rs import io as kornia
 
-from loader._features.image_header import PNG, PNG_END, Header
+from loader._features.image_header import Header, png_file, png_head
 from loader._features.values import Array
 
 _PASSES = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
@@ -126,9 +126,7 @@ def _pass(deflated: bytes, height: int, width: int, stored: int, bits: int) -> A
     pixel = stored * bits
     carried, color, mode = _CARRIERS[max(pixel // 8, 1)]
     across = width if pixel >= 8 else (width * pixel + 7) // 8
-    head = PNG + struct.pack(">IIBBBBB", across, height, carried, color, 0, 0, 0)
-    file = b"".join((head, zlib.crc32(head[12:]).to_bytes(4), struct.pack(">I", len(deflated)), b"IDAT", deflated,
-                     zlib.crc32(b"IDAT" + deflated).to_bytes(4), PNG_END))  # fmt: skip
+    file = png_file(png_head(height, across, carried, color), deflated)
     decode: Callable[..., Array] = kornia.decode_image_png_u8 if carried == 8 else kornia.decode_image_png_u16
     try:
         found = decode(file, (height, across), mode)
