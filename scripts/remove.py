@@ -14,7 +14,7 @@ from scripts._define.datasets import EDIT_LOCK, remove_dataset
 from scripts._define.definition import ROOT, read_names
 from scripts._dvc.stages import LOCK_FILE, STAGES_FILE, dependencies, read_stages
 from scripts._process.errors import ScriptError
-from scripts._process.git import git
+from scripts._process.git import changed_files, git
 from scripts._process.hints import nearest
 from scripts._process.scratch import scratch_folder
 
@@ -94,7 +94,7 @@ def _is_committed(folder: Path, root: Path) -> bool:
     """Return whether git has committed all files of the folder, apart from Python's caches."""
     try:
         listed = git(root, "ls-files", "--", str(folder))
-        status = git(root, "status", "--porcelain", "--ignored", "--untracked-files=all", "--", str(folder))
+        changed = changed_files(root, str(folder), with_ignored=True)
     except ScriptError:
         return False
-    return bool(listed) and all(b"__pycache__/" in line for line in status.splitlines())
+    return bool(listed) and all("__pycache__/" in path for path in changed)

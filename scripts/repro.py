@@ -15,7 +15,7 @@ from scripts._define.lineage import ancestors, group_related
 from scripts._dvc.repro import run_repro
 from scripts._dvc.stages import LOCK_FILE, STAGES_FILE
 from scripts._process.errors import ScriptError
-from scripts._process.git import git
+from scripts._process.git import changed_files
 
 _RECORDS = (PARAMS_FILE, STAGES_FILE, LOCK_FILE, ARTIFACTS, "datasets")
 
@@ -63,9 +63,8 @@ def command(
 def _say_what_to_commit(root: Path) -> None:
     """Print the command that adds the record of what was built to git: DVC's own hint leaves out the manifests."""
     try:
-        status = git(root, "status", "--porcelain", "--untracked-files=all", "--no-renames", "-z", "--", *_RECORDS)
+        found = changed_files(root, *_RECORDS)
     except ScriptError:
         return  # not a git repository
-    changed = [entry[3:] for entry in status.decode(errors="replace").split("\0") if entry and entry[1] != " "]
-    if changed:
+    if changed := [path for path, state in found.items() if state[1] != " "]:
         print(f"to record what was built: git add {' '.join(changed)}", file=sys.stderr)

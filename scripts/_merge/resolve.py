@@ -20,7 +20,7 @@ from scripts._merge.sides import VERSIONS, Sides, Version, read_unmerged
 from scripts._merge.three_way import Side, merge_texts, without_conflicts
 from scripts._process.errors import ScriptError
 from scripts._process.files import replacing
-from scripts._process.git import git
+from scripts._process.git import changed_files, git
 from scripts._process.hints import nearest
 from scripts._process.scratch import SCRATCH, scratch_folder
 
@@ -191,13 +191,13 @@ class _Merge:
     def _restore(self, paths: list[str], side: Side) -> None:
         """Take files from one side and stage them; what this side does not have is removed."""
         root, commit = self.sides.root, self.sides.commits[side]
-        before = _status(root, paths)
+        before = changed_files(root, *paths)
         there = {*_listed(root, commit, *paths)}
         if present := [path for path in paths if path in there]:
             git(root, "checkout", commit, "--", *present)
         if absent := [path for path in paths if path not in there]:
             git(root, "rm", "--quiet", "--force", "--ignore-unmatch", "--", *absent)
-        after = _status(root, paths)
+        after = changed_files(root, *paths)
         self.done.staged.extend(path for path in paths if before.get(path) != after.get(path))
 
     def _write(self, file: str, text: str, *, is_resolved: bool) -> None:
@@ -219,12 +219,6 @@ def _listed(root: Path, commit: str, *paths: str) -> list[str]:
     """Return the files at some paths in a commit."""
     listed = git(root, "ls-tree", "-r", "-z", "--name-only", commit, "--", *paths)
     return [path for path in listed.decode(errors="surrogateescape").split("\0") if path]
-
-
-def _status(root: Path, paths: list[str]) -> dict[str, str]:
-    """Return the state of some files as git reports it, by path; unchanged ones are left out."""
-    lines = git(root, "status", "--porcelain", "--no-renames", "-z", "--", *paths).decode(errors="surrogateescape")
-    return {line[3:]: line[:2] for line in lines.split("\0") if line}
 
 
 def _record_files(name: str) -> list[str]:

@@ -43,6 +43,33 @@ def git(root: Path, *arguments: str, stdin: bytes = b"") -> bytes:
     return done.stdout
 
 
+def changed_files(root: Path, *paths: str, with_ignored: bool = False) -> dict[str, str]:
+    """Return the files that are not as the last commit has them, by path relative to the root.
+
+    Parameters
+    ----------
+    root
+        The repository.
+    paths
+        The files and folders to look at.
+    with_ignored
+        Whether files that git ignores count too.
+
+    Returns
+    -------
+    dict
+        For each file git's two letters, for the index and the work tree: " M" is changed there, "??" is not in git.
+
+    Raises
+    ------
+    ScriptError
+        git fails.
+    """
+    options = ("--porcelain", "-z", "--no-renames", "--untracked-files=all", *(("--ignored",) if with_ignored else ()))
+    listed = git(root, "status", *options, "--", *paths).decode(errors="surrogateescape")
+    return {entry[3:]: entry[:2] for entry in listed.split("\0") if entry}
+
+
 def read_blobs(root: Path, names: Iterable[str]) -> dict[str, bytes]:
     """Return the content of git objects, by the names that are asked for; objects that do not exist are left out.
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from scripts._define.artifact_entries import entries_in, entries_of
 from scripts._define.definition import PARAMS_FILE, Definition
 from scripts._dvc.stages import LOCK_FILE, STAGES_FILE, STAGES_KEY, dependencies, outputs, read_stages
-from scripts._process.git import git, read_blobs
+from scripts._process.git import changed_files, git, read_blobs
 
 _SHARED = (PARAMS_FILE, STAGES_FILE, LOCK_FILE)
 
@@ -36,16 +36,10 @@ def uncommitted(definition: Definition) -> dict[str, str]:
     now = _parts({file: _read(root / file) for file in _SHARED}, name)
     then = _parts_at(root, "HEAD", name)
     found = {part.label: part.file for part, value in now.items() if then.get(part) != value}
-    files = _files(definition)
-    listed = git(root, "status", "--porcelain", "-z", "--no-renames", "--untracked-files=all", "--", *files)
+    changed = changed_files(root, *_files(definition))
     if definition.folder:  # what git ignores there would still be read by a build
-        ignored = ("status", "--porcelain", "-z", "--ignored", "--untracked-files=all", "--", str(definition.folder))
-        listed += git(root, *ignored)
-    for entry in listed.decode(errors="replace").split("\0"):
-        path = entry[3:]
-        if path and "__pycache__/" not in path:
-            found[path] = path
-    return found
+        changed |= changed_files(root, str(definition.folder), with_ignored=True)
+    return found | {path: path for path in changed if "__pycache__/" not in path}
 
 
 def commit_of_record(definition: Definition) -> str:

@@ -17,7 +17,7 @@ from scripts._dvc.config import CONFIG_FILE
 from scripts._dvc.stages import LOCK_FILE, STAGES_FILE
 from scripts._process.errors import ScriptError
 from scripts._process.files import read_yaml
-from scripts._process.git import git
+from scripts._process.git import changed_files, git
 from scripts._release.doctor.result import Problem, Result, counted, listed, quoted
 from scripts._release.recorded_objects import SOURCES
 from scripts._verify.repository import check_repository
@@ -75,13 +75,13 @@ def check_git(root: Path, *, records_agree: bool) -> Result:
     """
     result = Result()
     try:
-        changed = git(root, "status", "--porcelain", "-z", "--untracked-files=all", "--no-renames", "--", *_TO_COMMIT)
+        files = list(changed_files(root, *_TO_COMMIT))
         hooks = root / git(root, "rev-parse", "--git-path", "hooks").decode().strip()
         settings = git(root, "config", "--list", "--name-only").decode(errors="replace").lower().split()
     except ScriptError as error:
         result.problems.append(Problem(f"git does not work here, so nothing is recorded for good: {error}"))
         return result
-    if files := [entry[3:] for entry in changed.decode(errors="replace").split("\0") if entry]:
+    if files:
         command = f"commit them with: git add -A -- {quoted(files)} && git commit -m 'Record the datasets'"
         if not records_agree:
             command = f"they do not agree, so look first at what changed: git diff HEAD -- {quoted(files)}"
