@@ -1,6 +1,7 @@
 # The commands of this project. `make` alone lists them.
 
-PYTHON ?= $(shell command -v python3.11 || command -v python3)
+# the first that starts: a version manager may have a command for a Python that is not installed
+PYTHON ?= $(shell for each in python3.11 python3.12 python3.13 python3; do $$each -c '' 2> /dev/null && echo $$each && break; done)
 VENV := .venv
 READY := $(VENV)/.set-up
 FRAMEWORKS := $(VENV)/.frameworks
@@ -55,7 +56,7 @@ setup: $(READY) ## create .venv from the lock file (every other target does so i
 	@$(RUN) merge-file --install
 
 $(READY): requirements.lock
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "error: Python 3.11 or newer is needed, $(PYTHON) is " + sys.version.split()[0] + "; name another with: make setup PYTHON=...")'
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14) and "error: Python 3.11, 3.12 or 3.13 is needed, $(PYTHON) is " + sys.version.split()[0] + "; name another with: make setup PYTHON=...")'
 	@echo "setting up $(VENV) (3 GB, some minutes)"
 	@# with the base Python, because the $(VENV) that may be active is removed
 	@base=$$($(PYTHON) -c 'import sys; print(sys._base_executable)') && rm -rf $(VENV) && $$base -m venv $(VENV)
