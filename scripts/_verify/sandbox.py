@@ -121,11 +121,14 @@ def _copy_inputs(definition: Definition, manifest: Manifest, root: Path) -> None
     for parent, tars in definition.parents.items():
         for file in (f"{parent}.json", *tars):
             path = copies[root / ARTIFACTS / file] = definition.root / ARTIFACTS / file
-            if file in tars and not path.exists():
-                _pull(definition, parent, path)
-    for path in copies.values():
-        if not path.exists():
-            raise ScriptError(f"{definition.name}: {path} is missing; get it with: dvc repro {definition.name}")
+            if path.exists():
+                continue
+            if file not in tars:
+                raise ScriptError(
+                    f"{definition.name}: the manifest of its parent {parent} is missing ({path}); "
+                    f"build it with: make build DATASET={parent}"
+                )
+            _pull(definition, parent, path)
     size, free = sum(path.stat().st_size for path in copies.values()), shutil.disk_usage(root).free
     if size > free:
         raise ScriptError(
@@ -145,7 +148,7 @@ def _pull(definition: Definition, parent: str, path: Path) -> None:
     except FetchError as error:
         raise ScriptError(
             f"{definition.name}: its parent {parent} is not here and cannot be pulled: {error}; "
-            f"build it with: make build DATASET={parent}"
+            f"or build it with: make build DATASET={parent}"
         ) from error
 
 

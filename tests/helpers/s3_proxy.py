@@ -81,9 +81,9 @@ def running_proxy(endpoint: str) -> Iterator[Proxy]:
                 self.wfile.write(data[: len(data) // 2])
                 self.close_connection = True
                 return
-            self.wfile.write(data)
-            with proxy.lock:
+            with proxy.lock:  # before it is sent, because the client may look at the log as soon as it has the bytes
                 proxy.responses.append((byte_range, len(data)))
+            self.wfile.write(data)
 
         def log_message(self, *arguments: object) -> None:
             pass
@@ -97,7 +97,7 @@ def running_proxy(endpoint: str) -> Iterator[Proxy]:
 
     server = Server(("127.0.0.1", 0), Handler)
     proxy = Proxy(f"http://127.0.0.1:{server.server_port}")
-    thread = Thread(target=server.serve_forever, daemon=True)
+    thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
     thread.start()
     try:
         yield proxy

@@ -14,6 +14,7 @@ from importlib.util import find_spec
 
 import psutil
 import pytest
+import yaml
 
 from loader._format.artifact import LocalArtifact
 from loader._format.manifest import Manifest, read_manifest
@@ -238,19 +239,33 @@ def test_a_disk_that_is_too_small_is_an_error_before_anything_is_copied(unbuilt,
         pass
 
 
-def test_the_sandbox_of_a_derived_dataset_contains_its_parents(unbuilt):
-    dvc_yaml = unbuilt.root / "dvc.yaml"
+def test_the_sandbox_of_a_derived_dataset_contains_its_parents(unbuilt, remote, tmp_path):
+    dvc_yaml, dvc_lock = unbuilt.root / "dvc.yaml", unbuilt.root / "dvc.lock"
     dep = "      - datasets/standard/tiny\n"
     dvc_yaml.write_text(dvc_yaml.read_text().replace(dep, f"{dep}      - artifacts/mnist.tar\n"))
-    with (
-        pytest.raises(ScriptError, match=r"tiny: .*/artifacts/mnist\.tar is missing; get it with: dvc repro tiny"),
-        rebuilt(read_definition("tiny", root=unbuilt.root), MANIFEST),
-    ):
-        pass
-    (unbuilt.root / "artifacts/mnist.tar").write_bytes(b"a tar")
-    found = unbuilt()
-    assert found["artifacts/mnist.tar"] == b"a tar"
-    assert json.loads(found["artifacts/mnist.json"])["name"] == "mnist"
+    tar = tmp_path / "a.tar"
+    tar.write_bytes(b"a tar")
+    locked = yaml.safe_load(dvc_lock.read_text())
+    (out,) = (out for out in locked["stages"]["mnist"]["outs"] if out["path"] == "artifacts/mnist.tar")
+    out |= {"md5": hashlib.md5(b"a tar", usedforsecurity=False).hexdigest(), "size": len(b"a tar")}
+    dvc_lock.write_text(yaml.safe_dump(locked))
+    remote.point(unbuilt.root)
+
+    def refused():
+        with pytest.raises(ScriptError) as raised, rebuilt(definition(unbuilt), MANIFEST):
+            pass
+        return str(raised.value)
+
+    message = refused()
+    assert message.startswith("tiny: its parent mnist is not here and cannot be pulled: remote 'public' does not have")
+    assert message.endswith("make push DATASET=mnist PUBLIC=1; or build it with: make build DATASET=mnist")
+    remote.publish(tar)
+    for _ in range(2):  # pulled, then here
+        found = unbuilt()
+        assert found["artifacts/mnist.tar"] == b"a tar"
+        assert json.loads(found["artifacts/mnist.json"])["name"] == "mnist"
+    (unbuilt.root / "artifacts/mnist.json").unlink()
+    assert refused().endswith("artifacts/mnist.json); build it with: make build DATASET=mnist")
 
 
 @pytest.mark.parametrize(

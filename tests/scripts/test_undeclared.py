@@ -60,7 +60,7 @@ def outside(tmp_path):
         (f"import socket; socket.create_connection(('{HOST}', 5432))", f"{HOST}:5432"),
         ("import socket; socket.create_connection(('192.0.2.1', 5432), timeout=1)", "192.0.2.1:5432"),
         (
-            "import socket; socket.socket(type=socket.SOCK_DGRAM).sendto(b'', ('192.0.2.1', 53))",
+            "import socket\nwith socket.socket(type=socket.SOCK_DGRAM) as udp: udp.sendto(b'', ('192.0.2.1', 53))",
             "192.0.2.1:53",
         ),
         (
