@@ -1,4 +1,4 @@
-"""Downloading a file over HTTP, with resumption and retries.
+"""Downloading a file over HTTP or FTP, with resumption and retries.
 
 None of the installed libraries does both: those that resume a download do not check whether the file has changed, and
 those that retry start from the beginning.
@@ -6,55 +6,29 @@ those that retry start from the beginning.
 
 from __future__ import annotations
 
-import json
 import random
-import re
 import sys
-from contextlib import suppress
-from dataclasses import asdict, dataclass
-from email.message import Message
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from threading import Event
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 from loader._errors import url_without_secrets, without_secrets
 from scripts._process.errors import UnavailableError
-from scripts._process.files import replacing
+from scripts._sources import drive, kaggle, responses
+from scripts._sources.encodings import decode, is_compressed_itself
+from scripts._sources.file_info import FileInfo, info_of, info_path, read_info, size_of, start_part, write_info
+from scripts._sources.ftp import CannotResumeError, FtpError, FtpFile
 
 ATTEMPTS = 4
 FIRST_PAUSE_SECONDS = 0.5
-LONGEST_PAUSE_SECONDS = 30
 TIMEOUT_SECONDS = (10, 30)  # to connect, and between two chunks
 RETRIED_STATUSES = (408, 425, 429, 500, 502, 503, 504)
 CHUNK_BYTES = 1 << 16  # the most that a kill can lose
 PROGRESS_BYTES = 1 << 20  # an attempt that downloads this much does not count as failed
 SURPLUS_BYTES = 64 << 20  # the most to read beyond the expected size if the server does not state a length
-
-
-@dataclass(frozen=True)
-class FileInfo:
-    """What a server's response headers say about a file.
-
-    Attributes
-    ----------
-    filename
-        The file name, empty if there is none.
-    content_type
-        The media type, empty if there is none.
-    etag, modified
-        The ETag and Last-Modified headers, empty if they are missing.
-    """
-
-    filename: str = ""
-    content_type: str = ""
-    etag: str = ""
-    modified: str = ""
-
-    @property
-    def validator(self) -> str:
-        """The value of If-Range with which the server sends the rest only if the file has not changed."""
-        return self.etag if self.etag and not self.etag.startswith("W/") else self.modified
 
 
 class _RetryableError(Exception):
@@ -70,7 +44,8 @@ def download(url: str, part: Path, *, label: str, size: int | None = None, stopp
 
     The download starts from the beginning if the file has changed, if the server does not support ranges, or if neither
     the server's headers nor a SHA-256 (known if `size` is given) can show a change. Dropped connections and temporary
-    server errors are retried, with increasing pauses.
+    server errors are retried, with increasing pauses. What the server encoded for the transfer is decoded: a text that
+    arrives compressed, but not a file that is compressed itself.
 
     Parameters
     ----------
@@ -91,13 +66,15 @@ def download(url: str, part: Path, *, label: str, size: int | None = None, stopp
         The file cannot be downloaded; the message says why.
     """
     stopped = stopped or Event()
+    attempt = _attempt_ftp if url.lower().startswith("ftp://") else _attempt
     failures = 0
     while True:
-        before = _size(part)
+        before = size_of(part)
         try:
-            return _attempt(url, part, label=label, size=size, stopped=stopped, again=failures > 0 or before > 0)
+            info = attempt(url, part, label=label, size=size, stopped=stopped, again=failures > 0 or before > 0)
+            return _decoded(part, info, size)
         except _RetryableError as error:
-            failures = 1 if _size(part) - before >= PROGRESS_BYTES else failures + 1
+            failures = 1 if size_of(part) - before >= PROGRESS_BYTES else failures + 1
             if failures == ATTEMPTS:
                 raise UnavailableError(f"{error}, tried {ATTEMPTS} times") from error
             pause = max(error.pause, FIRST_PAUSE_SECONDS * 2 ** (failures - 1) * random.uniform(0.5, 1.5))
@@ -109,7 +86,7 @@ def download(url: str, part: Path, *, label: str, size: int | None = None, stopp
 def discard(part: Path) -> None:
     """Remove a downloaded file and its `FileInfo`."""
     part.unlink(missing_ok=True)
-    _info_path(part).unlink(missing_ok=True)
+    info_path(part).unlink(missing_ok=True)
 
 
 def log(line: str) -> None:
@@ -123,8 +100,8 @@ def _attempt(url: str, part: Path, *, label: str, size: int | None, stopped: Eve
     import requests
     import urllib3
 
-    info, done = _read_info(part), _size(part)
-    if done and done == size:
+    info, done = read_info(part), size_of(part)
+    if done and done == size and not info.encoding:
         return info  # complete; the caller checks its SHA-256
     headers = {"Accept-Encoding": "identity"}  # otherwise a .gz file may arrive decompressed
     if done and (info.validator or size is not None):
@@ -132,42 +109,113 @@ def _attempt(url: str, part: Path, *, label: str, size: int | None, stopped: Eve
         if info.validator:
             headers["If-Range"] = info.validator
     try:
-        with requests.get(url, stream=True, timeout=TIMEOUT_SECONDS, headers=headers) as response:
+        with _opened(url, headers) as response:
             if response.status_code in RETRIED_STATUSES:
-                raise _RetryableError(_status(response), pause=_retry_after(response))
+                raise _RetryableError(responses.status_of(response), pause=responses.retry_after(response))
             if response.status_code == 416 and "Range" in headers:
-                if _total(response) == done:
+                if responses.total_of(response) == done:
                     return info
                 discard(part)
                 raise _RetryableError("does not have the rest of the file")
             if not response.ok:
-                raise UnavailableError(_status(response))
-            if response.status_code == 206 and not ("Range" in headers and _starts_at(response, done)):
+                advice = kaggle.advice(url, response.status_code) if kaggle.is_kaggle(url) else ""
+                raise UnavailableError(responses.status_of(response) + advice)
+            if response.status_code == 206 and not (
+                "Range" in headers
+                and responses.starts_at(response, done)
+                and responses.encoding_of(response) == info.encoding
+            ):
                 discard(part)
                 raise _RetryableError("sends another range than the requested one")
             if response.status_code != 206:
-                info, done = _info(response), 0
-                part.write_bytes(b"")
-                with replacing(_info_path(part)) as file:
-                    file.write(json.dumps(asdict(info)).encode())
+                info, done = info_of(response), 0
+                start_part(part, info)
             _receive(response, part, url=url, label=label, done=done, size=size, stopped=stopped)
             return info
     except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
-        if _is_final(error) or (not again and _never_connected(error)):  # another location may have it
-            raise UnavailableError(_innermost_reason(error, url)) from error
-        raise _RetryableError(_innermost_reason(error, url)) from error
+        reason = responses.innermost_reason(error, url)
+        # if it never connected, another location may have the file
+        if responses.is_final(error) or (not again and responses.never_connected(error)):
+            raise UnavailableError(reason) from error
+        raise _RetryableError(reason) from error
+
+
+@contextmanager
+def _opened(url: str, headers: dict[str, str]) -> Iterator[Any]:
+    """Send a request, with Google Drive's confirmation and Kaggle's key if the URL needs them."""
+    import requests
+
+    address, key = kaggle.to_request(url) if kaggle.is_kaggle(url) else (url, None)
+    with requests.Session() as session:
+        if drive.is_drive(url):
+            with session.get(url, stream=True, timeout=TIMEOUT_SECONDS) as first:
+                if first.ok and drive.is_page(first):
+                    address = drive.confirmed_url(first)
+        # a redirect to another host does not get the key
+        with session.get(address, stream=True, timeout=TIMEOUT_SECONDS, headers=headers, auth=key) as response:
+            if response.ok and drive.is_drive(url) and drive.is_page(response):
+                drive.confirmed_url(response)
+                raise UnavailableError("sends a page of Google Drive that asks for a confirmation again and again")
+            yield response
+
+
+def _attempt_ftp(url: str, part: Path, *, label: str, size: int | None, stopped: Event, again: bool) -> FileInfo:
+    info, done = read_info(part), size_of(part)
+    if done and done == size:
+        return info  # complete; the caller checks its SHA-256
+    try:
+        with FtpFile(url, connect_seconds=TIMEOUT_SECONDS[0], answer_seconds=TIMEOUT_SECONDS[1]) as file:
+            is_unchanged = info.modified == file.modified if info.modified else size is not None
+            if not done or not is_unchanged or (file.size is not None and done > file.size):
+                info, done = FileInfo(file.name, modified=file.modified), 0
+                start_part(part, info)
+            if not done or done != file.size:
+                chunks = file.chunks(done, size=CHUNK_BYTES)
+                done = _append(
+                    chunks, part, url=url, label=label, done=done, total=file.size, size=size, stopped=stopped
+                )
+            if file.size is not None and done != file.size:
+                raise _RetryableError(f"ends after {done:,} of {file.size:,} bytes")
+            return info
+    except CannotResumeError as error:
+        discard(part)
+        raise _RetryableError("does not have the rest of the file") from error
+    except FtpError as error:
+        if error.is_final or (error.never_connected and not again):  # another location may have it
+            raise UnavailableError(str(error)) from error
+        raise _RetryableError(str(error)) from error
 
 
 def _receive(response: Any, part: Path, *, url: str, label: str, done: int, size: int | None, stopped: Event) -> None:
     """Append the response body to the file."""
+    length = responses.length_of(response)
+    total = None if length is None else done + length
+    if responses.encoding_of(response):
+        size = None  # it is the size of what the body decodes to
+    chunks = response.raw.stream(CHUNK_BYTES, decode_content=False)
+    done = _append(chunks, part, url=url, label=label, done=done, total=total, size=size, stopped=stopped)
+    if size is not None and done < size and total is None and not response.raw.chunked:
+        # without a length, the end of the file and a dropped connection look the same
+        raise _RetryableError(f"ends after {done:,} of {size:,} bytes")
+
+
+def _append(
+    chunks: Iterable[bytes],
+    part: Path,
+    *,
+    url: str,
+    label: str,
+    done: int,
+    total: int | None,
+    size: int | None,
+    stopped: Event,
+) -> int:
+    """Append chunks to the file, and return its size; `done` is that before, `total` the one that the server states."""
     from tqdm import tqdm
 
-    length = response.headers.get("Content-Length", "")
-    total = done + int(length) if length.isdecimal() else None
     of = "" if (total or size) is None else f" of {total or size:,} bytes"
     shown = url_without_secrets(url)
-    action = f"resuming {shown} at {done:,}{of}" if done else f"downloading {shown}"
-    log(f"{label}: {action}")
+    log(f"{label}: {f'resuming {shown} at {done:,}{of}' if done else f'downloading {shown}'}")
     bar = tqdm(
         total=total or size,
         initial=done,
@@ -178,7 +226,7 @@ def _receive(response: Any, part: Path, *, url: str, label: str, done: int, size
         disable=not _on_terminal(),
     )
     with bar, part.open("ab") as file:
-        for chunk in response.raw.stream(CHUNK_BYTES, decode_content=False):
+        for chunk in chunks:
             if stopped.is_set():
                 raise UnavailableError("cancelled", report=False)
             file.write(chunk)
@@ -187,83 +235,26 @@ def _receive(response: Any, part: Path, *, url: str, label: str, done: int, size
             bar.update(len(chunk))
             if total is None and size is not None and done > size + SURPLUS_BYTES:
                 raise UnavailableError(f"sends far more than the recorded {size:,} bytes; has the file changed?")
-    if size is not None and done < size and total is None and not response.raw.chunked:
-        # without a length, the end of the file and a dropped connection look the same
-        raise _RetryableError(f"ends after {done:,} of {size:,} bytes")
+    return done
 
 
-def _info(response: Any) -> FileInfo:
-    headers = response.headers
-    content_type = headers.get("Content-Type", "").partition(";")[0].strip().lower()
-    header = Message()
-    header["Content-Disposition"] = headers.get("Content-Disposition", "")
-    path = unquote(urlsplit(response.url).path)
-    filename = Path(header.get_filename() or path.rpartition("/")[2]).name
-    return FileInfo(filename, content_type, headers.get("ETag", ""), headers.get("Last-Modified", ""))
-
-
-def _info_path(part: Path) -> Path:
-    return part.with_name(f"{part.name}.json")
-
-
-def _read_info(part: Path) -> FileInfo:
-    try:
-        return FileInfo(**json.loads(_info_path(part).read_bytes()))
-    except (FileNotFoundError, ValueError, TypeError):
-        return FileInfo()
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except FileNotFoundError:
-        return 0
-
-
-def _starts_at(response: Any, offset: int) -> bool:
-    return re.match(rf"bytes {offset}-\d+/", response.headers.get("Content-Range", "")) is not None
-
-
-def _total(response: Any) -> int | None:
-    match = re.fullmatch(r"bytes \*/(\d+)", response.headers.get("Content-Range", ""))
-    return int(match[1]) if match else None
-
-
-def _status(response: Any) -> str:
-    return f"answers {response.status_code} {response.reason}"
-
-
-def _retry_after(response: Any) -> float:
-    with suppress(ValueError):
-        return min(float(response.headers.get("Retry-After", "")), LONGEST_PAUSE_SECONDS)
-    return 0
-
-
-def _is_final(error: Exception) -> bool:
-    """Return whether another request would fail in the same way."""
-    from requests import exceptions
-
-    if isinstance(error, exceptions.SSLError | exceptions.ProxyError):
-        return True
-    temporary = exceptions.ConnectionError | exceptions.Timeout | exceptions.ChunkedEncodingError
-    return isinstance(error, exceptions.RequestException) and not isinstance(error, temporary)
-
-
-def _never_connected(error: Exception) -> bool:
-    from urllib3.exceptions import ConnectTimeoutError
-
-    reason = getattr(error.args[0], "reason", None) if error.args else None
-    return isinstance(reason, ConnectTimeoutError)  # its subclasses include refused, unknown and unreachable hosts
-
-
-def _innermost_reason(error: Exception, url: str) -> str:
-    """Return the innermost reason of a chain of wrapped network errors."""
-    reason: BaseException = error
-    while (inner := reason.__cause__ or reason.__context__) is not None:
-        reason = inner
-    text = str(reason).rpartition(">: ")[2] or type(reason).__name__
-    text = text.splitlines()[0].replace(url, url_without_secrets(url))
-    return without_secrets(text)[:200]  # before a secret is cut in two
+def _decoded(part: Path, info: FileInfo, size: int | None) -> FileInfo:
+    """Undo the encodings of the transfer."""
+    if not info.encoding:
+        return info
+    if size is not None:
+        is_the_file = size_of(part) == size
+    else:
+        is_the_file = is_compressed_itself(info.encoding, filename=info.filename, content_type=info.content_type)
+    if not is_the_file:
+        try:
+            decode(part, info.encoding, limit=None if size is None else size + SURPLUS_BYTES)
+        except ValueError as error:
+            discard(part)
+            raise _RetryableError(str(error)) from error
+    info = replace(info, encoding="")
+    write_info(part, info)
+    return info
 
 
 def _on_terminal() -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,8 +17,8 @@ from scripts._process.scratch import SCRATCH
 from scripts._sources.download import log
 
 WAIT_SECONDS = 1
-# the file, its FileInfo, and what a kill leaves of replacing that
-_PARTIAL_FILE = re.compile(r"\.?\.(?P<key>[0-9a-f]{16})\.part(\.json(\.part)?)?")
+# the file, its FileInfo, what a kill leaves of replacing one of them, and the folder that a tar was extracted to
+_PARTIAL_FILE = re.compile(r"\.?\.(?P<key>[0-9a-f]{16})\.part((\.json)?(\.part)?|\.tree)")
 
 
 class Parts:
@@ -72,11 +73,15 @@ class Parts:
         """
         for leftover in self._folder.glob(".*.part*"):
             match = _PARTIAL_FILE.fullmatch(leftover.name)
-            if match is None or leftover.is_symlink() or not leftover.is_file():
+            is_tree = leftover.name.endswith(".tree")
+            if match is None or leftover.is_symlink() or not (leftover.is_dir() if is_tree else leftover.is_file()):
                 continue
             try:
                 with self._lock(match["key"]).acquire(timeout=0):
-                    leftover.unlink(missing_ok=True)
+                    if is_tree:
+                        shutil.rmtree(leftover, ignore_errors=True)
+                    else:
+                        leftover.unlink(missing_ok=True)
             except Timeout:
                 continue
 

@@ -27,7 +27,7 @@ BODY
         import tensorflow as tf
 
         for path in tf.nest.flatten(paths):
-            yield path.name, {"size": path.stat().st_size}
+            yield path.name, {"size": len(path.read_bytes())}
 """
 
 PARAMS = """\

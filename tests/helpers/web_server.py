@@ -43,7 +43,7 @@ class WebFile:
 
 
 class WebServer:
-    """A server that records the requests."""
+    """A server that records the requests, and answers while `is_open` is set."""
 
     def __init__(self) -> None:
         self.responses: dict[str, tuple[int, dict[str, str], bytes]] = {}
@@ -51,6 +51,8 @@ class WebServer:
         self.requests: Counter[str] = Counter()
         self.request_headers: list[dict[str, str]] = []
         self.open_requests = self.max_open_requests = 0
+        self.is_open = threading.Event()
+        self.is_open.set()
         self._lock = threading.Lock()
         server = self
 
@@ -61,6 +63,7 @@ class WebServer:
                     server.request_headers.append(dict(self.headers))
                     server.open_requests += 1
                     server.max_open_requests = max(server.open_requests, server.max_open_requests)
+                server.is_open.wait()
                 try:
                     with suppress(ConnectionError):  # the client closes the connection if it gets too much
                         if self.path in server.files:

@@ -1,10 +1,12 @@
 """Downloads: resumed if interrupted, restarted if the file has changed, retried after temporary errors."""
 
+import gzip
 import os
 import signal
 import subprocess
 import sys
 import time
+import zlib
 
 import pytest
 
@@ -236,6 +238,82 @@ def test_secrets_in_a_url_are_neither_printed_nor_stored(server, part, capsys):
     fetch(url, part)
     stored = "".join(path.read_text(errors="replace") for path in part.parent.iterdir())
     assert "s3cr3t" not in capsys.readouterr().err + stored
+
+
+PACKED = gzip.compress(DATA, 1, mtime=0)
+DEFLATE = zlib.compressobj(wbits=-15)
+RAW_DEFLATE = DEFLATE.compress(DATA) + DEFLATE.flush()
+
+
+@pytest.mark.parametrize("size", [len(DATA), None])
+@pytest.mark.parametrize(
+    ("encoding", "body"),
+    [
+        ("gzip", PACKED),
+        ("X-GZIP", gzip.compress(DATA[:HALF], mtime=0) + gzip.compress(DATA[HALF:], mtime=0)),
+        ("deflate", zlib.compress(DATA)),
+        ("deflate", RAW_DEFLATE),
+        ("gzip, identity, gzip", gzip.compress(PACKED, mtime=0)),
+    ],
+)
+def test_a_text_that_the_server_encoded_is_decoded(server, part, size, encoding, body):
+    url = server.serve("/x.txt", WebFile(body, {**ETAG, "Content-Encoding": encoding}))
+    info = fetch(url, part, size=size)
+    assert part.read_bytes() == DATA
+    assert fetch(url, part, size=size) == info
+    assert part.read_bytes() == DATA
+    assert sorted(path.name for path in part.parent.iterdir()) == [".x.part", ".x.part.json"]
+
+
+@pytest.mark.parametrize(("name", "content_type"), [("x.tar.gz", "application/x-tar"), ("x", "application/gzip")])
+def test_a_file_that_is_compressed_itself_stays_so(server, part, name, content_type):
+    headers = {"Content-Encoding": "x-gzip", "Content-Type": content_type}  # as Apache does with AddEncoding
+    fetch(server.serve(f"/{name}", WebFile(PACKED, headers)), part)
+    assert part.read_bytes() == PACKED
+
+
+@pytest.mark.parametrize(("name", "size"), [("x.gz", len(DATA)), ("x.txt", len(PACKED))])
+def test_the_recorded_size_says_whether_a_file_is_meant_compressed(server, part, name, size):
+    fetch(server.serve(f"/{name}", WebFile(PACKED, {"Content-Encoding": "gzip"})), part, size=size)
+    assert part.stat().st_size == size
+
+
+@pytest.mark.parametrize("size", [len(DATA), None])
+def test_an_encoded_download_is_resumed(server, part, size):
+    half = len(PACKED) // 2
+    url = server.serve("/x.txt", WebFile(PACKED, {**ETAG, "Content-Encoding": "gzip"}, break_after=[half]))
+    fetch(url, part, size=size)
+    assert part.read_bytes() == DATA
+    whole, rest = server.requested_ranges()
+    assert whole is None
+    assert rest == f"bytes={half}-"
+
+
+def test_a_part_is_not_continued_in_another_encoding(server, part):
+    url = interrupted_download(server, part)
+    server.files["/x"].headers["Content-Encoding"] = "gzip"
+    server.files["/x"].body = PACKED
+    part.write_bytes(DATA[:10])
+    fetch(url, part, size=len(DATA))
+    assert part.read_bytes() == DATA
+    assert server.requested_ranges() == ["bytes=10-", None]
+
+
+@pytest.mark.parametrize(
+    ("encoding", "body", "message"),
+    [
+        ("br", b"x", "sends it encoded as br, which nobody asked for"),
+        ("gzip", DATA, r"does not send gzip, as it says .*, tried 4 times"),
+        ("gzip", gzip.compress(b"x", mtime=0)[:-9], r"does not send gzip, as it says .*, tried 4 times"),
+        ("deflate", zlib.compress(b"x")[:-4], r"does not send deflate, as it says .*, tried 4 times"),
+        ("gzip", gzip.compress(bytes(1 << 20), mtime=0), "sends far more than"),
+    ],
+    ids=["another encoding", "no gzip", "cut off gzip", "cut off deflate", "too much"],
+)
+def test_what_cannot_be_decoded_is_refused(server, part, monkeypatch, encoding, body, message):
+    monkeypatch.setattr(module, "SURPLUS_BYTES", 1000)
+    with pytest.raises(UnavailableError, match=message):
+        fetch(server.serve("/x", WebFile(body, {"Content-Encoding": encoding})), part, size=10)
 
 
 def test_a_killed_download_is_resumed_by_the_next_one(server, part):
