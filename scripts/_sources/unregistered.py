@@ -14,9 +14,12 @@ from loader._errors import url_without_secrets
 from scripts._define.definition import Definition
 from scripts._process.errors import ScriptError, UnavailableError
 from scripts._process.files import hash_file
-from scripts._sources.download import FileInfo, discard, download
+from scripts._sources.accepted import is_html
+from scripts._sources.download import discard, download
+from scripts._sources.file_info import FileInfo
 from scripts._sources.parts import Parts
-from scripts._sources.sources import FOLDER, Source, is_html, mirror_location
+from scripts._sources.source import FOLDER, Source
+from scripts._sources.sources import mirror_location
 
 
 @dataclass(frozen=True)
@@ -126,7 +129,7 @@ class UnregisteredFiles:
                 self._parts.open(origin, label=filename or url_without_secrets(url), stopped=self.stopped)
             )
             info = download(origin, path, label=filename or url_without_secrets(url), stopped=self.stopped)
-        filename = (info.filename or filename).lstrip(".") or f"source-{_url_hash(url)}"
+        filename = (info.filename or filename).lstrip(".") or f"source-{url_hash(url)}"
         source = Source(url, filename, path.stat().st_size, hash_file(path))
         return UnregisteredFile(source, path, location, info.content_type, is_html(path, info))
 
@@ -145,7 +148,7 @@ def name_uniquely(unregistered: list[UnregisteredFile], registered: dict[str, st
     for file in sorted(unregistered, key=lambda each: each.source.url):
         source = file.source
         if registered.get(source.filename, source.sha256) != source.sha256:
-            source = replace(source, filename=f"{_url_hash(source.url)}-{source.filename}")
+            source = replace(source, filename=f"{url_hash(source.url)}-{source.filename}")
         registered[source.filename] = source.sha256
         named.append(replace(file, source=source))
     return named
@@ -157,5 +160,6 @@ def basename(url: str) -> str:
     return "" if name.startswith(".") else name
 
 
-def _url_hash(url: str) -> str:
+def url_hash(url: str) -> str:
+    """Return 8 hex digits that tell a URL from others."""
     return hashlib.sha256(url.encode()).hexdigest()[:8]

@@ -194,11 +194,6 @@ def test_a_builder_may_read_a_file_to_find_other_urls(tmp_path, server):
     assert [source.filename for source in register("downloader", root=root)] == ["a.bin", "b.bin", "list"]
 
 
-def test_a_dataset_of_tfds_is_refused():
-    with pytest.raises(ScriptError, match="mnist is a dataset of TFDS: its checksums come with the package"):
-        register("mnist")
-
-
 def test_a_kill_before_the_lines_are_written_leaves_partial_files_only(root, server, monkeypatch):
     def die(*_):
         raise KeyboardInterrupt
