@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-import keyword
-import re
 from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
 from scripts._define.datasets import EDIT_LOCK, NewDataset, add_dataset, name_in_use
-from scripts._define.definition import ROOT, TOOLCHAIN, UNKNOWN_LICENSE, read_names
+from scripts._define.definition import ROOT, UNKNOWN_LICENSE, read_names
+from scripts._define.names import check_name
 from scripts._define.parent import read_parent
-from scripts._define.scaffold import EPSILON, VERSION, Scaffold, adversarial, standard
+from scripts._define.scaffold import EPSILON, VERSION, Scaffold, adversarial, derived, standard
 from scripts._process.errors import ScriptError
 from scripts._process.scratch import scratch_folder
 from scripts._tfds.catalog import read_builder_names
 
 Kind = Literal["standard", "adversarial"]
-PARENT = "mnist"
-_NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
-_MAX_NAME_LENGTH = 64  # it becomes part of file names
-_RESERVED_SUFFIX = "_dataset_builder"  # TFDS removes it from a module's name to get the builder's name
 
 
-def new(name: str, *, kind: Kind = "standard", parent: str = PARENT, root: Path = ROOT) -> Path:
+def new(name: str, *, kind: Kind = "standard", parent: str | None = None, root: Path = ROOT) -> Path:
     """Create a dataset: its folder with a working builder, its stage and its block in params.yaml.
 
     Run again, it completes a dataset whose creation was killed, and does not change a complete one.
@@ -34,9 +29,9 @@ def new(name: str, *, kind: Kind = "standard", parent: str = PARENT, root: Path 
     name
         The dataset, in snake_case.
     kind
-        "standard", with tiny data in its folder, or "adversarial", derived from another dataset.
+        "standard", with tiny data in its folder, or "adversarial", with pairs of clean and perturbed images.
     parent
-        The dataset that an adversarial one is derived from.
+        The dataset that an adversarial one is derived from; None for one with tiny data in its folder too.
     root
         The repository.
 
@@ -50,7 +45,9 @@ def new(name: str, *, kind: Kind = "standard", parent: str = PARENT, root: Path 
     ScriptError
         The name is invalid or in use, or nothing can be derived from the parent. No file is changed.
     """
-    _check_name(name)
+    check_name(name, root=root)
+    if parent is not None and kind != "adversarial":
+        raise ScriptError(f"a {kind} dataset is created without PARENT={parent}; add KIND=adversarial, or leave it out")
     with scratch_folder(root, EDIT_LOCK) as scratch:
         folder = root / "datasets" / kind / name
         for other in (root / "datasets").glob(f"*/{name}"):
@@ -61,11 +58,11 @@ def new(name: str, *, kind: Kind = "standard", parent: str = PARENT, root: Path 
         builder = folder.relative_to(root).as_posix()
         params = {"builder": builder, "version": VERSION, "license": UNKNOWN_LICENSE}
         parents: tuple[str, ...] = ()
-        if kind == "standard":
-            scaffold = standard(name)
+        if parent is None:
+            scaffold = {"standard": standard, "adversarial": adversarial}[kind](name)
         else:
             ancestor = read_parent(parent, root=root)
-            scaffold, parents = adversarial(name, ancestor), ancestor.artifacts
+            scaffold, parents = derived(name, ancestor), ancestor.artifacts
             params |= {"license": ancestor.license, "arguments": {"epsilon": EPSILON}}  # type: ignore[dict-item]
         _check_folder(folder, scaffold, name, root)
         dataset = NewDataset(name, params, scaffold.description, parents)
@@ -75,11 +72,17 @@ def new(name: str, *, kind: Kind = "standard", parent: str = PARENT, root: Path 
 
 def command(
     name: Annotated[str, typer.Argument(help="The new dataset, in snake_case.")],
-    kind: Annotated[Kind, typer.Option(help="With its own data, or derived from another dataset.")] = "standard",
-    parent: Annotated[str, typer.Option(help="The dataset that an adversarial one is derived from.")] = PARENT,
+    kind: Annotated[
+        Kind, typer.Option(help="Examples as they are, or pairs of clean and perturbed ones.")
+    ] = "standard",
+    parent: Annotated[
+        str | None, typer.Option(help="The dataset that an adversarial one is derived from; its own data without it.")
+    ] = None,
 ) -> None:
     """Create a dataset that can be built at once: its folder, its stage and its block in params.yaml."""
     folder = new(name, kind=kind, parent=parent).relative_to(ROOT)
+    if name in read_builder_names():
+        print(f"TFDS has a builder {name} too, which is another dataset: this one is built from {folder}")
     print(
         f"created {folder}, the stage in dvc.yaml and the block in params.yaml\n"
         f"it is private: to publish it, set remote to public in dvc.yaml\n"
@@ -89,24 +92,6 @@ def command(
         f"  3. git add {folder} artifacts/{name}.*json dvc.yaml dvc.lock params.yaml; "
         f"git commit; make push DATASET={name}"
     )
-
-
-def _check_name(name: str) -> None:
-    if not _NAME.fullmatch(name) or len(name) > _MAX_NAME_LENGTH or name.endswith(_RESERVED_SUFFIX):
-        raise ScriptError(
-            f"{name!r} is not a valid dataset name: it must be in snake_case (lowercase letters and digits in words "
-            f"joined by one '_'), begin with a letter, have at most {_MAX_NAME_LENGTH} characters and not end in "
-            f"{_RESERVED_SUFFIX}"
-        )
-    if keyword.iskeyword(name) or keyword.issoftkeyword(name) or name == TOOLCHAIN:
-        raise ScriptError(
-            f"the name {name} is reserved: it is a keyword of {'params.yaml' if name == TOOLCHAIN else 'Python'}"
-        )
-    if name in read_builder_names():
-        raise ScriptError(
-            f"the name {name} is in use: TFDS has a builder of that name; add it with: make add DATASET={name}, "
-            f"or choose another name"
-        )
 
 
 def _check_folder(folder: Path, scaffold: Scaffold, name: str, root: Path) -> None:
@@ -123,8 +108,8 @@ def _check_folder(folder: Path, scaffold: Scaffold, name: str, root: Path) -> No
     if name in read_names(root=root):
         raise name_in_use(name)
     raise ScriptError(
-        f"{folder} already exists with other files, but params.yaml has no block {name!r}; choose another name, "
-        f"or delete the folder with: rm -r {folder}"
+        f"{folder} already exists with other files, but params.yaml has no block {name!r}; if it has a builder, add it "
+        f"with: make add DATASET={name}; otherwise choose another name, or delete the folder with: rm -r {folder}"
     )
 
 

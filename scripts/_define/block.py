@@ -6,26 +6,53 @@ import json
 import re
 from typing import Any
 
+from loader._format.names import MAX_FILENAME, tar_name
 from scripts._process.errors import ScriptError
 
 CONFIG_NAME = re.compile(r"\w[\w.-]{0,99}")
 
 
-def read_configs(name: str, configs: Any) -> tuple[str, ...]:
-    """Return the configs that a block lists."""
+def read_configs(name: str, configs: Any) -> dict[str, str | None]:
+    """Return the configs of a block, each with the version that the block gives it, None if it gives it none."""
     if configs is None:
-        return ()
-    if not isinstance(configs, list) or not configs:
-        raise ScriptError(f"params.yaml: the configs of {name!r} must be a list of names, not {configs!r}")
+        return {}
+    if not isinstance(configs, list | dict) or not configs:
+        raise ScriptError(
+            f"params.yaml: the configs of {name!r} must be a list of names, like [a, b], or names with a version each, "
+            f"like {{a: 1.0.0, b: 2.0.0}}, not {configs!r}"
+        )
     for config in configs:
         if not isinstance(config, str) or not CONFIG_NAME.fullmatch(config):
             raise ScriptError(
                 f"params.yaml: {name!r} has the config {config!r}; a config becomes part of a file name, "
                 f"so it must be a string of letters, digits, '_', '-' and '.'"
             )
+    if isinstance(configs, dict):
+        for config, version in configs.items():
+            if not isinstance(version, str):
+                raise ScriptError(
+                    f"params.yaml: the version of the config {config} of {name!r} must be a string like 1.0.0, "
+                    f"not {version!r}"
+                )
+        return dict(configs)
     if len(set(configs)) != len(configs):
         raise ScriptError(f"params.yaml: {name!r} lists a config twice: {', '.join(configs)}")
-    return tuple(configs)
+    return dict.fromkeys(configs)
+
+
+def check_artifact_name(name: str, config: str | None) -> None:
+    """Check that the file name of an artifact is possible.
+
+    Raises
+    ------
+    ScriptError
+        It is too long.
+    """
+    if len(filename := tar_name(name, config)) > MAX_FILENAME:
+        raise ScriptError(
+            f"params.yaml: the artifact {filename[:60]}... of {name[:20]}... would have a file name of {len(filename)} "
+            f"characters, and at most {MAX_FILENAME} work: shorten the name of the dataset or of its config"
+        )
 
 
 def read_withdrawn(name: str, commits: Any) -> tuple[str, ...]:

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from typing import Literal
 
-from scripts._define.definition import UNKNOWN_LICENSE, Definition
+from scripts._define.definition import UNKNOWN_LICENSE, Definition, read_definition
+from scripts._dvc.remotes import PRIVATE
 from scripts._process.errors import ScriptError
 
 _NOT_LOOKED_UP = {"", "?", "-", "n/a", "none", "tba", "tbd", "todo"}
+
+
+def consent_for(name: str, *, public: bool, everything: bool) -> bool:
+    """Return what consent (`--public`) means for a dataset: if all datasets are meant, it is for the public ones."""
+    return public and not (everything and read_definition(name).visibility == PRIVATE)
 
 
 def check_consent(definition: Definition, *, public: bool, action: Literal["push", "mirror"]) -> None:
@@ -28,7 +34,7 @@ def check_consent(definition: Definition, *, public: bool, action: Literal["push
         The dataset is public without consent or with an unknown license, or it is private and there is consent.
     """
     name = definition.name
-    if definition.visibility == "private":
+    if definition.visibility == PRIVATE:
         if public:
             raise ScriptError(
                 f"{name} is private and is never pushed to the public remote, nor are its source files; "

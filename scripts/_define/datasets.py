@@ -1,4 +1,4 @@
-"""Adding a dataset to `dvc.yaml` and `params.yaml`, and removing it from them and from `dvc.lock`.
+"""Adding a dataset to `dvc.yaml` and `params.yaml`, removing it from them and from `dvc.lock`, and renaming it in them.
 
 Each file is replaced atomically, `params.yaml` last, so that a dataset exists until its block is removed. A command
 that was killed can be run again: it recognizes by its content what is already written.
@@ -6,17 +6,19 @@ that was killed can be run again: it recognizes by its content what is already w
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial, reduce
 from pathlib import Path
 from typing import Any
 
 from loader._format.names import ARTIFACTS, tar_name
 from scripts._define.artifact_entries import ENTRIES_KEY, Entry, artifact_entries, entries_in, entries_of
 from scripts._define.definition import PARAMS_FILE, TOOLCHAIN
-from scripts._define.yaml_edits import add_entry, remove_entry
+from scripts._define.renamed import in_params, in_stages, rename_in_yaml
+from scripts._define.yaml_edits import add_dependency, add_entry, remove_entry
 from scripts._dvc.remotes import PRIVATE
-from scripts._dvc.stages import LOCK_FILE, STAGES_FILE, STAGES_KEY, read_stage
+from scripts._dvc.stages import LOCK_FILE, STAGES_FILE, STAGES_KEY, dependencies, read_stage, read_stages
 from scripts._process.errors import ScriptError
 from scripts._process.files import read_yaml, replacing
 
@@ -85,13 +87,13 @@ class NewDataset:
         return {"template": PLOT_TEMPLATE, "x": {file: "examples"}, "y": {file: "class"}}
 
 
-def add_dataset(new: NewDataset, *, root: Path, before_edit: Callable[[], None] = lambda: None) -> None:
-    """Add a dataset's stage to dvc.yaml and its block to params.yaml, unless they exist.
+def add_dataset(*new: NewDataset, root: Path, before_edit: Callable[[], None] = lambda: None) -> None:
+    """Add the stages of datasets to dvc.yaml and their blocks to params.yaml, unless they exist; all or none of them.
 
     Parameters
     ----------
     new
-        The dataset.
+        The datasets.
     root
         The repository.
     before_edit
@@ -100,8 +102,17 @@ def add_dataset(new: NewDataset, *, root: Path, before_edit: Callable[[], None] 
     Raises
     ------
     ScriptError
-        The name is in use, or a file cannot be edited. No file is changed.
+        A name is in use, or a file cannot be edited. No file is changed.
     """
+    edits: dict[str, list[Edit]] = {STAGES_FILE: [], PARAMS_FILE: []}
+    for dataset in new:
+        for file, edit in _additions(dataset, root).items():
+            edits[file].append(edit)
+    _edit({file: _one_after_another(each) for file, each in edits.items() if each}, root, before_edit)
+
+
+def _additions(new: NewDataset, root: Path) -> dict[str, Edit]:
+    """Return the edits that add a dataset to the files that do not have it."""
     name = new.name
     wanted = {PARAMS_FILE: new.params, STAGES_FILE: new.stage}
     present = {
@@ -121,7 +132,7 @@ def add_dataset(new: NewDataset, *, root: Path, before_edit: Callable[[], None] 
         ),
         PARAMS_FILE: lambda text, path: add_entry(text, name, new.params, path=path),
     }
-    _edit({file: edit for file, edit in edits.items() if present[file] is None}, root, before_edit)
+    return {file: edit for file, edit in edits.items() if present[file] is None}
 
 
 def name_in_use(name: str) -> ScriptError:
@@ -132,13 +143,13 @@ def name_in_use(name: str) -> ScriptError:
     )
 
 
-def remove_dataset(name: str, *, root: Path, before_edit: Callable[[], None] = lambda: None) -> list[str]:
-    """Remove a dataset from params.yaml, dvc.yaml and dvc.lock.
+def remove_dataset(*names: str, root: Path, before_edit: Callable[[], None] = lambda: None) -> list[str]:
+    """Remove datasets from params.yaml, dvc.yaml and dvc.lock; all or none of them.
 
     Parameters
     ----------
-    name
-        The dataset.
+    names
+        The datasets.
     root
         The repository.
     before_edit
@@ -156,13 +167,76 @@ def remove_dataset(name: str, *, root: Path, before_edit: Callable[[], None] = l
     """
     edits: dict[str, Edit] = {}
     for file in (LOCK_FILE, STAGES_FILE):
-        if (root / file).exists() and read_stage(root / file, name):
-            edits[file] = lambda text, path: _without_artifacts(
-                _without_plot(remove_entry(text, name, under=STAGES_KEY, path=path), name, path), name, path
-            )
-    if name in read_yaml(root / PARAMS_FILE):
-        edits[PARAMS_FILE] = lambda text, path: remove_entry(text, name, path=path)
+        stages = read_stages(root / file) if (root / file).exists() else {}
+        if present := [name for name in names if stages.get(name)]:
+            edits[file] = _one_after_another([partial(_without_stage, name) for name in present])
+    blocks = read_yaml(root / PARAMS_FILE)
+    if present := [name for name in names if name in blocks]:
+        edits[PARAMS_FILE] = _one_after_another([partial(_without_block, name) for name in present])
     return _edit(edits, root, before_edit)
+
+
+def _one_after_another(edits: Sequence[Edit]) -> Edit:
+    return lambda text, path: reduce(lambda changed, edit: edit(changed, path), edits, text)
+
+
+def _without_stage(name: str, text: str, path: Path) -> str:
+    text = _without_plot(remove_entry(text, name, under=STAGES_KEY, path=path), name, path)
+    return _without_artifacts(text, name, path)
+
+
+def _without_block(name: str, text: str, path: Path) -> str:
+    return remove_entry(text, name, path=path)
+
+
+def rename_dataset(
+    old: str, new: str, *, configs: Sequence[str], root: Path, before_edit: Callable[[], None]
+) -> list[str]:
+    """Rename a dataset in params.yaml and dvc.yaml, and remove it from dvc.lock, because it has to be built again.
+
+    Parameters
+    ----------
+    old, new
+        Its names.
+    configs
+        The configs that it is built in, if any.
+    root
+        The repository.
+    before_edit
+        Called when all edits are known to be possible and no file has been changed yet.
+
+    Returns
+    -------
+    list of str
+        The files that were changed.
+
+    Raises
+    ------
+    ScriptError
+        A file cannot be edited. No file is changed.
+    """
+    edits: dict[str, Edit] = {}
+    if (root / LOCK_FILE).exists() and read_stage(root / LOCK_FILE, old):
+        edits[LOCK_FILE] = lambda text, path: remove_entry(text, old, under=STAGES_KEY, path=path)
+    edits[STAGES_FILE] = lambda text, path: rename_in_yaml(text, path, in_stages(old, new, configs))
+    edits[PARAMS_FILE] = lambda text, path: rename_in_yaml(text, path, in_params(old, new))
+    return _edit(edits, root, before_edit)
+
+
+def depend_on_folder(name: str, folder: Path, *, root: Path) -> bool:
+    """Make the stage of a dataset of TFDS depend on the dataset's folder, and return whether it did not.
+
+    Raises
+    ------
+    ScriptError
+        `dvc.yaml` cannot be edited. It is not changed.
+    """
+    path = folder.relative_to(root).as_posix()
+    if path in dependencies(read_stage(root / STAGES_FILE, name)):
+        return False
+    return bool(
+        _edit({STAGES_FILE: lambda text, file: add_dependency(text, name, path, path=file)}, root, lambda: None)
+    )
 
 
 def _with_plot(text: str, new: NewDataset, path: Path) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 from loader import reading_only
 from loader._format.names import ARTIFACTS, tar_name
-from scripts._define.block import read_arguments, read_configs, read_withdrawn
+from scripts._define.block import check_artifact_name, read_arguments, read_configs, read_withdrawn
 from scripts._define.lineage import Lineage
 from scripts._dvc.stages import LOCK_FILE, STAGES_FILE, Stage, output_remotes, read_stages, recorded_dependencies
 from scripts._process.errors import ScriptError
@@ -39,7 +39,7 @@ class Definition:
     builder
         The name of a builder of TFDS, or the folder (relative to the root) of a builder of this repository.
     version
-        The version that the builder must have.
+        The version of the dataset that `params.yaml` states; None if it states none, so that the builder decides.
     visibility
         "public" or "private": the remote of its outputs in `dvc.yaml`.
     license
@@ -48,6 +48,8 @@ class Definition:
         What the data are, if `params.yaml` says so; the builder's own description otherwise.
     configs
         The configs to build, each as an artifact of its own; if empty, one artifact of the builder's default config.
+    config_versions
+        The version that `params.yaml` gives each config; empty if it gives them none of their own.
     arguments
         Keyword arguments for the builder's class.
     parents
@@ -63,11 +65,12 @@ class Definition:
     root: Path
     name: str
     builder: str
-    version: str
+    version: str | None
     visibility: str
     license: str
     description: str | None
     configs: tuple[str, ...]
+    config_versions: dict[str, str]
     arguments: dict[str, Any]
     parents: dict[str, tuple[str, ...]]
     toolchain: dict[str, str]
@@ -203,15 +206,16 @@ class _Files:
 
     def definition(self, name: str) -> Definition:
         if name not in self.names:
-            raise ScriptError(f"there is no dataset {name!r} in params.yaml; {nearest(name, self.names)}")
+            raise _no_dataset(name, self.names)
         block = self.params[name]
         if not isinstance(block, dict):
             raise ScriptError(f"params.yaml: the block {name!r} is not a mapping")
-        for field in ("builder", "version", "license"):
+        for field in ("builder", "license"):
             if not isinstance(block.get(field), str):
                 raise ScriptError(f"params.yaml: the block {name!r} needs {field!r}, a string")
-        if not isinstance(block.get("description"), str | None):
-            raise ScriptError(f"params.yaml: the description of {name!r} must be a string")
+        for field in ("version", "description"):
+            if not isinstance(block.get(field), str | None):
+                raise ScriptError(f"params.yaml: the {field} of {name!r} must be a string")
         toolchain = self.params.get(TOOLCHAIN)
         if not isinstance(toolchain, dict):
             raise ScriptError(f"params.yaml: the block {TOOLCHAIN!r} is missing")
@@ -222,21 +226,25 @@ class _Files:
                 f"dvc.yaml: the stage {name!r} has {several.pop()!r}, so DVC gives its stages other names; "
                 f"write a plain stage {name!r}"
             )
+        configs = read_configs(name, block.get("configs"))
         definition = Definition(
             self.root,
             name,
             builder=block["builder"],
-            version=block["version"],
+            version=block.get("version"),
             visibility=self._visibility(name),
             license=block["license"],
             description=block.get("description"),
-            configs=read_configs(name, block.get("configs")),
+            configs=tuple(configs),
+            config_versions={config: version for config, version in configs.items() if version is not None},
             arguments=read_arguments(name, block.get("arguments")),
             parents=self.lineage.parents(name),
             toolchain={package: str(version) for package, version in toolchain.items()},
             withdrawn=read_withdrawn(name, block.get("withdrawn")),
             block=block,
         )
+        for config in definition.tars:
+            check_artifact_name(name, config)
         wanted = {f"{ARTIFACTS}/{tar.name}" for tar in definition.tars.values()}
         if missing := sorted(wanted - output_remotes(self.stages[name]).keys()):
             raise ScriptError(f"dvc.yaml: the stage {name!r} needs the output {missing[0]}, with remote: private")
@@ -283,6 +291,24 @@ def built_from_private(names: Iterable[str], *, root: Path = ROOT) -> list[str]:
 def read_names(*, root: Path = ROOT) -> list[str]:
     """Return the names of all datasets that `params.yaml` defines."""
     return _names(read_yaml(root / PARAMS_FILE))
+
+
+def check_names(names: Iterable[str], *, root: Path = ROOT) -> None:
+    """Check that `params.yaml` defines all of these datasets.
+
+    Raises
+    ------
+    ScriptError
+        It does not define one of them.
+    """
+    known = read_names(root=root)
+    for name in names:
+        if name not in known:
+            raise _no_dataset(name, known)
+
+
+def _no_dataset(name: str, known: list[str]) -> ScriptError:
+    return ScriptError(f"there is no dataset {name!r} in params.yaml; {nearest(name, known)}")
 
 
 def _names(params: dict[Any, Any]) -> list[str]:

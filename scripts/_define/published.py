@@ -11,6 +11,7 @@ from loader._format.manifest import read_manifest
 from loader._format.names import ARTIFACTS
 from scripts._define.definition import Definition
 from scripts._define.history import RecordedVersion, commit_of, other_content, recorded_versions, version_of
+from scripts._define.versions import raise_version
 from scripts._dvc.stages import LOCK_FILE, STAGES_KEY
 from scripts._process.errors import ScriptError
 from scripts._process.git import git, read_blobs
@@ -64,8 +65,8 @@ def check_not_on_remote(definition: Definition, repo: Repo, earlier: list[Earlie
     for each in earlier:
         if remote_object(repo, definition.visibility, md5=each.md5, size=each.size).head() is not None:
             raise ScriptError(
-                f"{name} {each.version} is on the remote with other bytes (recorded in commit {each.commit}): raise "
-                f"the version in params.yaml and in the builder, and build it again with: make build DATASET={name}"
+                f"{name} {each.version} is on the remote with other bytes (recorded in commit {each.commit}): "
+                f"{raise_version(definition)}, and build it again with: make build DATASET={name}"
             )
 
 

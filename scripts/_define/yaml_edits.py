@@ -135,21 +135,68 @@ def remove_entry(text: str, name: str, *, under: str | None = None, path: Path) 
     return _checked(rest, expected, path, f"{name!r} cannot be removed by editing lines")
 
 
+def add_dependency(text: str, stage: str, dependency: str, *, path: Path) -> str:
+    """Return the text of a `dvc.yaml` in which a stage depends on one more path, as the last of its `deps`.
+
+    Parameters
+    ----------
+    text
+        The content of `dvc.yaml`.
+    stage
+        The stage, which must exist.
+    dependency
+        The path.
+    path
+        The file that has the text, for messages.
+
+    Raises
+    ------
+    ScriptError
+        The layout of the file does not allow adding lines.
+    """
+    expected = parse(text, path)
+    deps = expected["stages"][stage]["deps"] = [*(expected["stages"][stage].get("deps") or ()), dependency]
+    lines = split_lines(text)
+    inside = find_spans(text, "stages", stage)
+    before = next((span for name in ("deps", "cmd") for span in inside if span.name == name), None)
+    if before is not None:
+        end = content_stop(lines, before.stop, before.indent)
+        new = _dump("deps", deps, before.indent)
+        if before.name == "cmd":
+            lines[end:end] = new
+        elif end - before.start > 1:  # a line for each
+            item = lines[before.start + 1]
+            lines[end:end] = [item[: len(item) - len(item.lstrip())] + new[-1].lstrip()]
+        else:
+            lines[before.start : end] = new
+    return _checked("".join(lines), expected, path, f"{dependency} cannot be added to the deps of {stage!r}")
+
+
 def split_lines(text: str) -> list[str]:
     """Return the lines, each with a line ending."""
     lines = [f"{line}\n" for line in text.split("\n")]
     return lines[:-1] if lines[-1] == "\n" else lines
 
 
-def find_spans(text: str, under: str | None) -> list[Span]:
-    """Return the lines of each entry of a mapping; an empty list if it is missing or empty."""
+def find_spans(text: str, *under: str | None) -> list[Span]:
+    """Return the lines of each entry of a mapping, also of an inner one; an empty list if it is missing or empty.
+
+    Parameters
+    ----------
+    text
+        A mapping in YAML.
+    under
+        The keys that lead to the mapping; the top-level mapping if there is none, or it is None.
+    """
     from ruamel.yaml import YAML
     from ruamel.yaml.nodes import MappingNode, SequenceNode
 
     node, stop = YAML(typ="safe", pure=True).compose(io.StringIO(text)), len(split_lines(text))
-    if under is not None and node is not None:
+    for name in filter(None, under):
+        if not isinstance(node, MappingNode):
+            return []
         starts = [key.start_mark.line for key, _ in node.value]
-        place = next((n for n, (key, _) in enumerate(node.value) if key.value == under), None)
+        place = next((n for n, (key, _) in enumerate(node.value) if key.value == name), None)
         stop = ([*starts, stop])[place + 1] if place is not None else stop
         node = None if place is None else node.value[place][1]
     if not isinstance(node, MappingNode | SequenceNode) or not node.value:
@@ -185,8 +232,15 @@ def content_stop(lines: list[str], stop: int, indent: int) -> int:
 def _dump(name: str, value: Any, indent: int, as_item: bool = False) -> list[str]:
     """Return the lines of an entry, or of an item of a list, in the layout of this repository's files."""
     from ruamel.yaml import YAML
+    from ruamel.yaml.emitter import RoundTripEmitter
+
+    class _Emitter(RoundTripEmitter):
+        MAX_SIMPLE_KEY_LENGTH = (
+            1024  # as in YAML; a longer name than ruamel's 128 would be written with a question mark
+        )
 
     yaml = YAML()
+    yaml.Emitter = _Emitter
     yaml.width = 1 << 20  # never wrap a string
     yaml.indent(mapping=INDENT, sequence=2 * INDENT, offset=INDENT)
     out = io.StringIO()

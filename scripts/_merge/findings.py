@@ -72,7 +72,7 @@ def find_two_contents(sides: Sides, blocks: Entries) -> Iterator[str]:
         base, ours, theirs = (_recorded(contents.get((each, f"{ARTIFACTS}/{name}.json"))) for each in VERSIONS)
         if ours and theirs and other_content(ours, [theirs]) and base not in (ours, theirs):
             block = now.get(name)
-            if isinstance(block, dict) and block.get("version") == ours.version:
+            if isinstance(block, dict) and block.get("version", ours.version) == ours.version:
                 yield (
                     f"{name} {ours.version} was built with two contents, one on each side, but a version names one: "
                     f"raise version in {PARAMS_FILE} and in the builder, then: make build DATASET={name}"

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import posixpath
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from loader._format.names import ARTIFACTS
 from scripts._define.definition import PARAMS_FILE
 from scripts._dvc.remotes import PRIVATE
 from scripts._dvc.stages import LOCK_FILE, STAGES_FILE, STAGES_KEY
@@ -115,7 +119,7 @@ def current_records(root: Path) -> list[Recorded]:
     for file in files:
         relative = file.relative_to(root).as_posix()
         try:
-            found += _records(relative, read_yaml(file), stages)
+            found += _records(relative, read_yaml(file), stages, _ManifestVersions(root).version)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise ScriptError(f"{relative} does not have DVC's format: {error!r}") from error
     for record in found:
@@ -143,10 +147,11 @@ def _committed(root: Path, places: Iterable[str]) -> Iterator[tuple[str, list[Re
         keys[place] += [(path, blob, None) for path, blob in (trees[tree] if tree else {}).items()]
     wanted = list(dict.fromkeys(key for each in keys.values() for key in each))
     parsed: dict[tuple[str, str, str | None], list[Recorded]] = {}
+    version_of = _ManifestVersions(root).version
     for start in range(0, len(wanted), _AT_ONCE):
         some = wanted[start : start + _AT_ONCE]
         contents = read_blobs(root, (blob for _, *blobs in some for blob in blobs if blob))
-        parsed |= {key: _parse(*key, contents) for key in some}
+        parsed |= {key: _parse(*key, contents, version_of) for key in some}
     for place in places:
         records = (each for key in keys[place] for each in parsed[key])
         yield (
@@ -165,7 +170,33 @@ def _files_in(root: Path, tree: str) -> dict[str, str]:
     return found
 
 
-def _parse(path: str, blob: str, stages: str | None, contents: Mapping[str, bytes]) -> list[Recorded]:
+class _ManifestVersions:
+    """The versions that manifests state, in any commit and in the work tree; read when the first is asked for."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def version(self, md5: str) -> str:
+        """Return the version in the manifest with an md5 (hex), empty if there is none."""
+        return self._known.get(md5, "")
+
+    @cached_property
+    def _known(self) -> dict[str, str]:
+        listed = git(self._root, "rev-list", "--objects", "--all", "--full-history", "--", ARTIFACTS)
+        blobs = [line.split(b" ")[0].decode() for line in listed.splitlines() if line.endswith(b".json")]
+        here = [path.read_bytes() for path in (self._root / ARTIFACTS).glob("*.json")]
+        found = {}
+        for data in [*read_blobs(self._root, blobs).values(), *here]:
+            try:
+                found[hashlib.md5(data, usedforsecurity=False).hexdigest()] = str(json.loads(data)["version"])
+            except (ValueError, KeyError, TypeError):
+                continue
+        return found
+
+
+def _parse(
+    path: str, blob: str, stages: str | None, contents: Mapping[str, bytes], version_of: Callable[[str], str]
+) -> list[Recorded]:
     """Return what a committed file records; of one that cannot be read, the bare hashes in it."""
     from ruamel.yaml import YAML
     from ruamel.yaml.error import YAMLError
@@ -173,13 +204,17 @@ def _parse(path: str, blob: str, stages: str | None, contents: Mapping[str, byte
     yaml = YAML(typ="safe")
     try:
         defined = yaml.load(contents[stages]) if stages else {}
-        return list(_records(path, yaml.load(contents[blob]), defined))
+        return list(_records(path, yaml.load(contents[blob]), defined, version_of))
     except (YAMLError, KeyError, TypeError, ValueError, AttributeError):
         return [Recorded(md5.decode(), int(size), "", "", path) for md5, size in _OUTPUT.findall(contents[blob])]
 
 
-def _records(path: str, content: Any, defined: Any) -> Iterator[Recorded]:
-    """Yield what a record file says; raise whatever Python raises if it does not have DVC's format."""
+def _records(path: str, content: Any, defined: Any, version_of: Callable[[str], str]) -> Iterator[Recorded]:
+    """Yield what a record file says; raise whatever Python raises if it does not have DVC's format.
+
+    The version of a dataset is that of its parameters, or else that of the manifest, which `version_of` returns for the
+    md5 of one.
+    """
     if path != LOCK_FILE:
         dataset = Path(path).stem
         for out in content["outs"]:
@@ -190,6 +225,9 @@ def _records(path: str, content: Any, defined: Any) -> Iterator[Recorded]:
         options = _output_options(((defined or {}).get(STAGES_KEY) or {}).get(name) or {})
         params = ((stage.get("params") or {}).get(PARAMS_FILE) or {}).get(name)
         version = str(params.get("version", "")) if isinstance(params, dict) else ""
+        if not version:
+            md5 = {str(out["path"]): str(out.get("md5")) for out in stage.get("outs") or ()}
+            version = version_of(md5.get(f"{ARTIFACTS}/{name}.json", ""))
         for out in stage.get("outs") or ():
             option = options.get(str(out["path"]), {})
             if "md5" in out and option.get("cache", True):  # git keeps the others

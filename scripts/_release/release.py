@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 from loader._format.manifest import Manifest, read_manifest
 from loader._format.names import release_tag
 from scripts._define.artifact_entries import artifact_names
-from scripts._define.definition import Definition, read_definition
+from scripts._define.artifacts import read_built
+from scripts._define.definition import Definition
 from scripts._define.history import RecordedVersion, version_of
 from scripts._process.errors import ScriptError
 from scripts._release.message import message
@@ -69,7 +70,7 @@ def plan_release(name: str, *, together: Collection[str], sign: bool, root: Path
     FetchError
         Its remote refuses or cannot be reached.
     """
-    definition = read_definition(name, root=root)
+    definition = read_built(name, root=root)
     problems = check_repository(root, names=[name])
     if problems:
         raise ScriptError(f"{name} cannot be released, see make check: {problems[0]}")

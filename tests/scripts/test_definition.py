@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from scripts._define.definition import read_definition, read_names
+from scripts._define.versions import builder_version, raise_version
 from scripts._process.errors import ScriptError
 from scripts._process.files import read_yaml
 from tests.helpers.recorded_dataset import DVC_YAML, PARAMS_YAML
@@ -66,13 +67,26 @@ def test_an_unknown_name_without_similar_names_gets_the_list(root, name):
     assert_refused(root, rf"there is no dataset '{re.escape(name)}' in params\.yaml; it has: another, small", name)
 
 
-@pytest.mark.parametrize("field", ["builder", "version", "license"])
+@pytest.mark.parametrize("field", ["builder", "license"])
 @pytest.mark.parametrize("value", [None, "", "1.0", "[a]"])
 def test_a_field_that_is_missing_or_not_a_string_is_named(root, field, value):
     replacement = "" if value is None else f"  {field}: {value}\n"
     line = re.search(rf"  {field}: .*\n", PARAMS_YAML).group()
     change(root / "params.yaml", line, replacement)
     assert_refused(root, f"the block 'small' needs '{field}', a string")
+
+
+@pytest.mark.parametrize("value", ["1.0", "[a]"])
+def test_a_version_that_is_not_a_string_is_named(root, value):
+    change(root / "params.yaml", re.search(r"  version: .*\n", PARAMS_YAML).group(), f"  version: {value}\n")
+    assert_refused(root, "the version of 'small' must be a string")
+
+
+def test_a_block_without_a_version_leaves_it_to_the_builder(root):
+    change(root / "params.yaml", re.search(r"  version: .*\n", PARAMS_YAML).group(), "")
+    found = read_definition("small", root=root)
+    assert (found.version, builder_version(found, None)) == (None, None)
+    assert raise_version(found) == "raise the version in the builder"
 
 
 @pytest.mark.parametrize("block", ["", " 1", " []", " text"])
@@ -282,11 +296,12 @@ def test_a_stage_agrees_with_its_block(name):
 @pytest.mark.parametrize(
     ("configs", "match"),
     [
-        ("a", "the configs of 'small' must be a list of names, not 'a'"),
+        ("a", "the configs of 'small' must be a list of names, .*, not 'a'"),
         ("[]", "must be a list of names"),
         ("[1]", "'small' has the config 1; a config becomes part of a file name"),
         ("[a/b]", "'small' has the config 'a/b'"),
         ("[a, a]", "'small' lists a config twice"),
+        ("{a: 1.0}", "the version of the config a of 'small' must be a string like 1.0.0, not 1.0"),
         ("[a]", r"the stage 'small' needs the output artifacts/small-a\.tar, with remote: private"),
     ],
 )
