@@ -9,17 +9,48 @@ from typing import Any
 
 from loader._errors import ArgumentError
 
+_VERSION = r"(?:\d+|\*)(?:\.(?:\d+|\*)){2}"
+_NAME = re.compile(rf"(?P<name>[a-zA-Z]\w*)(?:/(?P<config>[\w+.-]+))?(?::(?P<version>{_VERSION}))?")
 
-def check_dataset(name: Any) -> None:
-    """Check the name of a dataset, which becomes part of paths.
+
+def parse_name(name: Any, *, config: Any = None, version: Any = None) -> tuple[str, str | None, str | None]:
+    """Return the name, config and version of a dataset, which become parts of paths.
+
+    The name may contain the two others, as in TFDS: "name/config", "name:1.0.0", "name/config:1.*.*".
 
     Raises
     ------
     ArgumentError
-        It is not one.
+        One is not valid, or is given twice.
     """
-    if not isinstance(name, str) or not re.fullmatch(r"[a-zA-Z]\w*", name):
-        raise ArgumentError(f"name={name!r} is not the name of a dataset, which has letters, digits and _")
+    check_text(config=config, version=version)
+    match = _NAME.fullmatch(name) if isinstance(name, str) else None
+    if match is None:
+        raise ArgumentError(
+            f"name={name!r} is not the name of a dataset, which has letters, digits and _; "
+            f"a config and a version may follow, as in name/config:1.0.0"
+        )
+    for option, given in (("config", config), ("version", version)):
+        if given is not None and match[option] not in (None, given):
+            raise ArgumentError(f"name={name!r} has another {option} than {option}={given!r}: leave out one of them")
+    version = version or match["version"]
+    if version is not None and "*" in version and not re.fullmatch(_VERSION, version):
+        raise ArgumentError(f"version={version!r} is neither a version like 1.0.0 nor a pattern like 1.*.*")
+    return match["name"], config or match["config"], version
+
+
+def parse_unversioned(name: Any, *, config: Any) -> tuple[str, str | None]:
+    """Return the name and the config of a dataset of which several versions are looked at.
+
+    Raises
+    ------
+    ArgumentError
+        One is not valid, or the name has a version in it.
+    """
+    parsed, config, version = parse_name(name, config=config)
+    if version is not None:
+        raise ArgumentError(f"name={name!r} has a version in it, but several are compared here: leave out :{version}")
+    return parsed, config
 
 
 def check_text(**options: Any) -> None:

@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from typing import Any
 
-from loader._arguments import check_dataset, check_flags, check_path, check_text
+from loader._arguments import check_flags, check_path, check_text, parse_unversioned
 from loader._diff import Difference
 from loader._errors import NotFoundError
 from loader._fetch.places import is_offline
@@ -123,8 +123,8 @@ def changelog(
     # Changes of digit
     ...
     """
-    check_dataset(name)
-    check_text(config=config, rev=rev)
+    name, config = parse_unversioned(name, config=config)
+    check_text(rev=rev)
     check_path("repo", repo, optional=True)
     check_flags(offline=offline)
     (repository, revision, hold), versions = open_versions(name, rev=rev, repo=repo, offline=offline)

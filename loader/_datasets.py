@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from loader._arguments import check_dataset, check_flags, check_path, check_text
+from loader._arguments import check_flags, check_path, check_text, parse_name
 from loader._fetch.repository import PathLike
 from loader._registry import lookup
 from loader._registry.entry import DatasetEntry, VersionEntry
@@ -56,7 +56,8 @@ def info(
     Parameters
     ----------
     name
-        The dataset.
+        The dataset; with a config, as in "digit_speakers/theo", only this one is described, and with a version, as in
+        "mnist:3.0.1", the newest commit that recorded it is looked at, as in `loader.load`.
     rev, repo, offline
         As in `names`.
     ask_remote
@@ -84,10 +85,10 @@ def info(
     >>> digit.configs[0].splits["test"].examples
     150
     """
-    check_dataset(name)
+    name, config, version = parse_name(name)
     _check(rev, repo, offline)
     check_flags(ask_remote=ask_remote)
-    return lookup.info(name, rev=rev, repo=repo, offline=offline, ask_remote=ask_remote)
+    return lookup.info(name, config=config, version=version, rev=rev, repo=repo, offline=offline, ask_remote=ask_remote)
 
 
 def versions(
@@ -101,7 +102,7 @@ def versions(
     Parameters
     ----------
     name
-        The dataset.
+        The dataset; with a config or a version, as in "digit_speakers/theo:1.*.*", only its contents are listed.
     rev
         Where the history ends; by default HEAD, and the work tree.
     repo, offline
@@ -119,9 +120,9 @@ def versions(
     >>> newest.version, newest.is_current
     ('1.0.8', True)
     """
-    check_dataset(name)
+    name, config, version = parse_name(name)
     _check(rev, repo, offline)
-    return lookup.versions(name, rev=rev, repo=repo, offline=offline)
+    return lookup.versions(name, config=config, version=version, rev=rev, repo=repo, offline=offline)
 
 
 def _check(rev: object, repo: object, offline: object) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
-from loader._arguments import check_dataset, check_flags, check_integer, check_path, check_text
+from loader._arguments import check_flags, check_integer, check_path, check_text, parse_unversioned
 from loader._errors import AccessError, ArgumentError, FetchError, ManifestError, NotFoundError
 from loader._fetch import store
 from loader._fetch.access import current_access
@@ -110,8 +110,8 @@ def diff(
     >>> bool(loader.diff("digit", "HEAD", "HEAD"))
     False
     """
-    check_dataset(name)
-    check_text(old=old, new=new, config=config)
+    name, config = parse_unversioned(name, config=config)
+    check_text(old=old, new=new)
     check_path("repo", repo, optional=True)
     check_flags(offline=offline)
     examples = check_integer("examples", examples, least=0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from loader._errors import DecodeError
 from loader._features.parse import FeaturesDict, parse_features
@@ -24,10 +24,13 @@ class DatasetInfo(Description):
     supervised_keys
         The features in the tuples of `supervised=True`, mostly ("image", "label"): an input, a target and possibly a
         weight, each a name, or a tuple or a dict of such; None if the builder names none.
+    metadata
+        What the builder recorded besides the examples, as JSON values; None if it recorded nothing.
     """
 
     features: FeaturesDict
     supervised_keys: tuple[Keys, ...] | None = None
+    metadata: Any = None
 
     def __iter__(self) -> NoReturn:
         """Help whoever unpacks what `load` returns in the order of TFDS."""
@@ -82,7 +85,7 @@ def read_info(read_file: ReadFile, *, license: str = "") -> DatasetInfo:
     Raises
     ------
     DecodeError
-        `dataset_info.json` or `features.json` is missing or not valid.
+        `dataset_info.json` or `features.json` is missing, or one of them or `metadata.json` is not valid.
     UnsupportedError
         The records are not TFRecord, or a feature cannot be decoded.
     """
@@ -96,7 +99,13 @@ def read_info(read_file: ReadFile, *, license: str = "") -> DatasetInfo:
         features = parse_features(parse_json(read_file("features.json")), read_file)
     except (FileNotFoundError, ValueError, RecursionError) as error:
         raise DecodeError(f"features.json is missing or not valid JSON: {error!r}") from error
-    return DatasetInfo(**vars(description), features=features, supervised_keys=keys)
+    try:
+        metadata = parse_json(read_file("metadata.json"))
+    except FileNotFoundError:
+        metadata = None
+    except (ValueError, RecursionError) as error:
+        raise DecodeError(f"metadata.json is not valid JSON: {error!r}") from error
+    return DatasetInfo(**vars(description), features=features, supervised_keys=keys, metadata=metadata)
 
 
 def _table(rows: Mapping[str, str]) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, TypedDict, Unpack, overload
 
-from loader._arguments import check_dataset, check_flags, check_path, check_text
+from loader._arguments import check_flags, check_path, check_text, parse_name
 from loader._errors import ArgumentError
 from loader._fetch.reference import find_artifact
 from loader._fetch.repository import PathLike
@@ -92,13 +92,15 @@ def load(
     Parameters
     ----------
     name
-        The dataset.
+        The dataset; a config and a version may follow, as in TFDS: "digit_speakers/theo", "mnist:3.0.1".
     split
-        The splits to read: a TFDS split string ("train", "train[:10%]", "train[100:200]+test", "all"), a part from
-        `loader.even_splits`, or a list of these; by default every split.
+        The splits to read: a TFDS split string ("train", "train[:10%]", "train[100:200]+test", "all[:50%]"), a part
+        from `loader.even_splits`, a `tfds.core.ReadInstruction`, or a list of these; by default every split. "all" is
+        all splits, one after the other.
     version
-        The version of the dataset. If the revision has another one, the newest earlier commit that recorded this
-        version is read.
+        The version of the dataset, or that of `config` if its configs have versions of their own. If the revision has
+        another one, the newest earlier commit that recorded this version is read. A pattern like "1.*.*" is the highest
+        recorded version that matches it.
     config
         The builder config; by default the default config.
     rev
@@ -178,8 +180,8 @@ def load(
     >>> len(most), len(rest), rest
     (1215, 135, <digit/1.0.8 train[90%:]: 135 examples of label>)
     """
-    check_dataset(name)
-    check_text(version=version, config=config, rev=rev)
+    name, config, version = parse_name(name, config=config, version=version)
+    check_text(rev=rev)
     check_path("repo", repo, optional=True)
     check_path("data_dir", data_dir, optional=True)
     check_path("trust", trust, optional=True)
@@ -233,8 +235,8 @@ def ensure(
     >>> loader.ensure("digit").name
     'digit.tar'
     """
-    check_dataset(name)
-    check_text(version=version, config=config, rev=rev)
+    name, config, version = parse_name(name, config=config, version=version)
+    check_text(rev=rev)
     check_path("repo", repo, optional=True)
     check_path("trust", trust, optional=True)
     check_flags(offline=offline)

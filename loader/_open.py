@@ -20,7 +20,7 @@ from loader._info import DatasetInfo, read_info
 from loader._selection import Selection
 from loader._source import Positions
 from loader._split import Split
-from loader._split_spec import EvenSplit, Slice, resolve
+from loader._split_spec import Slice, resolve
 from loader._splits import SplitsByName
 from loader._supervised import Keys, check_keys
 from loader._supervised import names as feature_names
@@ -55,7 +55,11 @@ def open_folder(folder: Path, selection: Selection) -> tuple[DatasetInfo, Any]:
         from loader._format.tfrecord import TFRecordFiles  # an artifact is read without it
 
         wanted = [split_info for split_info in info.splits.values() if split_info.name in names]
-        paths = [folder / shard for split_info in wanted for shard in split_info.shard_names(info.name)]
+        paths = [
+            folder / shard
+            for split_info in wanted
+            for shard in split_info.shard_names(info.name, may_have_folders=True)
+        ]
         starts = accumulate((split_info.num_examples for split_info in wanted), initial=0)
         lengths = [length for split_info in wanted for length in split_info.shard_lengths]
         return TFRecordFiles(paths, lengths), dict(
@@ -105,7 +109,7 @@ def _open_splits(
         keys = check_keys(info.supervised_keys, info.full_name, info.features)
         names = list(dict.fromkeys(feature_names(keys)))
     features = _select_features(info, names)
-    specs = list(info.splits) if wanted is None else [wanted] if isinstance(wanted, str | EvenSplit) else list(wanted)
+    specs = list(info.splits) if wanted is None else list(wanted) if isinstance(wanted, list | tuple) else [wanted]
     parts = [resolve(spec, info.splits, dataset=info.full_name) for spec in specs]
     records, firsts = open_records({part.name for slices in parts for part in slices})
     convert = _converter(selection, features, keys, info.full_name)
@@ -115,7 +119,7 @@ def _open_splits(
     ]
     if wanted is None:
         return SplitsByName(info.full_name, dict(zip(info.splits, opened, strict=True)))
-    return opened[0] if isinstance(wanted, str | EvenSplit) else opened
+    return opened if isinstance(wanted, list | tuple) else opened[0]
 
 
 def _converter(selection: Selection, features: FeaturesDict, keys: Keys | None, name: str) -> Converter | None:

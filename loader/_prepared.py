@@ -7,6 +7,7 @@ from pathlib import Path
 
 from loader._errors import ArgumentError, NotFoundError
 from loader._fetch.places import expand_user
+from loader._format.names import version_matches, version_order
 
 _VERSION = re.compile(r"(\d+)\.(\d+)\.(\d+)")
 
@@ -21,7 +22,7 @@ def find_prepared(data_dir: Path, name: str, *, config: str | None, version: str
     name, config
         The dataset and its config, which may be None unless there are several.
     version
-        Its version; by default the newest one.
+        Its version, or a pattern like "1.*.*"; the newest one that matches, by default of all.
 
     Raises
     ------
@@ -43,11 +44,12 @@ def find_prepared(data_dir: Path, name: str, *, config: str | None, version: str
     versions = _versions(folder)
     if not versions:
         raise NotFoundError(f"{folder} has no version of {name} that TFDS prepared")
-    if version is not None and version not in versions:
+    matching = [each for each in versions if version is None or version_matches(version, each)]
+    if not matching:
         raise NotFoundError(f"{folder} has no version {version!r}; it has: {', '.join(versions)}")
-    return folder / (version or versions[-1])
+    return folder / matching[-1]
 
 
 def _versions(folder: Path) -> list[str]:
     found = [path.name for path in folder.glob("*/dataset_info.json") for path in [path.parent]]
-    return sorted(filter(_VERSION.fullmatch, found), key=lambda name: tuple(map(int, name.split("."))))
+    return sorted(filter(_VERSION.fullmatch, found), key=version_order)

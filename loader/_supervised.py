@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from loader._errors import ArgumentError
-from loader._format.description import ReadFile, parse_json
+from loader._format.description import ReadFile, get_field, parse_json
 
 Keys = str | tuple[Any, ...] | dict[str, Any]
 """The name of a feature, or a tuple or a dict of Keys."""
@@ -20,7 +20,7 @@ def read_keys(read_file: ReadFile) -> tuple[Keys, ...] | None:
     ValueError, KeyError, TypeError, AttributeError, RecursionError
         TFDS did not write them.
     """
-    raw = parse_json(read_file("dataset_info.json")).get("supervisedKeys") or {}
+    raw = get_field(parse_json(read_file("dataset_info.json")), "supervised_keys") or {}
     if raw.get("input") and raw.get("output"):  # as TFDS wrote them until 2020
         return _keys({"featureKey": raw["input"]}), _keys({"featureKey": raw["output"]})
     return tuple(map(_keys, raw.get("tuple", {}).get("items", ()))) or None
@@ -31,9 +31,10 @@ def _keys(raw: Any) -> Keys:
         return tuple(map(_keys, raw["tuple"].get("items", ())))
     if "dict" in raw:
         return {str(name): _keys(each) for name, each in sorted(raw["dict"].get("dict", {}).items())}
-    if not isinstance(raw["featureKey"], str):
-        raise TypeError(f"{raw['featureKey']!r} is not the name of a feature")
-    return raw["featureKey"]
+    key = get_field(raw, "feature_key")
+    if not isinstance(key, str):
+        raise TypeError(f"{key!r} is not the name of a feature")
+    return key
 
 
 def names(keys: Keys) -> Iterator[str]:

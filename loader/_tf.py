@@ -10,14 +10,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from loader._errors import ArgumentError, FetchError
+from loader._errors import ArgumentError, FetchError, UnsupportedError
+from loader._features.tfds import missing_class
 from loader._fetch import store
 from loader._fetch.places import CACHE_VARIABLE
 from loader._format.artifact import Artifact
+from loader._format.description import parse_json
 from loader._format.extraction import extract_members, extractable, version_folder
 from loader._info import DatasetInfo
 from loader._selection import Selection
-from loader._split_spec import EvenSplit, SplitSpec, resolve
+from loader._split_spec import SplitSpec, resolve
 from loader._supervised import check_keys
 
 
@@ -58,6 +60,8 @@ def as_datasets(prepare: Callable[[], Path], selection: Selection, info: Dataset
     ------
     ArgumentError
         `as_dataset` has no such keyword, or `supervised=True` cannot be used.
+    UnsupportedError
+        The class of a feature is not imported.
     """
     split, keywords = selection.split, selection.keywords
     if selection.supervised:
@@ -67,19 +71,20 @@ def as_datasets(prepare: Callable[[], Path], selection: Selection, info: Dataset
     import tensorflow_datasets as tfds
 
     def instruction(spec: SplitSpec) -> Any:
+        # not as a string: TFDS reads no "all[:50%]", and no split whose name is not in its syntax
         slices = resolve(spec, info.splits, dataset=info.full_name)
-        if not isinstance(spec, EvenSplit):
-            return spec
         parts = [tfds.core.ReadInstruction(part.name, from_=part.start, to=part.stop, unit="abs") for part in slices]
         return functools.reduce(operator.add, parts)
 
-    wanted: Any = None
-    if isinstance(split, str | EvenSplit):
-        wanted = instruction(split)
-    elif split is not None:
-        wanted = [instruction(spec) for spec in split]
+    wanted: Any
+    if split is None:
+        wanted = {name: instruction(name) for name in info.splits}
+    else:
+        wanted = [instruction(spec) for spec in split] if isinstance(split, list | tuple) else instruction(split)
     if not keywords.get("shuffle_files"):  # keep the order of the records, as in the other formats
         keywords = {"read_config": tfds.ReadConfig(interleave_cycle_length=1), **keywords}
+    if missing := missing_class(parse_json((folder / "features.json").read_bytes())):
+        raise UnsupportedError(f"{info.full_name} has a feature of its own; {missing}")
     builder = tfds.builder_from_directory(os.fspath(folder))
     try:
         inspect.signature(builder.as_dataset).bind(split=wanted, **keywords)

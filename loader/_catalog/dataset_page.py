@@ -138,7 +138,7 @@ class DatasetPage:
         has_configs = any(config.name for config in self.entry.configs)
         head = [*(["config"] if has_configs else []), "split", "examples", "bytes of records", "shards"]
         rows = [
-            [*([escape(config.name or "")] if has_configs else []), escape(name), *(f"{number:,}" for number in split)]
+            [*([escape(config.label)] if has_configs else []), escape(name), *(f"{number:,}" for number in split)]
             for config in self.entry.configs
             for name, split in config.splits.items()
         ]

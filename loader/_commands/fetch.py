@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 import loader
+from loader._arguments import parse_name
 from loader._commands.options import Name, Offline, Repo, Rev
 from loader._commands.tables import print_line
 from loader._fetch.reference import find_artifact
@@ -29,6 +30,7 @@ def command(
     They go into the loader's cache, never into the work tree. With --trust, a key in FILE must have signed the release
     tag NAME@vVERSION, and each artifact is compared with the SHA-256 that the tag's commit records.
     """
+    name, config, version = parse_name(name, config=config, version=version)
     options: dict[str, Any] = {"version": version, "rev": rev, "repo": repo, "offline": offline or None, "trust": trust}
     configs = [config] if config is not None else _configs(name, options)
     for each in configs:

@@ -33,6 +33,7 @@ def command(
     """Print what is known of a dataset: features, splits, statistics, sources, relatives, versions, how to load it."""
     entry = info(name, rev=rev, repo=repo, offline=offline or None, ask_remote=remote)
     history = versions(name, rev=rev, repo=repo, offline=offline or None)
+    name = entry.name
     if json:
         print_json(entry.as_json() | {"versions": [asdict(version) for version in history]})
         return
@@ -72,7 +73,7 @@ def command(
 def _print_splits(entry: DatasetEntry) -> None:
     print_heading("splits")
     rows = [
-        (config.name or "", split, f"{numbers.examples}", f"{numbers.bytes}", f"{numbers.shards}")
+        (config.label, split, f"{numbers.examples}", f"{numbers.bytes}", f"{numbers.shards}")
         for config in entry.configs
         for split, numbers in config.splits.items()
     ]

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 import loader
+from loader._arguments import parse_name
 from loader._commands.options import Name, Offline, Repo, Rev
 from loader._commands.tables import print_line
 from loader._display.dataset import features_html, link_html, splits_html
@@ -42,8 +43,9 @@ def command(
     The page needs no other file and no network, and its examples take about 4 MB at most. With --png alone, only the
     sheet is written. The artifact is fetched if it is missing, unless --stream reads the shown records alone.
     """
+    name, config, version = parse_name(name, config=config)
     options: dict[str, Any] = {
-        "config": config, "rev": rev, "repo": repo, "offline": offline or None, "stream": stream
+        "config": config, "rev": rev, "repo": repo, "offline": offline or None, "stream": stream, "version": version
     }  # fmt: skip
     if output is not None and png is not None and output.resolve() == png.resolve():
         raise ArgumentError(f"{output} cannot be both the page and the sheet: name two files")
@@ -105,7 +107,7 @@ def page_body(shown: Sample, name: str, options: dict[str, Any]) -> str:
 
 def load_lines(name: str, split: str, options: dict[str, Any]) -> str:
     """Return the lines of Python that load the split."""
-    given = {key: options[key] for key in ("config", "rev", "repo")}
+    given = {key: options[key] for key in ("config", "rev", "repo", "version") if key in options}
     return f"import loader\n\ninfo, ds = {load_call(name, split=split, **given)}\nds[0]"
 
 
@@ -113,10 +115,13 @@ def _class_counts(shown: Sample, name: str, options: dict[str, Any]) -> tuple[di
     """Return the number of examples of each class, by name, and where the numbers are from."""
     if shown.split in shown.info.splits:
         try:
-            entry = loader.info(name, **{key: options[key] for key in ("rev", "repo", "offline")})
+            versioned = ":".join(filter(None, (name, options.get("version"))))
+            entry = loader.info(versioned, **{key: options[key] for key in ("rev", "repo", "offline")})
         except LoaderError:  # the examples are worth showing without it
             entry = None
-        if entry is not None and entry.statistics is not None and entry.version == shown.info.version:
+        versions = {config.name: config.version or entry.version for config in entry.configs} if entry else {}
+        is_shown = versions.get(shown.info.config_name) == shown.info.version
+        if entry is not None and entry.statistics is not None and is_shown:
             where = shown.info.config_name, shown.split, shown.label
             counts = {
                 each.name: each.examples

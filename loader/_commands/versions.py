@@ -7,6 +7,7 @@ from dataclasses import asdict
 
 import typer
 
+from loader._arguments import parse_name
 from loader._commands.options import Json, Name, Offline, Repo, Rev
 from loader._commands.tables import print_json, print_table
 from loader._datasets import versions
@@ -22,6 +23,7 @@ def command(name: Name, rev: Rev = None, repo: Repo = None, offline: Offline = F
     or of --rev. To read one: loader.load(NAME, rev=COMMIT).
     """
     found = versions(name, rev=rev, repo=repo, offline=offline or None)
+    name, _, _ = parse_name(name)
     if json:
         print_json([asdict(version) for version in found])
     elif found:

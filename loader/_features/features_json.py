@@ -8,11 +8,11 @@ which TFDS still reads.
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import dataclass
 from typing import Any
 
 from loader._features.connectors import Shape
+from loader._format.description import get_field
 
 MODULES = "tensorflow_datasets.core.features."
 
@@ -34,8 +34,8 @@ class Node:
             if isinstance(content, str):
                 content = json.loads(content)
             return cls(text(document["type"]), content, bool(document.get("proto_cls")), document)
-        name = text(_get(document, "python_class_name"))
-        plain = _get(document, "json_feature")
+        name = text(get_field(document, "python_class_name"))
+        plain = get_field(document, "json_feature")
         if plain is not None:
             return cls(name, json.loads(plain["json"]), False, document)
         common = ("pythonClassName", "python_class_name", "description", "valueRange", "value_range")
@@ -44,7 +44,7 @@ class Node:
 
     def get(self, name: str, default: Any = None) -> Any:
         """Return a field of the content."""
-        return _get(self.content, name, default)
+        return get_field(self.content, name, default)
 
     @property
     def shape(self) -> Shape:
@@ -71,13 +71,6 @@ def _size(size: Any) -> int | None:
     if not -1 <= number < 1 << 63:
         raise ValueError(f"{size!r} is not a size")
     return None if number == -1 else number
-
-
-def _get(content: dict[str, Any], name: str, default: Any = None) -> Any:
-    """Return a field by its name in the message, which JSON may write in snake_case or camelCase."""
-    if name in content:
-        return content[name]
-    return content.get(re.sub("_(.)", lambda match: match[1].upper(), name), default)
 
 
 def text(value: Any) -> str:

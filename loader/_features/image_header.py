@@ -16,6 +16,7 @@ PNG_END = b"\x00\x00\x00\x00IEND\xaeB`\x82"
 PNG_COLOR_TYPES = {1: 0, 3: 2, 4: 6}
 """The colour types of grey, RGB and RGBA pixels, by the number of their channels."""
 _PNG_CHANNELS = {0: 1, 2: 3, 3: 3, 4: 2, 6: 4}  # by colour type; 3 is a palette of RGB colours
+_PNG_BITS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}  # that a colour type may have
 _MARKER = re.compile(rb"\xff[^\xff\x00]")
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _WITHOUT_LENGTH = frozenset((0x01, *range(0xD0, 0xD8)))
@@ -81,6 +82,8 @@ def read_header(data: bytes) -> Header:
 
 def _read_png(data: bytes) -> Header:
     width, height, bits, color, interlace = struct.unpack_from(">IIBBxxB", data, 16)
+    if bits not in _PNG_BITS[color]:
+        raise ValueError(f"the header of the PNG is damaged ({bits} bits per channel in colour type {color})")
     chunks = _png_chunks(data)
     is_plain = color in (0, 2, 6) and not interlace and chunks.keys().isdisjoint((b"tRNS", b"acTL"))
     return Header("png", height, width, _PNG_CHANNELS[color], bits, color == 3, is_plain, chunks)

@@ -12,9 +12,11 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Callable, Iterator
 from functools import cache
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -25,6 +27,7 @@ from loader._features.sequences import split_rows
 from loader._features.values import Decoder, Fields
 from loader._format.example import Example
 
+_OWN_MODULE = re.compile(r"(?P<name>\w+?)_dataset_builder(?:\.(?P<part>[\w.]+))?$")  # a builder of the repository
 _NAME = "feature"  # the name of the feature in the record that TFDS decodes
 
 
@@ -44,10 +47,8 @@ def tfds_decoder(feature: TfdsFeature, key: str) -> Decoder:
     import tensorflow_datasets as tfds
 
     try:
-        known = tfds.features.FeatureConnector._registered_features  # TFDS imports a class that is not here
-        for name in _class_names(feature.document):
-            if name not in known:
-                raise UnsupportedError(f"{problem}; import the module that defines {name} first")
+        if missing := missing_class(feature.document):
+            raise UnsupportedError(f"{problem}; {missing}")
         connector = tfds.features.FeatureConnector.from_json(feature.document)
         features = tfds.features.FeaturesDict({_NAME: connector})
     except UnsupportedError:
@@ -67,6 +68,35 @@ def tfds_decoder(feature: TfdsFeature, key: str) -> Decoder:
             raise ValueError(f"TFDS cannot decode it: {_brief(error)}") from error
 
     return decode
+
+
+def missing_class(document: Any) -> str | None:
+    """Return how to import the first class in a features.json that is not imported; None if all are.
+
+    TFDS would import it by the name that its module had in the build. A class that the caller imported from the file of
+    the dataset's builder, under whatever name, is the one.
+    """
+    import tensorflow_datasets as tfds
+
+    known = tfds.features.FeatureConnector._registered_features
+    for name in _class_names(document):
+        module, _, class_name = name.rpartition(".")
+        dataset = _OWN_MODULE.match(module)
+        if name not in known and dataset is not None:
+            folder = dataset["name"]
+            path = "/".join([folder, *(dataset["part"] or folder).split(".")]) + ".py"
+            for imported in list(known.values()):
+                file = getattr(sys.modules.get(imported.__module__), "__file__", None) or ""
+                if imported.__name__ == class_name and f"/{Path(file).as_posix()}".endswith(f"/{path}"):
+                    known[name] = imported
+            if name not in known:
+                return (
+                    f"its class is defined in datasets/*/{path} of the repository; import that file first, as with: "
+                    f"sys.path.append('<repository>/datasets/standard'); import {path[:-3].replace('/', '.')}"
+                )
+        elif name not in known:
+            return f"import the module that defines {name} first"
+    return None
 
 
 def _parser(features: Any) -> Callable[[bytes], Any]:

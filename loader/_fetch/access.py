@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from loader._errors import AccessError, ArgumentError
-from loader._format.names import ARTIFACTS
+from loader._format.names import ARTIFACTS, version_matches
 
 READABLE_VARIABLE = "DATASETS_READABLE"
 
@@ -62,7 +62,7 @@ class Access(NamedTuple):
         AccessError
             It is another one.
         """
-        if wanted not in (None, present):
+        if wanted is not None and not version_matches(wanted, present):
             raise self._other(name, "version", wanted)
 
     def check_artifact(self, name: str, filename: str) -> None:

@@ -241,7 +241,7 @@ def find_artifact(
     offline = is_offline(offline)
     # a commit that the clone has may get its signed tag later, so the clone is updated
     repository, hold = open_held(repo, rev=rev if trust is None else None, offline=offline)
-    revision = repository.revision(name, rev=rev, version=version)
+    revision = repository.revision(name, rev=rev, version=version, config=config)
     manifest = present or revision.manifest(name)
     if trust is not None:
         from loader._fetch.signatures import signed_manifest  # only who asks for a signature needs it

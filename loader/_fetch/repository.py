@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,7 +12,7 @@ from loader._errors import FetchError, ManifestError, NotFoundError, without_sec
 from loader._fetch.git import Git
 from loader._fetch.places import expand_user
 from loader._fetch.revision import Commit, Revision, WorkTree
-from loader._format.names import ARTIFACTS, release_tag
+from loader._format.names import ARTIFACTS, release_tag, version_matches, version_order
 
 PathLike = str | os.PathLike[str]
 
@@ -33,7 +34,7 @@ class Repository(NamedTuple):
     git: Git
     root: Path | None
 
-    def revision(self, name: str, *, rev: str | None, version: str | None) -> Revision:
+    def revision(self, name: str, *, rev: str | None, version: str | None, config: str | None = None) -> Revision:
         """Return the revision to read dataset `name` from.
 
         Parameters
@@ -43,9 +44,12 @@ class Repository(NamedTuple):
         rev
             A commit, branch or tag; by default the work tree, or the default branch of a clone.
         version
-            The version of the dataset. Without `rev`, the commit with the tag `<name>@v<version>` is returned if there
-            is one, because a released version names one content. Otherwise, if the revision has another version, the
-            newest earlier commit that recorded this one is returned.
+            The version of the dataset; a pattern like "1.*.*" is the highest one that matches it. Without `rev`, the
+            commit with the tag `<name>@v<version>` is returned if there is one, because a released version names one
+            content. Otherwise, if the revision has another version, the newest earlier commit that recorded this one
+            is returned.
+        config
+            The config that is asked for: its own version counts too, if it has one.
 
         Raises
         ------
@@ -55,16 +59,36 @@ class Repository(NamedTuple):
             The manifest cannot be used.
         """
         revision: Revision
+        if version is not None and "*" in version:
+            version = self._highest(name, version, rev)
         if rev is None and version is not None and (released := self._released(name, version)) is not None:
             return released
         if rev is None and self.root is not None:
             revision = WorkTree(self.root)
         else:
             revision = Commit(self.git, self.git.commit(rev or "HEAD"))
-        if version is None or (name in revision.datasets() and revision.manifest(name).version == version):
+        if version is None or (name in revision.datasets() and revision.manifest(name).has_version(version, config)):
             return revision
         start = revision if isinstance(revision, Commit) else Commit(self.git, self.git.commit("HEAD"))
-        return start.with_version(name, version)
+        return start.with_version(name, version, config=config)
+
+    def _highest(self, name: str, pattern: str, rev: str | None) -> str:
+        """Return the highest recorded version that matches a pattern, released ones included without `rev`."""
+        found: list[str] = []
+        if rev is None and self.root is not None:
+            with suppress(NotFoundError, ManifestError):  # the work tree may lack what a commit records
+                found.append(WorkTree(self.root).manifest(name).version)
+        with suppress(FetchError):  # not a git repository, or no git here
+            end = Commit(self.git, self.git.commit(rev or "HEAD"))
+            found += [version for version, _ in end.recorded(name)]
+            if rev is None:
+                start = release_tag(name, "")
+                found += [tag.removeprefix(start) for tag in self.git.tags() if tag.startswith(start)]
+        matching = [version for version in found if version_matches(pattern, version)]
+        if not matching:
+            known = ", ".join(sorted(set(found), key=version_order, reverse=True)) or "none"
+            raise NotFoundError(f"{name} has no version that matches {pattern!r} in {self.git.label}; it has: {known}")
+        return max(matching, key=version_order)
 
     def _released(self, name: str, version: str) -> Revision | None:
         """Return the commit with the release tag of a version, None if there is no such tag."""

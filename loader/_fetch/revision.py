@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
@@ -213,8 +213,8 @@ class Commit(Revision):
         """Return an alternative, because a commit cannot be changed."""
         return "choose another revision"
 
-    def with_version(self, name: str, version: str) -> Revision:
-        """Return the newest commit, up to this one, whose manifest of `name` has `version`.
+    def with_version(self, name: str, version: str, *, config: str | None = None) -> Revision:
+        """Return the newest commit, up to this one, whose manifest of `name` has `version`, for a config or for all.
 
         Raises
         ------
@@ -222,13 +222,8 @@ class Commit(Revision):
             There is no such commit.
         """
         known = []
-        for commit in self.git.history(self.commit, f"{ARTIFACTS}/{name}.json"):
-            candidate = Commit(self.git, commit)
-            try:
-                found = candidate.manifest(name).version
-            except (ManifestError, NotFoundError):  # in another format, or removed by that commit
-                continue
-            if found == version:
+        for found, candidate in self.recorded(name):
+            if found == version or (config is not None and candidate.manifest(name).has_version(version, config)):
                 return candidate
             if found not in known:
                 known.append(found)
@@ -236,6 +231,13 @@ class Commit(Revision):
             f"{name} has no version {version!r} in the history of {self.label}; its versions: "
             f"{', '.join(known) or 'none'}"
         )
+
+    def recorded(self, name: str) -> Iterator[tuple[str, Commit]]:
+        """Yield the version that each commit recorded which changed the manifest of `name`, newest first."""
+        for commit in self.git.history(self.commit, f"{ARTIFACTS}/{name}.json"):
+            candidate = Commit(self.git, commit)
+            with suppress(ManifestError, NotFoundError):  # in another format, or removed by that commit
+                yield candidate.manifest(name).version, candidate
 
 
 def _datasets(filenames: Iterable[str]) -> set[str]:

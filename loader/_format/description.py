@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from loader._errors import DecodeError, UnsupportedError
 
+_NO_FOLDERS = frozenset({"", ".", ".."})  # names of no folder below another one
 ReadFile = Callable[[str], bytes]
 """Returns the bytes of a metadata file by name; raises FileNotFoundError if there is none."""
 
@@ -28,15 +30,23 @@ class SplitInfo:
         """Number of shards."""
         return len(self.shard_lengths)
 
-    def shard_names(self, dataset: str) -> list[str]:
-        """Return the file names of the shards, in order.
+    def shard_names(self, dataset: str, *, may_have_folders: bool = False) -> list[str]:
+        """Return the names of the shards, in order.
+
+        Parameters
+        ----------
+        dataset
+            The name of the dataset.
+        may_have_folders
+            Whether they may be paths below the folder of `dataset_info.json`, which they never are in an artifact.
 
         Raises
         ------
         UnsupportedError
-            The template of their names is not one of TFDS.
+            The template of their names is not one of TFDS, or leads out of the folder.
         """
-        count = f"{self.num_shards:05d}"
+        digits = max(len(str(self.num_shards)), 5)
+        count = f"{self.num_shards:0{digits}d}"
         names = []
         for shard in range(self.num_shards):
             name = self.filepath_template
@@ -44,12 +54,13 @@ class SplitInfo:
                 ("DATASET", dataset),
                 ("SPLIT", self.name),
                 ("FILEFORMAT", "tfrecord"),
-                ("SHARD_INDEX", f"{shard:05d}"),
+                ("SHARD_INDEX", f"{shard:0{digits}d}"),
                 ("NUM_SHARDS", count),
-                ("SHARD_X_OF_Y", f"{shard:05d}-of-{count}"),
+                ("SHARD_X_OF_Y", f"{shard:0{digits}d}-of-{count}"),
             ):
                 name = name.replace(f"{{{field}}}", value)
-            if "{" in name or "/" in name or "\0" in name:
+            folders = name.split("/")[:-1]
+            if "{" in name or "\0" in name or (folders and not may_have_folders) or not _NO_FOLDERS.isdisjoint(folders):
                 raise UnsupportedError(f"{dataset}: the shard names {self.filepath_template!r} are not supported")
             names.append(name)
         return names
@@ -105,17 +116,18 @@ def read_description(read_file: ReadFile, *, license: str = "") -> Description:
     """
     try:
         raw: dict[str, Any] = parse_json(read_file("dataset_info.json"))
-        if raw.get("fileFormat", "tfrecord") != "tfrecord":
-            raise UnsupportedError(f"{raw['name']}: its records are {raw['fileFormat']}; only tfrecord can be read")
+        file_format = get_field(raw, "file_format", "tfrecord")
+        if file_format != "tfrecord":
+            raise UnsupportedError(f"{raw['name']}: its records are {file_format}; only tfrecord can be read")
         splits = [_split(split) for split in raw["splits"]]
         return Description(
             name=_text(raw["name"]),
             version=_text(raw["version"]),
-            config_name=_text(raw.get("configName", "")) or None,
+            config_name=_text(get_field(raw, "config_name", "")) or None,
             description=_text(raw.get("description", "")),
             citation=_text(raw.get("citation", "")),
             homepage=_text(next(iter(raw.get("location", {}).get("urls", ())), "")),
-            license=license or _text(raw.get("redistributionInfo", {}).get("license", "")),
+            license=license or _text(get_field(raw, "redistribution_info", {}).get("license", "")),
             splits={split.name: split for split in splits},
         )
     except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError) as error:
@@ -130,6 +142,13 @@ def parse_json(data: bytes) -> Any:
     return document
 
 
+def get_field(message: dict[str, Any], name: str, default: Any = None) -> Any:
+    """Return a field by its name in protobuf, which JSON may write in snake_case or, as TFDS does, in camelCase."""
+    if name in message:
+        return message[name]
+    return message.get(re.sub("_(.)", lambda match: match[1].upper(), name), default)
+
+
 def _text(value: Any) -> str:
     if not isinstance(value, str):
         raise TypeError(f"{value!r} is not a string")
@@ -137,9 +156,11 @@ def _text(value: Any) -> str:
 
 
 def _split(raw: dict[str, Any]) -> SplitInfo:
-    lengths = tuple(map(_count, raw.get("shardLengths", ())))
-    template = raw.get("filepathTemplate") or "{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_X_OF_Y}"
-    return SplitInfo(_text(raw["name"]), sum(lengths), _count(raw.get("numBytes", 0)), lengths, _text(template))
+    name, lengths = _text(raw["name"]), tuple(map(_count, get_field(raw, "shard_lengths", ())))
+    if not lengths:  # TFDS writes no split without examples, and left the lengths out only until 2019
+        raise ValueError(f"split {name!r} has no shardLengths, so its number of examples is unknown")
+    template = get_field(raw, "filepath_template") or "{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_X_OF_Y}"
+    return SplitInfo(name, sum(lengths), _count(get_field(raw, "num_bytes", 0)), lengths, _text(template))
 
 
 def _count(value: Any) -> int:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from loader._errors import ManifestError, NotFoundError
 from loader._format.files import read_regular
 from loader._format.index import FORMAT
+from loader._format.names import MAX_FILENAME
 from loader._format.strict_json import integer, mapping, optional_text, parse_object, sha256_of, text
 
 MAX_BYTES = 64 << 20
@@ -28,6 +29,8 @@ class ArtifactEntry(NamedTuple):
         The number of its bytes, and their SHA-256 (hex).
     index_offset, index_size, index_sha256
         The offset of the index header in the tar, the number of its bytes, and their SHA-256 (hex).
+    version
+        The version of its config; None if the configs have no versions of their own, but that of the dataset.
     """
 
     filename: str
@@ -37,6 +40,7 @@ class ArtifactEntry(NamedTuple):
     index_offset: int
     index_size: int
     index_sha256: str
+    version: str | None = None
 
 
 class Manifest(NamedTuple):
@@ -65,7 +69,13 @@ class Manifest(NamedTuple):
 
     def version_folder(self, entry: ArtifactEntry) -> str:
         """Return the folder of an artifact's files in its tar: `<name>/[<config>/]<version>`."""
-        return "/".join(part for part in (self.name, entry.config, self.version) if part)
+        return "/".join(part for part in (self.name, entry.config, entry.version or self.version) if part)
+
+    def has_version(self, version: str, config: str | None) -> bool:
+        """Return whether a version is that of the dataset, or the own one of the config that is asked for."""
+        return version == self.version or any(
+            entry.version == version for entry in self.artifacts if config is not None and entry.config == config
+        )
 
     def artifact(self, config: str | None = None) -> ArtifactEntry:
         """Return the entry of `config`, which defaults to the only config or to the default config.
@@ -130,8 +140,8 @@ def parse_manifest(data: bytes, *, name: str, label: str, fix: str) -> Manifest:
         raise ManifestError(f"{name}: {label} is not a usable manifest ({error}); {fix}") from error
 
 
-def _entry(filename: str, entry: object) -> ArtifactEntry:
-    if not re.fullmatch(r"[\w-][\w.-]{0,200}", filename):
+def _entry(filename: str, entry: Any) -> ArtifactEntry:
+    if not re.fullmatch(r"[\w-][\w.-]*", filename) or len(filename) > MAX_FILENAME:
         raise ValueError(f"{filename!r} is not the name of a file in artifacts/")
     index = mapping(entry, "index")
     found = ArtifactEntry(
@@ -142,6 +152,7 @@ def _entry(filename: str, entry: object) -> ArtifactEntry:
         integer(index, "offset"),
         integer(index, "size"),
         sha256_of(index, "sha256"),
+        optional_text({"version": None, **entry}, "version"),
     )
     if found.index_offset + found.index_size > found.size:
         raise ValueError("the record index is outside the tar")

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 ARTIFACTS = "artifacts"
 """The folder of artifacts and manifests in a datasets repository."""
+
+
+MAX_FILENAME = 201
+"""Most characters of an artifact's file name."""
 
 
 def tar_name(dataset: str, config: str | None = None) -> str:
@@ -14,6 +20,16 @@ def tar_name(dataset: str, config: str | None = None) -> str:
 def object_path(md5: str) -> str:
     """Return the path of an object in a DVC remote or cache, as DVC 3 lays it out."""
     return f"files/md5/{md5[:2]}/{md5[2:]}"
+
+
+def version_matches(wanted: str, version: str) -> bool:
+    """Return whether a version is the wanted one; a `*` in that, as in "1.*.*", stands for any number, as in TFDS."""
+    return re.fullmatch(re.escape(wanted).replace(r"\*", r"\d+"), version) is not None
+
+
+def version_order(version: str) -> tuple[int, ...]:
+    """Return what versions are sorted by; what is no version comes first."""
+    return tuple(map(int, version.split("."))) if re.fullmatch(r"\d+(\.\d+)*", version, re.ASCII) else ()
 
 
 def release_tag(name: str, version: str) -> str:

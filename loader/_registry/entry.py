@@ -51,6 +51,8 @@ class ConfigEntry:
     remote
         "on its remote", "not on its remote" or a sentence that says why this is unknown; None if the remote was not
         asked.
+    version
+        The version of the config; None if the configs have no versions of their own, but that of the dataset.
     """
 
     name: str | None
@@ -62,6 +64,12 @@ class ConfigEntry:
     features: dict[str, Any]
     place: str = MISSING
     remote: str | None = None
+    version: str | None = None
+
+    @property
+    def label(self) -> str:
+        """Its name, and its version if that is its own; empty for a dataset without configs."""
+        return " ".join(filter(None, (self.name, self.version)))
 
     def __repr__(self) -> str:
         """Return the entry in one line: the attributes have the rest."""
@@ -205,7 +213,7 @@ class DatasetEntry:
         return f"<table>{''.join(rows)}</table>"
 
     def _lines(self) -> list[tuple[str, str]]:
-        names = (f"{config.name}: " if config.name else "" for config in self.configs)
+        names = (f"{config.label}: " if config.name else "" for config in self.configs)
         return [
             *self.facts,
             *(("splits", f"{name}{_splits(config)}") for name, config in zip(names, self.configs, strict=True)),

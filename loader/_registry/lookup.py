@@ -15,7 +15,7 @@ from loader._fetch.repository import PathLike, Repository
 from loader._fetch.revision import Commit, Revision, WorkTree
 from loader._fetch.store import Hold
 from loader._format.manifest import Manifest
-from loader._format.names import ARTIFACTS
+from loader._format.names import ARTIFACTS, tar_name, version_matches
 from loader._registry.entry import DatasetEntry, State, VersionEntry
 from loader._registry.history import VersionHistory, mark_current
 from loader._registry.outdated import find_changes
@@ -55,6 +55,8 @@ def entries(
 def info(
     name: str,
     *,
+    config: str | None = None,
+    version: str | None = None,
     rev: str | None = None,
     repo: PathLike | None = None,
     offline: bool | None = None,
@@ -62,19 +64,38 @@ def info(
 ) -> DatasetEntry:
     """Return what a repository says of a dataset; the parameters and errors are those of `loader.info`."""
     repository, revision, _hold = _open(rev, repo, offline, ask_remote=ask_remote)
+    if version is not None:
+        revision = repository.revision(name, rev=rev, version=version)
     records = read_records(revision)
     _check_known(name, records, rev, repo)
     [entry] = _with_statistics(revision, _describe(repository, records, [name], ask_remote=ask_remote))
     if entry.state.problem is not None:
         raise ManifestError(entry.state.problem)
-    return entry
+    if config is None:
+        return entry
+    wanted = tuple(each for each in entry.configs if each.name == config)
+    if not wanted:
+        known = ", ".join(each.name for each in entry.configs if each.name) or "none"
+        raise NotFoundError(f"{name} has no config {config!r}; its configs: {known}")
+    return replace(entry, configs=wanted)
 
 
 def versions(
-    name: str, *, rev: str | None = None, repo: PathLike | None = None, offline: bool | None = None
+    name: str,
+    *,
+    config: str | None = None,
+    version: str | None = None,
+    rev: str | None = None,
+    repo: PathLike | None = None,
+    offline: bool | None = None,
 ) -> list[VersionEntry]:
     """Return the recorded contents of a dataset; the parameters and errors are those of `loader.versions`."""
-    return open_versions(name, rev=rev, repo=repo, offline=offline)[1]
+    return [
+        each
+        for each in open_versions(name, rev=rev, repo=repo, offline=offline)[1]
+        if (version is None or version_matches(version, each.version))
+        and (config is None or tar_name(each.name, config) in each.artifacts)
+    ]
 
 
 def open_versions(

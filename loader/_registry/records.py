@@ -151,6 +151,7 @@ class Records:
                     for split, value in as_mapping(raw.get("splits")).items()
                 },
                 as_mapping(raw.get("features")),
+                version=entry.version,
             )
 
     def _raw(self, name: str) -> dict[str, Any]:

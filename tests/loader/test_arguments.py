@@ -11,7 +11,7 @@ from tests.helpers.recorded_dataset import prepare_recorded
 SURROGATE = "a\ud800b"
 NOT_TEXT = [3, b"digit", ["digit"], 1.5, object()]
 LOAD = [
-    *(("name", value) for value in (None, "", "../x", "a/b", "a\0b", SURROGATE, "1a", "a b", ".", *NOT_TEXT)),
+    *(("name", value) for value in (None, "", "../x", "a/b/c", "a\0b", SURROGATE, "1a", "a b", ".", *NOT_TEXT)),
     *((option, value) for option in ("version", "config", "rev") for value in ("a\0b", SURROGATE, *NOT_TEXT)),
     *((option, value) for option in ("repo", "data_dir") for value in ("a\0b", SURROGATE, 3, 1.5, b"x", ["x"], True)),
     *((option, value) for option in ("stream", "offline") for value in (1, "yes", [])),

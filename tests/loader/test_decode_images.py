@@ -275,6 +275,7 @@ def flip(data, position):
         (IMAGE, b"no image"),
         *((IMAGE, NORMAL[:size]) for size in (8, 20, 30, 40, len(NORMAL) // 2, len(NORMAL) - 13)),
         *((IMAGE, flip(NORMAL, position)) for position in (9, 13, 24, 25, 30, 45)),
+        *((IMAGE, png(color, bits)) for color, bits in ((0, 3), (0, 125), (2, 4), (3, 16), (6, 0))),
         *((IMAGE, PHOTO[:size]) for size in (2, 3, 4, FRAME_AT + 3, FRAME_AT + 20, len(PHOTO) // 2, len(PHOTO) - 1)),
         *((IMAGE, BMPS["RGB"][:size]) for size in (2, 20, 54, len(BMPS["RGB"]) - 1)),
         (IMAGE, BMPS["RGB"][:18] + bytes(4) + BMPS["RGB"][22:]),

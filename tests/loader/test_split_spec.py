@@ -1,5 +1,7 @@
 """Split strings select the examples that TFDS selects, in record order."""
 
+import pickle
+
 import pytest
 
 import loader
@@ -38,6 +40,8 @@ SPECS = [
     "train[:5300]",
     "train[-5300:]",
 ]
+
+ONE_PERCENT = {"unit": "%", "rounding": "pct1_dropremainder"}
 
 
 @pytest.fixture(scope="module")
@@ -171,3 +175,75 @@ def test_a_percentage_from_the_end_that_rounds_to_no_example_is_refused(small, s
 )
 def test_other_percentages_are_those_of_tfds(small, spec, count):
     assert len(loader.load("small", split=spec, repo=small)[1]) == count
+
+
+@pytest.mark.parametrize(
+    ("spec", "same"),
+    [
+        ("all[:50%]", "train[:2685]"),
+        ("all[-100:]", "train[5270:]+test"),
+        ("all[5290:5310]+test[:1]", "train[5290:]+test[:10]+test[:1]"),
+        ("all[1shard:]", "train[1shard:]+test"),
+        ("all[2shard]", "test"),
+        ("all[7:7]", "train[:0]"),
+    ],
+)
+def test_a_part_of_all_is_a_part_of_the_splits_joined(small, spec, same):
+    parts = loader.load("small", split=[spec, same], repo=small, features=["text"])[1]
+    assert loader_texts(parts[0]) == loader_texts(parts[1])
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_objects_of_tfds_select_what_tfds_selects(small, tfds_texts):
+    import tensorflow_datasets as tfds
+
+    ri = tfds.core.ReadInstruction
+    specs = [
+        ri("train"),
+        ri("test", to=10, unit="%"),
+        ri("test", from_=-33.3, unit="%"),
+        ri("train", from_=5, to=-5290, unit="abs"),
+        ri("train", from_=1, unit="shard"),
+        ri("train", to=3, **ONE_PERCENT),
+        ri("train", from_=-7, to=100, **ONE_PERCENT),
+        ri("test") + ri("train", to=3),
+        ri("train", to=2, **ONE_PERCENT) + "test[:2]",
+        ri.from_spec("test[:5]+train[10:20]"),
+        ri.from_spec("all"),
+        *tfds.even_splits("train[:10%]+test", n=3),
+        tfds.even_splits(ri("test", to=10), n=2)[0],
+        tfds.Split.TEST,
+    ]
+    _, parts = loader.load("small", split=specs, repo=small, features=["text"])
+    for spec, part in zip(specs, parts, strict=True):
+        assert loader_texts(part) == tfds_texts(spec), spec
+        assert loader_texts(pickle.loads(pickle.dumps(part))) == loader_texts(part)
+    assert len(loader.load("small", ri("test", to=10), repo=small, format="tf")[1]) == 10
+    [even, _] = loader.even_splits(ri("test", to=10), 2)
+    assert len(loader.load("small", even, repo=small)[1]) == 5
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"split_name": "other"}, loader.NotFoundError, "has no split 'other'"),
+        ({"split_name": "test", "to": 71}, loader.NotFoundError, "out of range"),
+        ({"split_name": "test", "to": 1.5}, loader.ArgumentError, "selects nothing of small"),
+        ({"split_name": "test", "from_": -0.5, "unit": "%"}, loader.ArgumentError, "is ambiguous"),
+        ({"split_name": "test", "to": 5, **ONE_PERCENT}, loader.ArgumentError, "100"),
+        (
+            {"split_name": "train", "to": 1.5, **ONE_PERCENT},
+            loader.ArgumentError,
+            "1.5",
+        ),
+    ],
+)
+def test_objects_of_tfds_that_select_nothing_are_refused(small, arguments, error, message):
+    instruction = pytest.importorskip("tensorflow_datasets").core.ReadInstruction(**arguments)
+    with pytest.raises(error, match=message):
+        loader.load("small", instruction, repo=small)
+
+
+def test_a_class_of_tfds_is_no_split(small):
+    with pytest.raises(loader.ArgumentError, match="takes a split string"):
+        loader.load("small", pytest.importorskip("tensorflow_datasets").core.ReadInstruction, repo=small)
