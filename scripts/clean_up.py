@@ -14,7 +14,7 @@ import typer
 from loader import FetchError
 from loader._errors import printable
 from loader._format.plain_table import size_text
-from scripts._define.definition import ROOT
+from scripts._define.definition import ROOT, read_names
 from scripts._dvc.remotes import VISIBILITIES
 from scripts._process.errors import ScriptError
 from scripts._process.hints import nearest
@@ -80,7 +80,7 @@ def remove_from_cache(names: Sequence[str] = (), *, yes: Sequence[str] = (), roo
     def remove() -> None:
         with open_repo(root).lock:  # no command of DVC records or links an object meanwhile
             found = survey(root, remotes=())
-            known = of_datasets(found.versions, names)
+            known = of_datasets(found.versions, names, root)
             chosen = named(known, (CACHE,), yes)
             if not found.shares_cache:
                 chosen += [version for version in garbage(known, (CACHE,)) if version not in chosen]
@@ -129,11 +129,11 @@ def remove_from_remotes(
     check_branches(root)
     if choose and not yes:
         found = _complete_survey(root)
-        yes = choose(removable(of_datasets(found.versions, names), VISIBILITIES), found.uploads)
+        yes = choose(removable(of_datasets(found.versions, names, root), VISIBILITIES), found.uploads)
     if not yes:
         return
     found = _complete_survey(root)  # after the choice, because a commit may have been made meanwhile
-    known = of_datasets(found.versions, names)
+    known = of_datasets(found.versions, names, root)
     versions = named(known, VISIBILITIES, [each for each in yes if not each.startswith(UPLOAD)])
     uploads = [upload for upload in found.uploads if upload.name in yes]
     if unknown := {each for each in yes if each.startswith(UPLOAD)} - {upload.name for upload in uploads}:
@@ -161,17 +161,17 @@ def _complete_survey(root: Path) -> Survey:
     return found
 
 
-def of_datasets(known: Sequence[Version], names: Sequence[str]) -> list[Version]:
-    """Return the versions of some datasets, or all if none is named.
+def of_datasets(known: Sequence[Version], names: Sequence[str], root: Path) -> list[Version]:
+    """Return the versions of some datasets, none of one that was never built, or all if none is named.
 
     Raises
     ------
     ScriptError
-        Nothing of a dataset is stored.
+        There is no such dataset, and nothing of one is stored.
     """
     datasets = sorted({version.dataset for version in known if version.dataset})
     for name in names:
-        if name not in datasets:
+        if name not in datasets and name not in read_names(root=root):
             raise ScriptError(f"nothing is stored of a dataset {name!r}; {nearest(name, datasets)}")
     return [version for version in known if not names or version.dataset in names]
 
@@ -243,7 +243,7 @@ def command(
         from scripts._release.survey import survey
 
         found = survey(ROOT)
-        print_survey(found, of_datasets(found.versions, datasets))
+        print_survey(found, of_datasets(found.versions, datasets, ROOT))
         return
     if remove and remote:
         raise ScriptError("remove from one place at a time: REMOVE=1 (this machine), or REMOTE=1 (the remotes)")

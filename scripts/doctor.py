@@ -13,10 +13,9 @@ import typer
 
 from loader import LoaderError
 from loader._errors import printable, without_secrets
-from scripts._define.definition import ROOT, read_names
+from scripts._define.definition import ROOT, check_names
 from scripts._dvc.remotes import VISIBILITIES
 from scripts._process.errors import ScriptError
-from scripts._process.hints import nearest
 from scripts._release.complete_clone import check_history
 from scripts._release.doctor.environment import check_git, check_packages, check_records
 from scripts._release.doctor.result import Problem, Result, counted
@@ -54,9 +53,7 @@ def doctor(names: Sequence[str] = (), *, deep: bool = False, public: bool = Fals
         There is no such dataset.
     """
     result = Result()
-    if names and (unknown := set(names) - set(known := read_names(root=root))):
-        name = min(unknown)
-        raise ScriptError(f"there is no dataset {name!r} in params.yaml; {nearest(name, known)}")
+    check_names(names, root=root)
     result.add(_guarded(lambda: check_packages(root)))
     records = _guarded(lambda: check_records(root))
     result.add(records)

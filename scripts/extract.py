@@ -1,4 +1,4 @@
-"""`python -m scripts extract NAME`: extract an artifact into a folder that TFDS reads."""
+"""`python -m scripts extract NAME...`: extract artifacts into a folder that TFDS reads."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ import typer
 
 from loader._format.exchange import exchange
 from loader._format.extraction import extract_members, extractable, version_folder
-from scripts._define.artifacts import open_artifact
+from scripts._define.artifacts import open_artifact, read_built
 from scripts._define.definition import ROOT, read_definition
+from scripts._define.several import All, Names, chosen, for_each
 from scripts._process.errors import ScriptError
 from scripts._process.scratch import scratch_folder
 from scripts._verify.artifact import check_tar
@@ -46,12 +47,12 @@ def extract(
     Raises
     ------
     ScriptError
-        The folder already exists, or the disk has too little space.
+        The dataset was never built, the folder already exists, or the disk has too little space.
     LoaderError
         The artifact is not the recorded one.
     """
     to = (to or root / "extracted").resolve()
-    artifact = open_artifact(read_definition(name, root=root), config=config)
+    artifact = open_artifact(read_built(name, root=root), config=config)
     check_tar(artifact)
     members = extractable(artifact)
     version = version_folder(artifact)
@@ -81,11 +82,15 @@ def extract(
 
 
 def command(
-    names: Annotated[list[str], typer.Argument(help="The datasets.")],
+    names: Names = None,
+    everything: All = False,
     to: Annotated[Path | None, typer.Option(help="The TFDS data_dir to extract into (extracted/ by default).")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an existing folder.")] = False,
 ) -> None:
-    """Extract the artifacts of datasets into a folder that TFDS reads."""
-    for name in names:
+    """Extract the artifacts of datasets into a folder that TFDS reads; those that fail are named at the end."""
+
+    def extract_all(name: str) -> None:
         for config in read_definition(name).tars:
-            print(f"{name}: {extract(name, config=config, to=to, overwrite=overwrite)}")
+            print(f"{name}: {extract(name, config=config, to=to, overwrite=overwrite)}", flush=True)
+
+    for_each(chosen(names, everything=everything), extract_all, everything=everything)

@@ -1,15 +1,13 @@
-"""`python -m scripts pull NAME`: pull the artifacts of a dataset and check them."""
+"""`python -m scripts pull NAME...`: pull the artifacts of datasets and check them."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
-
-import typer
 
 from loader import FetchError
-from scripts._define.artifacts import open_artifact
-from scripts._define.definition import ROOT, read_definition
+from scripts._define.artifacts import open_artifact, read_built
+from scripts._define.definition import ROOT
+from scripts._define.several import All, Names, chosen, for_each
 
 
 def pull(name: str, *, root: Path = ROOT) -> list[Path]:
@@ -18,9 +16,9 @@ def pull(name: str, *, root: Path = ROOT) -> list[Path]:
     Raises
     ------
     ScriptError, LoaderError
-        The dataset does not exist, or an artifact cannot be pulled or is not the recorded one.
+        The dataset does not exist or was never built, or an artifact cannot be pulled or is not the recorded one.
     """
-    definition = read_definition(name, root=root)
+    definition = read_built(name, root=root)
     from scripts._dvc.pull import dvc_pull
 
     for config, tar in definition.tars.items():
@@ -32,8 +30,10 @@ def pull(name: str, *, root: Path = ROOT) -> list[Path]:
     return list(definition.tars.values())
 
 
-def command(names: Annotated[list[str], typer.Argument(help="The datasets.")]) -> None:
-    """Pull the artifacts of datasets from their remotes."""
-    for name in names:
-        for tar in pull(name):
-            print(f"{name}: {tar}")
+def command(names: Names = None, everything: All = False) -> None:
+    """Pull the artifacts of datasets from their remotes; those that fail are named at the end."""
+
+    def pull_one(name: str) -> None:
+        print(f"{name}: {', '.join(map(str, pull(name)))}", flush=True)
+
+    for_each(chosen(names, everything=everything), pull_one, everything=everything)

@@ -1,4 +1,4 @@
-"""`python -m scripts push NAME`: push artifacts to the remote of their visibility and check that they arrived."""
+"""`python -m scripts push NAME...`: push artifacts to the remote of their visibility and check that they arrived."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from scripts._define.consent import check_consent
-from scripts._define.definition import ROOT, Definition, built_from_private, read_definition
+from scripts._define.artifacts import read_built
+from scripts._define.consent import check_consent, consent_for
+from scripts._define.definition import ROOT, Definition, built_from_private
 from scripts._define.published import check_not_on_remote, earlier_objects
+from scripts._define.several import All, Names, chosen, for_each
 from scripts._dvc.remotes import make_command
 from scripts._process.errors import ScriptError
 from scripts._process.files import hash_file
@@ -45,14 +47,14 @@ def push(name: str, *, public: bool, deep: bool = False, root: Path = ROOT) -> l
     Raises
     ------
     ScriptError
-        Consent is missing or refused, the license is unknown, an artifact is missing or not the recorded one, the
-        remote has other bytes of the same version, its server gets no credentials, or a public dataset is or was
-        derived from private data.
+        It was never built, consent is missing or refused, the license is unknown, an artifact is missing or not the
+        recorded one, the remote has other bytes of the same version, its server gets no credentials, or a public
+        dataset is or was derived from private data.
     FetchError
         The remote refuses, cannot be reached, or does not have the object afterwards.
     """
     with waiting_for(root, [f"repro-{name}"], report=_report_waiting):  # DVC removes what it builds again
-        definition = read_definition(name, root=root)
+        definition = read_built(name, root=root)
     check_consent(definition, public=public, action="push")
     from scripts._dvc.objects import artifact_object, open_repo_for_upload
 
@@ -99,17 +101,25 @@ def _check_version(definition: Definition, repo: Repo) -> None:
         earlier = earlier_objects(definition)
     except ScriptError as error:
         name = definition.name
-        print(f"{name}: not checked whether {definition.version} was pushed with other bytes: {error}", file=sys.stderr)
+        print(f"{name}: not checked whether its version was pushed with other bytes: {error}", file=sys.stderr)
         return
     check_not_on_remote(definition, repo, earlier)
 
 
 def command(
-    names: Annotated[list[str], typer.Argument(help="The datasets.")],
+    names: Names = None,
+    everything: All = False,
     public: Annotated[bool, typer.Option("--public", help="Consent to publish these public datasets.")] = False,
     deep: Annotated[bool, typer.Option("--deep", help="Read the objects back and compare every byte.")] = False,
 ) -> None:
-    """Push datasets to the remotes of their visibility and check that they arrived."""
-    for name in names:
-        for stored in push(name, public=public, deep=deep):
-            print(f"{name}: {stored.describe()}")
+    """Push datasets to the remotes of their visibility and check that they arrived.
+
+    Those that fail are named at the end. With --all, private datasets are pushed, and public ones only with --public.
+    """
+
+    def push_one(name: str) -> None:
+        consent = consent_for(name, public=public, everything=everything)
+        for stored in push(name, public=consent, deep=deep):
+            print(f"{name}: {stored.describe()}", flush=True)
+
+    for_each(chosen(names, everything=everything), push_one, everything=everything)

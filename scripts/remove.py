@@ -1,8 +1,9 @@
-"""`python -m scripts remove NAME`: remove a dataset from this repository."""
+"""`python -m scripts remove NAME...`: remove datasets from this repository."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -27,50 +28,54 @@ class Removal:
     kept: tuple[str, ...]
 
 
-def remove(name: str, *, root: Path = ROOT) -> Removal:
-    """Remove a dataset from params.yaml, dvc.yaml and dvc.lock, and the files that describe it.
+def remove(*names: str, root: Path = ROOT) -> Removal:
+    """Remove datasets from params.yaml, dvc.yaml and dvc.lock, and the files that describe them; all or none of them.
 
-    Its folder is removed too if git has committed all of it. Artifacts and source files are kept, on this machine and
-    on the remotes. Nothing is removed if there is no such dataset, because it may have been removed before.
+    Their folders are removed too if git has committed all of a folder. Artifacts and source files are kept, on this
+    machine and on the remotes. A name without a dataset is passed over, because it may have been removed before.
 
     Raises
     ------
     ScriptError
-        Another dataset is derived from it, or a file cannot be edited. No file is changed.
+        A dataset that is not among them is derived from one, or a file cannot be edited. No file is changed.
     """
     with scratch_folder(root, EDIT_LOCK) as scratch:
-        if name not in _names(root):
+        known = _names(root)
+        names = tuple(name for name in dict.fromkeys(names) if name in known)
+        if not names:
             return Removal((), ())
-        _check_not_needed(name, root)
+        _check_not_needed(names, root)
         removed = []
 
         def remove_files() -> None:
-            for number, folder in enumerate(sorted((root / "datasets").glob(f"*/{name}"))):
+            folders = [folder for name in names for folder in sorted((root / "datasets").glob(f"*/{name}"))]
+            for number, folder in enumerate(folders):
                 if _is_committed(folder, root):
                     folder.rename(scratch / str(number))  # atomic
                     removed.append(folder)
-            for described in sorted((root / ARTIFACTS).glob(f"{name}.*json")):
+            for described in [path for name in names for path in sorted((root / ARTIFACTS).glob(f"{name}.*json"))]:
                 described.unlink()
                 removed.append(described)
 
-        changed = remove_dataset(name, root=root, before_edit=remove_files)
-    artifacts = (f"{ARTIFACTS}/{name}.tar", f"{ARTIFACTS}/{name}-*.tar")
-    others = (f"datasets/*/{name}", f"sources/{name}", f"sources/{name}.dvc", f"extracted/{name}")
-    kept = [path for pattern in (*artifacts, *others) for path in sorted(root.glob(pattern))]
+        changed = remove_dataset(*names, root=root, before_edit=remove_files)
+    kept = [path for name in names for pattern in _kept(name) for path in sorted(root.glob(pattern))]
     return Removal(
         (*changed, *(path.relative_to(root).as_posix() for path in removed)),
         tuple(path.relative_to(root).as_posix() for path in kept),
     )
 
 
-def command(name: Annotated[str, typer.Argument(help="The name of the dataset in params.yaml.")]) -> None:
-    """Remove a dataset from this repository, but keep its artifacts and source files."""
-    removal = remove(name)
+def command(names: Annotated[list[str], typer.Argument(help="The names of the datasets in params.yaml.")]) -> None:
+    """Remove datasets from this repository, all or none, but keep their artifacts and source files."""
+    known = sorted(_names(ROOT))
+    removal = remove(*names)
+    for name in names:
+        if name not in known:
+            hint = nearest(name, known)
+            print(f"nothing to remove: there is no dataset {name!r} in params.yaml, dvc.yaml or dvc.lock; {hint}")
     if not removal.removed:
-        hint = nearest(name, sorted(_names(ROOT)))
-        print(f"nothing to remove: there is no dataset {name!r} in params.yaml, dvc.yaml or dvc.lock; {hint}")
         return
-    print(f"removed {name} from {', '.join(removal.removed)}")
+    print(f"removed {', '.join(name for name in names if name in known)} from {', '.join(removal.removed)}")
     if removal.kept:
         print(f"kept, delete them if they are not needed: {' '.join(removal.kept)}")
     print("pushed artifacts are still on the remotes; committed files are still in git's history")
@@ -82,12 +87,22 @@ def _names(root: Path) -> set[str]:
     return {*read_names(root=root), *read_stages(root / STAGES_FILE), *recorded}
 
 
-def _check_not_needed(name: str, root: Path) -> None:
+def _kept(name: str) -> tuple[str, ...]:
+    """Return the patterns of a dataset's artifacts, definition, source files and extracted files."""
+    artifacts = (f"{ARTIFACTS}/{name}.tar", f"{ARTIFACTS}/{name}-*.tar")
+    return (*artifacts, f"datasets/*/{name}", f"sources/{name}", f"sources/{name}.dvc", f"extracted/{name}")
+
+
+def _check_not_needed(names: Sequence[str], root: Path) -> None:
     stages = read_stages(root / STAGES_FILE)
-    artifact = re.compile(rf"{ARTIFACTS}/{re.escape(name)}(-.+)?\.tar")
-    for other, stage in stages.items():
-        if any(map(artifact.fullmatch, dependencies(stage))):
-            raise ScriptError(f"{other} is derived from {name}; remove it first with: make remove DATASET={other}")
+    for name in names:
+        artifact = re.compile(rf"{ARTIFACTS}/{re.escape(name)}(-.+)?\.tar")
+        for other, stage in stages.items():
+            if other not in names and any(map(artifact.fullmatch, dependencies(stage))):
+                raise ScriptError(
+                    f"{other} is derived from {name}; remove it first, or with it: "
+                    f'make remove DATASET="{" ".join([*names, other])}"'
+                )
 
 
 def _is_committed(folder: Path, root: Path) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -12,6 +12,7 @@ import typer
 from loader._format.names import ARTIFACTS
 from scripts._define.definition import PARAMS_FILE, ROOT, read_definition
 from scripts._define.lineage import ancestors, group_related
+from scripts._define.several import All, Names, chosen
 from scripts._dvc.repro import run_repro
 from scripts._dvc.stages import LOCK_FILE, STAGES_FILE
 from scripts._process.errors import ScriptError
@@ -20,15 +21,18 @@ from scripts._process.git import changed_files
 _RECORDS = (PARAMS_FILE, STAGES_FILE, LOCK_FILE, ARTIFACTS, "datasets")
 
 
-def repro(names: Sequence[str], *, overwrite: bool = False, root: Path = ROOT) -> None:
+def repro(names: Sequence[str], *, everything: bool = False, overwrite: bool = False, root: Path = ROOT) -> None:
     """Build datasets that are not up to date, with DVC.
 
-    One DVC process builds datasets that share an ancestor, in order; each other dataset gets a process of its own.
+    One DVC process builds datasets that share an ancestor, in order; each other dataset gets a process of its own. If
+    one fails, the others are built all the same, unless they are derived from it.
 
     Parameters
     ----------
     names
         The datasets.
+    everything
+        Whether all datasets are meant: one whose definition is wrong then does not stop the others.
     overwrite
         Whether to build although nothing changed.
     root
@@ -43,9 +47,12 @@ def repro(names: Sequence[str], *, overwrite: bool = False, root: Path = ROOT) -
     def parents(name: str) -> Iterable[str]:
         return read_definition(name, root=root).parents
 
+    wrong = _wrong_definitions(names, parents) if everything else []
+    right = [name for name in names if name not in wrong]
+    names = sorted(right, key=lambda name: len({*ancestors(name, parents)}))  # `--single-item` keeps the order
     groups = group_related(names, parents)
     stages = {*names, *(ancestor for name in names for ancestor in ancestors(name, parents))}
-    failed = run_repro(groups, stages=sorted(stages), overwrite=overwrite, root=root)
+    failed = [*wrong, *run_repro(groups, stages=sorted(stages), overwrite=overwrite, root=root)]
     if {*names} - {*failed}:
         _say_what_to_commit(root)
     if failed:
@@ -53,11 +60,24 @@ def repro(names: Sequence[str], *, overwrite: bool = False, root: Path = ROOT) -
 
 
 def command(
-    names: Annotated[list[str], typer.Argument(help="The datasets.")],
+    names: Names = None,
+    everything: All = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Build although nothing changed.")] = False,
 ) -> None:
-    """Build datasets with `dvc repro`, in parallel if they are independent."""
-    repro(names, overwrite=overwrite)
+    """Build datasets with `dvc repro`, in parallel if they are independent; those that fail are named at the end."""
+    repro(chosen(names, everything=everything), everything=everything, overwrite=overwrite)
+
+
+def _wrong_definitions(names: Sequence[str], parents: Callable[[str], Iterable[str]]) -> list[str]:
+    """Print what is wrong with definitions; return the datasets that have a wrong one or are derived from such."""
+    wrong = []
+    for name in names:
+        try:
+            list(ancestors(name, parents))
+        except ScriptError as error:
+            print(f"{name}: FAILED: {str(error).removeprefix(f'{name}: ')}", file=sys.stderr)
+            wrong.append(name)
+    return wrong
 
 
 def _say_what_to_commit(root: Path) -> None:

@@ -1,21 +1,19 @@
-"""`python -m scripts verify NAME`: check artifacts against everything that is recorded about them."""
+"""`python -m scripts verify NAME...`: check artifacts against everything that is recorded about them."""
 
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from loader import LoaderError
 from loader._format.artifact import LocalArtifact
 from loader._format.description import read_description
 from loader._format.manifest import read_manifest
-from scripts._define.artifacts import open_artifact
-from scripts._define.definition import ROOT, Definition, read_definition, read_names
+from scripts._define.artifacts import open_artifact, read_built
+from scripts._define.definition import ROOT, Definition
+from scripts._define.several import All, Names, chosen, for_each
 from scripts._dvc.stages import recorded_output
 from scripts._process.errors import ScriptError
 from scripts._process.files import hash_file
@@ -38,9 +36,9 @@ def verify(name: str, *, rebuild: bool = False, root: Path = ROOT) -> list[str]:
     Raises
     ------
     ScriptError, LoaderError
-        The first check that failed.
+        The first check that failed, or the dataset was never built.
     """
-    definition = read_definition(name, root=root)
+    definition = read_built(name, root=root)
     if rebuild and not all(tar.exists() for tar in definition.tars.values()):
         return [_check_rebuild_by_hash(definition)]
     artifacts = [open_artifact(definition, config=config) for config in definition.tars]
@@ -55,32 +53,9 @@ def verify(name: str, *, rebuild: bool = False, root: Path = ROOT) -> list[str]:
     return checked
 
 
-def verify_each(names: Sequence[str], *, rebuild: bool = False, root: Path = ROOT) -> None:
-    """Check all of the datasets, even if some fail, and print the results.
-
-    Raises
-    ------
-    ScriptError
-        Some datasets failed; the message lists them.
-    """
-    failed = {}
-    for name in names:
-        try:
-            _report(name, verify(name, rebuild=rebuild, root=root))
-        except (ScriptError, LoaderError, OSError) as error:
-            print(f"{name}: FAILED: {str(error).removeprefix(f'{name}: ')}", file=sys.stderr)
-            failed[name] = str(error).partition("\n")[0].removeprefix(f"{name}: ")
-    if failed:
-        raise ScriptError(
-            f"{len(failed)} of {len(names)} datasets failed:\n"
-            + "\n".join(f"  {name}: {reason}" for name, reason in failed.items())
-        )
-    print(f"{len(names)} of {len(names)} datasets: ok")
-
-
 def command(
-    names: Annotated[list[str] | None, typer.Argument(help="The datasets.")] = None,
-    everything: Annotated[bool, typer.Option("--all", help="Check every dataset, and summarize at the end.")] = False,
+    names: Names = None,
+    everything: All = False,
     rebuild: Annotated[bool, typer.Option("--rebuild", help="Also build from the sources and compare.")] = False,
 ) -> None:
     """Check artifacts: size, md5, structure, record index, every record; with --rebuild, against a new build.
@@ -88,17 +63,12 @@ def command(
     The new build runs in a sandbox: without network, except for fetching sources, at another path, as another user,
     with another host name, umask, clock, time zone, locale, home and hash seed.
     """
-    if everything == bool(names):
-        raise ScriptError("name the datasets, or check every one with --all")
-    if names and len(names) == 1:
-        _report(names[0], verify(names[0], rebuild=rebuild))
-    else:
-        verify_each(names or read_names(), rebuild=rebuild)
 
+    def verify_one(name: str) -> None:
+        for line in verify(name, rebuild=rebuild):
+            print(f"{name}: ok: {line}", flush=True)
 
-def _report(name: str, checked: list[str]) -> None:
-    for line in checked:
-        print(f"{name}: ok: {line}", flush=True)
+    for_each(chosen(names, everything=everything), verify_one, everything=everything)
 
 
 def _check_rebuild_by_hash(definition: Definition) -> str:

@@ -42,7 +42,7 @@ def test_build_verify_push_pull_and_extract(tiny):
     output = make(tiny, "verify", "ALL=1", check=False)  # the clone does not have the artifacts of the other datasets
     assert "tiny: ok: dvc.lock and manifest record" in output
     assert "mnist: FAILED: " in output
-    assert re.search(r"error: (\d+) of (\d+) datasets failed:\n", output)
+    assert re.search(r"error: (\d+) of (\d+) datasets failed: ", output)
     assert "PUBLIC=1" in make(tiny, "push", "DATASET=tiny", check=False)
     assert "on the remote at s3://public/" in make(tiny, "push", "DATASET=tiny", "PUBLIC=1")
     (tiny.root / "artifacts/tiny.tar").unlink()
@@ -77,14 +77,15 @@ def test_the_variables_of_make_become_options_of_the_commands(clone):
 
 AWKWARD = ["x;touch pwned", "a'b", "'; touch pwned; '", "$(touch pwned)", "$(shell touch pwned)", "`touch pwned`"]
 AWKWARD += ["$HOME", "$$", "a\\", '"', "*", "#1", "a,b", "(", "%", "~", "a  b", "--help", "é"]
-SEVERAL = ("build", "verify", "extract", "fetch", "mirror", "push", "pull")  # these take several datasets
+# these take several datasets
+SEVERAL = ("add", "remove", "build", "verify", "extract", "fetch", "mirror", "push", "pull")
 VALUES = {  # in the order of the arguments
     "new": ("KIND", "PARENT", "NAME"),
+    **dict.fromkeys(SEVERAL, ("DATASET",)),
     "add": ("VERSION", "CONFIG", "DATASET"),
-    "remove": ("DATASET",),
+    "rename": ("NAME", "TO"),
     "remote": ("PUBLIC", "PRIVATE", "ENDPOINT"),
     "s3": ("DIR",),
-    **dict.fromkeys(SEVERAL, ("DATASET",)),
     "extract": ("TO", "DATASET"),
 }
 
@@ -190,9 +191,14 @@ def test_compiled_python_files_of_a_dataset_cause_no_rebuild(tiny):
     assert "didn't change" in make(tiny, "build", "DATASET=tiny")
 
 
-@pytest.mark.parametrize("target", ["add", "remove", "build", "verify", "extract", "fetch", "mirror", "push", "pull"])
-def test_a_target_without_dataset_explains_how_to_name_one(clone, target):
-    assert f"name a dataset: make {target} DATASET=mnist" in make(clone, target, check=False)
+def test_a_target_without_dataset_explains_how_to_name_one(clone):
+    for target in ("add", "remove", "info", "tag"):
+        assert f"name a dataset: make {target} DATASET=mnist" in make(clone, target, check=False)
+    for target in ("build", "verify", "extract", "fetch", "mirror", "push", "pull"):
+        how = f"name datasets, or take all of them: make {target} DATASET=mnist, or ALL=1"
+        assert how in make(clone, target, check=False)
+        assert "not both" in make(clone, target, "DATASET=mnist", "ALL=1", check=False)
+    assert "REGISTER=1 takes datasets by name" in make(clone, "build", "ALL=1", "REGISTER=1", check=False)
 
 
 @pytest.mark.parametrize("target", ["verify", "extract", "fetch", "mirror", "push", "pull"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 from dvc.dependency import ParamsDependency
 from dvc.exceptions import DvcException
@@ -11,7 +12,8 @@ from dvc.repo import Repo
 from dvc.stage import Stage
 
 from scripts._dvc.objects import cached_file
-from scripts._dvc.stages import STAGES_FILE
+from scripts._dvc.pull import wait_for_lock
+from scripts._dvc.stages import LOCK_FILE, STAGES_FILE
 from scripts._process.errors import ScriptError
 
 
@@ -49,7 +51,9 @@ def restore_outputs(root: Path, name: str, *, built_since: float = math.inf) -> 
                 built_since = math.inf
             for out in outs:
                 path = Path(out.fs_path)
-                if not out.use_cache or (out.exists and path.stat().st_mtime < built_since):
+                if not out.use_cache:
+                    continue
+                if out.exists and (path.stat().st_mtime < built_since or not out.changed_checksum()):
                     continue
                 if cached_file(repo, out.hash_info.value) is not None:
                     out.checkout(force=True)
@@ -72,6 +76,30 @@ def dependencies_changed(root: Path, name: str) -> bool:
             return any(dep.status() for dep in _stage(repo, name).deps if not isinstance(dep, ParamsDependency))
         except DvcException as error:
             raise ScriptError(f"{name}: its dependencies cannot be compared with dvc.lock: {error}") from error
+
+
+def is_up_to_date(root: Path, name: str) -> bool:
+    """Return whether `dvc status` finds nothing changed in a stage, its outputs included.
+
+    Raises
+    ------
+    ScriptError
+        DVC fails.
+    FetchError
+        Another DVC command does not release DVC's lock.
+    """
+    changes: dict[str, Any] = {}
+    with Repo(str(root)) as repo:
+
+        def compare() -> None:
+            with repo.lock:
+                changes.update(_stage(repo, name).status())
+
+        try:
+            wait_for_lock(compare)
+        except DvcException as error:
+            raise ScriptError(f"{name}: its files cannot be compared with {LOCK_FILE}: {error}") from error
+    return not changes
 
 
 def _stage(repo: Repo, name: str) -> Stage:

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from loader import FetchError
 from scripts._dvc.stages import LOCK_FILE, STAGES_FILE, check_stages, read_stages
 from scripts._process.errors import ScriptError, TerminatedError
 from scripts._process.processes import CLEAN_UP_SECONDS
@@ -26,7 +27,7 @@ def run_repro(groups: Sequence[Sequence[str]], *, stages: Collection[str], overw
     Parameters
     ----------
     groups
-        Names of stages. DVC runs the stages of a group in order.
+        Names of stages. DVC runs the stages of a group in order; if one fails, those that do not depend on it run.
     stages
         All stages that DVC may run for these: they and their ancestors.
     overwrite
@@ -37,7 +38,7 @@ def run_repro(groups: Sequence[Sequence[str]], *, stages: Collection[str], overw
     Returns
     -------
     list of str
-        The stages of the groups in which DVC failed.
+        The stages that are not up to date, because DVC failed for them or for a stage that they depend on.
 
     Raises
     ------
@@ -53,12 +54,30 @@ def run_repro(groups: Sequence[Sequence[str]], *, stages: Collection[str], overw
     with waiting_for(root, locks, report=_report_waiting), _restoring_outputs(root, stages) as failed:
         if len(groups) == 1:
             with _terminating_children():
-                codes = [subprocess.Popen([*command, *groups[0]], cwd=root, env=_environment()).wait()]
+                codes = [subprocess.Popen([*command, *_targets(groups[0])], cwd=root, env=_environment()).wait()]
         else:
             with ThreadPoolExecutor(os.cpu_count()) as threads, _terminating_children():
-                codes = list(threads.map(lambda group: _run_in_parallel([*command, *group], root), groups))
-        failed += [name for group, code in zip(groups, codes, strict=True) if code for name in group]
+                codes = list(threads.map(lambda group: _run_in_parallel([*command, *_targets(group)], root), groups))
+        for group, code in zip(groups, codes, strict=True):
+            failed += _not_built(group, root) if code else []
     return failed
+
+
+def _targets(group: Sequence[str]) -> list[str]:
+    """Return DVC's arguments for a group; the option would change the messages about a single stage."""
+    return [*(["--keep-going"] if len(group) > 1 else []), *group]
+
+
+def _not_built(group: Sequence[str], root: Path) -> list[str]:
+    """Return the stages of a group, in which DVC failed, that are not up to date: all if DVC did not get that far."""
+    from scripts._dvc.recorded import is_up_to_date
+
+    if len(group) == 1:
+        return list(group)
+    try:
+        return [name for name in group if not is_up_to_date(root, name)] or list(group)
+    except (ScriptError, FetchError):
+        return list(group)
 
 
 @contextmanager

@@ -18,10 +18,10 @@ def root(tmp_path):
     return make_commented_repository(tmp_path / "repository")
 
 
-def assert_refused(root, match, name, **options):
+def assert_refused(root, match, *names, **options):
     before = read_files(root)
     with pytest.raises(ScriptError, match=match):
-        add(name, root=root, **options)
+        add(*names, root=root, **options)
     assert read_files(root) == before
 
 
@@ -105,6 +105,16 @@ def test_a_name_in_use_is_refused(root):
     assert_refused(root, "there is already a dataset cifar10", "cifar10")
 
 
+def test_several_datasets_are_added_or_none(root):
+    assert_refused(root, "has a dataset 'cifar11'", "cifar10", "cifar11")
+    assert_refused(root, "there is already a dataset first", "cifar10", "first")
+    assert_refused(root, "TFDS cannot make its builder wmt_translate: ", "cifar10", "wmt_translate")
+    assert_refused(root, "a version and configs are for one dataset", "cifar10", "glue", configs=("cola",))
+    add("glue", "cifar10", "glue", root=root)
+    assert read_definition("glue", root=root).version == "2.0.0"
+    assert read_definition("cifar10", root=root).version == "3.0.2"
+
+
 def test_add_imports_neither_tensorflow_nor_dvc(clone):
     code = (
         "import sys; from scripts.add import add; add('cifar10')\n"
@@ -113,14 +123,15 @@ def test_add_imports_neither_tensorflow_nor_dvc(clone):
     assert clone.python(code) == "[]\n"
 
 
-def test_a_killed_add_is_completed_by_running_it_again(tmp_path):
+@pytest.mark.parametrize("names", [["cifar10"], ["cifar10", "glue"]])
+def test_a_killed_add_is_completed_by_running_it_again(tmp_path, names):
     expected = make_commented_repository(tmp_path / "expected")
-    add("cifar10", root=expected)
+    add(*names, root=expected)
     after = read_files(expected)
     for step in range(100):
         root = make_commented_repository(tmp_path / f"{step}")
-        finished = kill_at_step(partial(add, "cifar10", root=root), step, root=root)
-        add("cifar10", root=root)
+        finished = kill_at_step(partial(add, *names, root=root), step, root=root)
+        add(*names, root=root)
         assert read_files(root) == after, f"killed before step {step}"
         if finished:
             break

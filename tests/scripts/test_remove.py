@@ -6,6 +6,7 @@ from functools import partial
 import pytest
 
 from scripts._process.errors import ScriptError
+from scripts._process.files import read_yaml
 from scripts.new import new
 from scripts.remove import Removal, remove
 from tests.helpers.buildable_dataset import add_buildable
@@ -86,11 +87,30 @@ def test_a_dataset_that_another_is_derived_from_is_not_removed(root):
     text = (root / "dvc.yaml").read_text()
     (root / "dvc.yaml").write_text(text.replace("stages:\n", f"stages:\n{stage}"))
     before = read_files(root)
-    with pytest.raises(ScriptError, match=r"third is derived from second; .* make remove DATASET=third"):
+    with pytest.raises(ScriptError, match=r'third is derived from second; .* make remove DATASET="second third"'):
         remove("second", root=root)
     assert read_files(root) == before
     remove("third", root=root)  # a stage without a block in params.yaml
     remove("second", root=root)
+
+
+def test_several_datasets_are_removed_or_none(root):
+    new("third", root=root)
+    stages = root / "dvc.yaml"
+    stages.write_text(
+        stages.read_text().replace(
+            "deps: [datasets/standard/first]", "deps: [datasets/standard/first, artifacts/third.tar]"
+        )
+    )
+    git_commit(root)
+    before = read_files(root)
+    with pytest.raises(ScriptError, match=r'first is derived from third; .*: make remove DATASET="second third first"'):
+        remove("second", "third", root=root)
+    assert read_files(root) == before
+    removal = remove("third", "frist", "second", "first", "third", root=root)
+    assert {*removal.removed} >= {"params.yaml", "dvc.yaml", "dvc.lock", FOLDER, "datasets/standard/third"}
+    assert read_yaml(root / "params.yaml") == {"toolchain": {}}
+    assert not read_yaml(root / "dvc.yaml")["stages"]
 
 
 def test_if_a_file_cannot_be_edited_nothing_is_changed(root):

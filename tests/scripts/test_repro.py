@@ -73,6 +73,28 @@ def test_a_failed_build_does_not_prevent_the_other_one(two):
     assert not (two.root / "artifacts/twin.json").exists()
 
 
+@pytest.mark.slow
+def test_of_all_datasets_those_that_can_be_built_are_built(two):
+    """A sibling of the one that fails is built, by the same DVC process; one with a wrong definition is named."""
+    two.scripts("remove", "mnist", "mnist_fgsm", "digit", "digit_speakers")
+    add_buildable(two.root, name="another")
+    change(two, "another", "[1 / 0]")
+    path = two.root / "dvc.yaml"
+    for name in ("another", "twin"):
+        deps = f"      - datasets/standard/{name}\n"
+        path.write_text(path.read_text().replace(deps, f"{deps}      - artifacts/tiny.tar\n"))
+    with (two.root / "params.yaml").open("a") as params:
+        params.write("\nwrong:\n  builder: x\n")
+    done = two.run("python", "-m", "scripts", "repro", "--all", check=False)
+    assert done.stderr.endswith("error: not built: wrong, another; see the output above for the reason\n")
+    assert "wrong: FAILED: params.yaml: the block 'wrong' needs 'version', a string" in done.stderr
+    assert "another.py:" in done.stderr and "ZeroDivisionError" in done.stderr
+    assert (two.root / "artifacts/twin.json").is_file()
+    assert "twin" in (two.root / "dvc.lock").read_text()
+    again = two.run("python", "-m", "scripts", "repro", "--overwrite", "twin", "tiny")
+    assert again.stdout.index("Running stage 'tiny'") < again.stdout.index("Running stage 'twin'")
+
+
 def test_two_builds_of_one_dataset_wait_for_each_other(two):
     change(two, "tiny", "(time.sleep(0.05) or number for number in range(count))")
     command = [sys.executable, "-m", "scripts", "repro"]

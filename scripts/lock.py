@@ -1,0 +1,97 @@
+"""`python -m scripts lock NAME...`: pin the packages that a dataset's builder needs, with hashes."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from scripts._define.definition import ROOT, Definition, read_definition
+from scripts._define.packages import LOCK, REQUIREMENTS, requirements_folder
+from scripts._define.yaml_edits import add_dependency
+from scripts._dvc.stages import STAGES_FILE, dependencies, read_stage
+from scripts._process.errors import ScriptError
+from scripts._process.files import replacing
+
+_PIN = re.compile(r"^[\w.-]+==[^\s+\\]+(?=[ \n])(?: ;[^\\\n]*)?", re.MULTILINE)
+_RESOLVE = ("--quiet", "--universal", "--python-version", "3.11", "--generate-hashes", "--no-header", "--no-annotate")
+
+
+def lock(name: str, *, root: Path = ROOT) -> Path:
+    """Resolve what a dataset's `requirements.txt` names, into `requirements.lock` beside it.
+
+    Packages that the project's lock files pin keep their versions, so that the toolchain stays as it is. The stage of a
+    dataset of TFDS gets the lock file as a dependency; that of another one depends on the whole folder already.
+
+    Parameters
+    ----------
+    name
+        The dataset.
+    root
+        The repository.
+
+    Returns
+    -------
+    Path
+        The lock file.
+
+    Raises
+    ------
+    ScriptError
+        There is no `requirements.txt`, or no versions satisfy it together with the project's.
+    """
+    definition = read_definition(name, root=root)
+    folder = requirements_folder(definition)
+    requirements = folder / REQUIREMENTS
+    if not requirements.is_file():
+        raise ScriptError(
+            f"{name}: {requirements.relative_to(root)} is missing; "
+            f"write the packages that its builder imports into it, one in each line, such as scipy"
+        )
+    with tempfile.TemporaryDirectory() as temporary:
+        constraints, output = Path(temporary) / "constraints.txt", Path(temporary) / LOCK
+        constraints.write_text("\n".join(_pins(root)) + "\n", encoding="utf-8")
+        command = [sys.executable, "-m", "uv", "pip", "compile", *_RESOLVE, "--constraint", f"{constraints}"]
+        done = subprocess.run(
+            [*command, "--output-file", f"{output}", f"{requirements}"], capture_output=True, text=True, cwd=root
+        )
+        if done.returncode:
+            reason = " ".join(done.stderr.replace(f"{requirements}", REQUIREMENTS).split())
+            raise ScriptError(
+                f"{name}: {requirements.relative_to(root)} cannot be resolved together with the project's lock files, "
+                f"whose versions stay: {reason.removeprefix('error: ')}"
+            )
+        with replacing(folder / LOCK) as file:
+            file.write(output.read_bytes())
+    _depend(definition, folder / LOCK)
+    return folder / LOCK
+
+
+def _pins(root: Path) -> Iterator[str]:
+    """Yield the pins of the project's lock files; a build of a package that no index has, like `+cpu`, is left out."""
+    for path in sorted(root.glob("requirements*.lock")):
+        yield from (found[0].strip() for found in _PIN.finditer(path.read_text(encoding="utf-8")))
+
+
+def _depend(definition: Definition, path: Path) -> None:
+    """Have the stage of a dataset depend on a file, unless it does so already."""
+    stages = definition.root / STAGES_FILE
+    listed = [definition.root / dep for dep in dependencies(read_stage(stages, definition.name))]
+    if not any(path.is_relative_to(dep) for dep in listed):
+        text = stages.read_text(encoding="utf-8")
+        dep = path.relative_to(definition.root).as_posix()
+        with replacing(stages) as file:
+            file.write(add_dependency(text, definition.name, dep, path=stages).encode())
+
+
+def command(names: Annotated[list[str], typer.Argument(help="The datasets.")]) -> None:
+    """Pin the packages in the requirements.txt of datasets, with hashes, in requirements.lock beside it."""
+    for name in names:
+        path = lock(name)
+        print(f"{name}: wrote {path.relative_to(ROOT)}; build with: make build DATASET={name}", file=sys.stderr)
