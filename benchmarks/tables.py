@@ -36,6 +36,7 @@ def _tables() -> dict[str, Table]:
         "limit": Table(1, "mnist: how fast one thread could read it", ("limit.py",)),
         "epochs": Table(3, "mnist: epochs from a cache, and all of it as arrays", ("epochs.py",)),
         "building": Table(5, "building mnist and 20,000 generated images", ("building.py",)),
+        "size": Table(15, "building, packing and recording 5 GB of images", ("size.py",)),
         "scale": Table(1, "opening an artifact of ten million records", ("scale.py",)),
         "streaming": Table(2, "mnist from an S3 server", ("over_s3.py",)),
         "registry": Table(2, "finding datasets among 300", ("registry.py",)),

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
+import traceback
 
 if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # Ctrl-C during the imports ends the process without a traceback
@@ -22,6 +24,7 @@ try:
         doctor,
         extract,
         fetch,
+        lock,
         merge_file,
         mirror,
         new,
@@ -30,6 +33,7 @@ try:
         register,
         remote,
         remove,
+        rename,
         repro,
         resolve,
         s3,
@@ -55,6 +59,7 @@ for module in (
     new,
     add,
     remove,
+    rename,
     repro,
     build,
     changed,
@@ -64,6 +69,7 @@ for module in (
     verify,
     extract,
     fetch,
+    lock,
     register,
     mirror,
     push,
@@ -78,11 +84,16 @@ for module in (
 
 
 def main() -> None:
-    """Run a command; an error that the user can fix is one sentence on stderr and exit code 1."""
+    """Run a command; an error that the user can fix is one sentence on stderr and exit code 1.
+
+    If the environment variable TRACEBACK is 1, the error's traceback is printed before it.
+    """
     raise_on_signals()
     try:
         app(prog_name="python -m scripts")
     except (ScriptError, LoaderError, OSError) as error:
+        if os.environ.get("TRACEBACK", "0") not in ("", "0"):
+            print(without_secrets("".join(traceback.format_exception(error))), file=sys.stderr)
         sys.exit(without_secrets(f"error: {error}"))
     except TerminatedError as terminated:
         signal.signal(signal.SIGINT, signal.SIG_DFL)  # a second Ctrl-C does not wait for threads

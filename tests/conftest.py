@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import compileall
 import hashlib
 import os
 import shutil
@@ -28,6 +29,13 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # in background jobs; tes
 
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Compile our modules once, before the workers start; clones get them too, and so start programs faster."""
+    if not hasattr(config, "workerinput"):
+        for folder in ("loader", "scripts"):
+            compileall.compile_dir(ROOT / folder, quiet=1)
 
 
 @dataclass(frozen=True)
@@ -84,6 +92,10 @@ def make_clone(target: Path) -> Clone:
         if (ROOT / name).is_file():
             (target / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, target / name)
+    for folder in ("loader", "scripts"):
+        for compiled in (ROOT / folder).rglob("*.pyc"):
+            (target / compiled.relative_to(ROOT)).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(compiled, target / compiled.relative_to(ROOT))
     (target / ".venv").symlink_to(BIN.parent)
     clone = Clone(target)
     clone.run("git", "init", "--quiet")
@@ -100,6 +112,7 @@ def own_environment(tmp_path: Path) -> Iterator[None]:
     before = dict(os.environ)
     os.environ["PATH"] = f"{BIN}{os.pathsep}{os.environ['PATH']}"
     os.environ["DATASETS_CACHE"] = str(tmp_path / "loader-cache")
+    os.environ["AWS_EC2_METADATA_DISABLED"] = "true"  # or botocore asks an address outside for credentials
     yield
     os.environ.clear()
     os.environ.update(before)

@@ -2,11 +2,13 @@
 
 import ast
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
+from tests.conftest import Clone, make_clone
 from tests.helpers.buildable_dataset import SOURCE, add_buildable
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -57,15 +59,21 @@ def test_every_make_command_in_a_message_is_complete():
     assert {name for _, _, variables in found for name in re.findall(r"([A-Z]+)=", variables)} <= known
 
 
-@pytest.fixture
-def tiny(clone):
-    """A clone in which `tiny`, a public dataset, is built and committed."""
+@pytest.fixture(scope="module")
+def built_tiny(tmp_path_factory):
+    clone = make_clone(tmp_path_factory.mktemp("built_tiny") / "clone")
     add_buildable(clone.root)
     clone.run("dvc", "repro", "tiny")
     clone.run("git", "add", "--all")
     identity = ("-c", "user.name=test", "-c", "user.email=test@example.org")
     clone.run("git", *identity, "commit", "--quiet", "-m", "tiny")
     return clone
+
+
+@pytest.fixture
+def tiny(built_tiny, tmp_path):
+    """A clone in which `tiny`, a public dataset, is built and committed; it may be written to."""
+    return Clone(Path(shutil.copytree(built_tiny.root, tmp_path / "clone", symlinks=True)))
 
 
 def advice_of(clone, *command, env=None, pattern=r"(?:with|run|it|pulled): ((?:make|git|dvc|rm) [^;,\n]*)"):

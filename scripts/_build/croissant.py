@@ -25,6 +25,7 @@ from packaging.licenses import InvalidLicenseExpression, canonicalize_license_ex
 
 from loader._format.index import HEADER_NAME
 from scripts._build.croissant_fields import Fields, Json, encoded
+from scripts._sources.manual import is_tree
 
 CONFORMS_TO = "http://mlcommons.org/croissant/1.1"
 # it has no media type; Croissant then takes a page
@@ -168,13 +169,16 @@ def _parent(name: str, entry: Json) -> Json:
 def _distribution(manifest: Json) -> Iterator[Json]:
     sources: dict[str, list[Json]] = {}
     for source in manifest["sources"]:  # two addresses of one file are one source
+        if is_tree(source["url"]):
+            continue  # it is no file, and its digest is none of Croissant's
         sources.setdefault(source["filename"], []).append(source)
     for filename, [source, *others] in sources.items():
         media_type = _MEDIA_TYPES.get(filename.rpartition(".")[2].lower(), "application/octet-stream")
         found = _file(f"sources/{encoded([filename])}", filename, source["url"], source, media_type)
         yield found | ({"sameAs": [other["url"] for other in others]} if others else {})
     for filename, artifact in manifest["artifacts"].items():
-        folder = "/".join(part for part in (manifest["name"], artifact["config"], manifest["version"]) if part)
+        version = artifact.get("version", manifest["version"])
+        folder = "/".join(part for part in (manifest["name"], artifact["config"], version) if part)
         inside = {"containedIn": {"@id": filename}}
         index = f"{folder}/{HEADER_NAME}"
         yield _file(filename, filename, filename, artifact, _MEDIA_TYPES["tar"])

@@ -10,12 +10,12 @@ import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from functools import partial
 from threading import Event
 from typing import Any
 
 import numpy as np
 
+from scripts._build.stored import Change, StoredValues
 from scripts._build.workers import Workers
 from scripts._process.errors import TerminatedError
 from scripts._tfds.features import (
@@ -50,11 +50,17 @@ class Encoder:
         The number of workers; by default the number of processors that this process may use.
     check_path
         Called with the path of each file that an example names instead of containing its bytes, and the example's key.
+
+    Attributes
+    ----------
+    changes
+        By feature, which values TFDS stores as others, and the key of the first example that has one.
     """
 
     def __init__(
         self, *, workers: int | None = None, check_path: Callable[[str, Key], None] = lambda path, key: None
     ) -> None:
+        self.changes: dict[str, tuple[Key, Change]] = {}
         self._check_path = check_path
         self._count = workers or (len(os.sched_getaffinity(0)) if sys.platform == "linux" else 1)
         self._workers: Workers | None = None
@@ -92,24 +98,37 @@ class Encoder:
             A worker was killed.
         """
         examples = self._checked(examples, features)
+        encoding = _Encoding(features, serialize)
         if self._workers is None and self._count > 1 and are_stateless(features) and can_fork():
             gc.freeze()  # these objects stay; the garbage collector need not look at them, here or in a worker
-            self._workers = Workers(self._count, partial(_encode_chunk, features, serialize))
+            self._workers = Workers(self._count, encoding.of_chunk)
         if self._workers is None:
             for key, example in examples:
-                yield key, _encode_here(key, example, features, serialize)
+                data, changes = encoding.of_example(key, example)
+                self._note([key], changes)
+                yield key, data
             return
         in_progress: deque[_Chunk] = deque()
-        for chunk in _chunks(examples, features, serialize):
+        for chunk in _chunks(examples, encoding):
             chunk.submit(self._workers)
             in_progress.append(chunk)
             while (
                 len(in_progress) >= self._count * CHUNKS_PER_WORKER
                 or sum(each.size for each in in_progress) > BYTES_IN_PROGRESS
             ):
-                yield from in_progress.popleft().results(features, serialize)
+                yield from self._results(in_progress.popleft(), encoding)
         while in_progress:
-            yield from in_progress.popleft().results(features, serialize)
+            yield from self._results(in_progress.popleft(), encoding)
+
+    def _results(self, chunk: _Chunk, encoding: _Encoding) -> Iterator[tuple[Key, bytes]]:
+        records, changes = chunk.results(encoding)
+        self._note(chunk.keys, changes)
+        return zip(chunk.keys, records, strict=True)
+
+    def _note(self, keys: list[Key], changes: list[Change]) -> None:
+        for change in changes:
+            key, first = self.changes.get(change.feature, (keys[change.example], change._replace(total=0)))
+            self.changes[change.feature] = key, first._replace(total=first.total + change.total)
 
     def _checked(self, examples: Iterable[tuple[Key, Any]], features: Any) -> Iterator[tuple[Key, Any]]:
         names = features_taking_paths(features)
@@ -135,25 +154,62 @@ class Encoder:
             yield record
 
 
+class _Encoding:
+    """Encodes examples of a dataset, and finds out which values are stored as others."""
+
+    def __init__(self, features: Any, serialize: Serialize) -> None:
+        self.features = features
+        self._serialize = serialize
+        self._values = StoredValues(features)
+
+    def of_example(self, key: Key, example: Any) -> tuple[bytes, list[Change]]:
+        """Return the bytes of an example."""
+        try:
+            encoded = self.features.encode_example(example)
+            return self._serialize(encoded), self._values.check([example], [encoded])
+        except Exception as error:
+            raise_with_prefix(error, f"the example with key {key!r} cannot be encoded: ")
+            raise
+
+    def of_chunk(self, pickled: list[bytes | None]) -> tuple[list[bytes | None], list[Change]]:
+        """Encode a chunk of examples in a worker; return None for each of them if one fails."""
+        try:
+            numbers = [number for number, each in enumerate(pickled) if each is not None]
+            examples = [pickle.loads(each) for each in pickled if each is not None]
+            encoded = encode_all(self.features, examples)
+            changes = self._values.check(examples, encoded)
+            records: list[bytes | None] = [None] * len(pickled)
+            for number, each in zip(numbers, encoded, strict=True):
+                records[number] = self._serialize(each)
+        except Exception:
+            return [None] * len(pickled), []
+        return records, [change._replace(example=numbers[change.example]) for change in changes]
+
+
 class _Chunk:
     """Some examples in progress: each pickled, or already encoded if it must not leave this process."""
 
     def __init__(self) -> None:
-        self._keys: list[Key] = []
+        self.keys: list[Key] = []
         self._pickled: list[bytes | None] = []
         self._encoded: list[bytes | None] = []
+        self._changes: list[Change] = []
         self.size = 0
-        self._future: Future[list[bytes | None]] | None = None
+        self._future: Future[tuple[list[bytes | None], list[Change]]] | None = None
 
     def __len__(self) -> int:
-        return len(self._keys)
+        return len(self.keys)
 
     @property
     def is_full(self) -> bool:
         return self.size >= CHUNK_BYTES or len(self) >= CHUNK_EXAMPLES
 
-    def add(self, key: Key, pickled: bytes | None, encoded: bytes | None) -> None:
-        self._keys.append(key)
+    def add(self, key: Key, example: Any, pickled: bytes | None, encoding: _Encoding) -> None:
+        encoded = None
+        if pickled is None:
+            encoded, changes = encoding.of_example(key, example)
+            self._changes += [change._replace(example=len(self)) for change in changes]
+        self.keys.append(key)
         self._pickled.append(pickled)
         self._encoded.append(encoded)
         self.size += len(pickled or encoded or b"")
@@ -162,25 +218,28 @@ class _Chunk:
         if any(self._pickled):
             self._future = workers.submit(self._pickled)
 
-    def results(self, features: Any, serialize: Serialize) -> Iterator[tuple[Key, bytes]]:
-        from_workers = self._future.result() if self._future is not None else self._encoded
-        for key, pickled, encoded, from_worker in zip(
-            self._keys, self._pickled, self._encoded, from_workers, strict=True
+    def results(self, encoding: _Encoding) -> tuple[list[bytes], list[Change]]:
+        """Return the bytes of each example, and which values of the examples are stored as others."""
+        from_workers, changes = self._future.result() if self._future is not None else (self._encoded, [])
+        changes, records = [*self._changes, *changes], []
+        for number, (key, pickled, encoded, from_worker) in enumerate(
+            zip(self.keys, self._pickled, self._encoded, from_workers, strict=True)
         ):
             data = from_worker if encoded is None else encoded
             if data is None:  # an example of its chunk failed: encoding it here raises the complete error
                 assert pickled is not None
-                data = _encode_here(key, pickle.loads(pickled), features, serialize)
-            yield key, data
+                data, found = encoding.of_example(key, pickle.loads(pickled))
+                changes += [change._replace(example=number) for change in found]
+            records.append(data)
+        return records, sorted(changes, key=lambda change: change.example)
 
 
-def _chunks(examples: Iterable[tuple[Key, Any]], features: Any, serialize: Serialize) -> Iterator[_Chunk]:
+def _chunks(examples: Iterable[tuple[Key, Any]], encoding: _Encoding) -> Iterator[_Chunk]:
     chunk = _Chunk()
-    path_features = features_taking_paths(features)
+    path_features = features_taking_paths(encoding.features)
     for key, example in examples:
         # at once, because the example may change when the generator continues: a reused buffer, a closed file
-        pickled = _pickle(example, path_features)
-        chunk.add(key, pickled, _encode_here(key, example, features, serialize) if pickled is None else None)
+        chunk.add(key, example, _pickle(example, path_features), encoding)
         if chunk.is_full:
             yield chunk
             chunk = _Chunk()
@@ -202,21 +261,3 @@ def _is_data(value: Any) -> bool:
     if isinstance(value, list | tuple):
         return all(map(_is_data, value))
     return value is None or isinstance(value, np.ndarray | bytes | io.BytesIO)
-
-
-def _encode_chunk(features: Any, serialize: Serialize, pickled: list[bytes | None]) -> list[bytes | None]:
-    """Encode a chunk of examples in a worker; return None for each of them if one fails."""
-    try:
-        examples = [pickle.loads(each) for each in pickled if each is not None]
-        encoded = iter([serialize(example) for example in encode_all(features, examples)])
-    except Exception:
-        return [None] * len(pickled)
-    return [None if each is None else next(encoded) for each in pickled]
-
-
-def _encode_here(key: Key, example: Any, features: Any, serialize: Serialize) -> bytes:
-    try:
-        return serialize(features.encode_example(example))
-    except Exception as error:
-        raise_with_prefix(error, f"the example with key {key!r} cannot be encoded: ")
-        raise

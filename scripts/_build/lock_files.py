@@ -53,11 +53,11 @@ def unpinned(modules: Iterable[str], *, declared: Iterable[Path], loaded: set[st
             continue
         elif not file.is_relative_to(standard) or {"site-packages", "dist-packages"} & set(file.parts):
             yield Module(name, file, None)
-    if to_look_up and (pinned := _pinned(root)):
+    if to_look_up and (pinned := pinned_packages(root)):
         owners = _owners(to_look_up, installed)
         for file, name in to_look_up.items():
             package, version = owners.get(file, ("in no package", ""))
-            if (_normal(package), version.partition("+")[0]) not in pinned:
+            if version.partition("+")[0] not in pinned.get(normal(package), ()):
                 yield Module(name, file, f"{package} {version}".strip())
 
 
@@ -67,13 +67,13 @@ def _file(module: str) -> Path | None:
     return Path(os.path.realpath(path)) if path and os.path.isabs(path) else None  # noqa: PTH117
 
 
-def _pinned(root: Path) -> set[tuple[str, str]]:
-    """Return the names and versions of the packages in all lock files."""
-    return {
-        (_normal(package), version)
-        for lock in root.glob(LOCK_FILES)
-        for package, version in _PINNED.findall(lock.read_text(encoding="utf-8"))
-    }
+def pinned_packages(root: Path, lock_files: str = LOCK_FILES) -> dict[str, set[str]]:
+    """Return the versions of each package in all lock files, or in those that a pattern names."""
+    pinned: dict[str, set[str]] = {}
+    for lock in root.glob(lock_files):
+        for package, version in _PINNED.findall(lock.read_text(encoding="utf-8")):
+            pinned.setdefault(normal(package), set()).add(version)
+    return pinned
 
 
 def _owners(files: Iterable[Path], installed: Iterable[Path]) -> dict[Path, tuple[str, str]]:
@@ -92,5 +92,6 @@ def _owners(files: Iterable[Path], installed: Iterable[Path]) -> dict[Path, tupl
     return owners
 
 
-def _normal(package: str) -> str:
+def normal(package: str) -> str:
+    """Return the name of a package as package indexes compare it."""
     return re.sub(r"[-_.]+", "-", package).lower()

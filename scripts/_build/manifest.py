@@ -17,6 +17,7 @@ from scripts._build.package import Packed
 from scripts._build.prepare import Prepared
 from scripts._build.statistics.compute import write_statistics
 from scripts._define.definition import Definition
+from scripts._define.versions import highest
 from scripts._process.files import replacing
 
 
@@ -32,12 +33,14 @@ def describe(definition: Definition, built: Sequence[tuple[Prepared, Packed]]) -
     """
     prepared, packed = built[0]
     info = packed.info
+    version = definition.version or highest(packed.info.version for _, packed in built)
+    has_own = any(packed.info.version != version for _, packed in built)
     libraries = {library: version for each, _ in built for library, version in each.libraries.items()}
     sources = {source.url: {**vars(source), "url": source.shown} for each, _ in built for source in each.sources}
     return {
         "format": FORMAT,
         "name": info.name,
-        "version": info.version,
+        "version": version,
         "license": definition.license,
         "description": definition.description or info.description.strip(),
         "citation": info.citation.strip(),
@@ -47,7 +50,9 @@ def describe(definition: Definition, built: Sequence[tuple[Prepared, Packed]]) -
         "sources": [sources[url] for url in sorted(sources)],
         "parents": {parent: _parent(definition, parent, filenames) for parent, filenames in definition.parents.items()},
         "toolchain": definition.toolchain | libraries,
-        "artifacts": {packed.entry.filename: _artifact(prepared, packed) for prepared, packed in built},
+        "artifacts": {
+            packed.entry.filename: _artifact(prepared, packed, has_own_version=has_own) for prepared, packed in built
+        },
     }
 
 
@@ -57,11 +62,12 @@ def _parent(definition: Definition, name: str, filenames: tuple[str, ...]) -> di
     return {"version": manifest.version, "artifacts": {filename: sha256[filename] for filename in sorted(filenames)}}
 
 
-def _artifact(prepared: Prepared, packed: Packed) -> dict[str, Any]:
+def _artifact(prepared: Prepared, packed: Packed, *, has_own_version: bool) -> dict[str, Any]:
     entry = packed.entry
     metadata = prepared.folder / "metadata.json"
     return {
         "config": entry.config,
+        **({"version": packed.info.version} if has_own_version else {}),
         "size": entry.size,
         "sha256": entry.sha256,
         "index": {"offset": entry.index_offset, "size": entry.index_size, "sha256": entry.index_sha256},

@@ -3,41 +3,56 @@
 from __future__ import annotations
 
 import hashlib
-import mmap
+import os
 import shutil
 import tarfile
+from collections import deque
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple, Self
 
-from loader import IntegrityError
-from loader._format import index, tfrecord
+import numpy as np
+
 from loader._format.description import Description, read_description
-from loader._format.index import BLOCK_BYTES, BLOCK_RECORDS, HEADER_NAME, ROW, ROWS_NAME, Header, Member
+from loader._format.index import BLOCK_BYTES, BLOCK_RECORDS, HEADER_NAME, ROW, ROW_TYPE, ROWS_NAME, Header, Member
 from loader._format.manifest import ArtifactEntry
 from scripts._build.prepare import Prepared
 from scripts._process.errors import ScriptError
-from scripts._process.files import CHUNK_BYTES, hash_file, replacing
-from scripts._tfds.shards import KEY_BYTES
+from scripts._process.files import CHUNK_BYTES, hash_file, release, replacing
+from scripts._tfds.shards import SHA256_BYTES, TAIL_BYTES, count_records
 
 NO_SHA256 = "0" * 64
-MAX_RECORD_BYTES = (1 << 32) - 1
+ROWS_AT_ONCE = 8 * BLOCK_RECORDS
+CHUNKS_AHEAD = 8  # of what has been hashed, what has been written may be
+RELEASED_BYTES = 16 << 20  # of a shard, each time
 
 
 @dataclass(frozen=True)
 class Packed:
-    """A finished artifact: its entry in the manifest and its description."""
+    """A finished artifact: its entry in the manifest, its description, and the md5 by which DVC knows it."""
 
     entry: ArtifactEntry
     info: Description
+    md5: str
+
+
+class _Shard(NamedTuple):
+    """A shard that a builder has written: its split, its file, and its number of records."""
+
+    split: str
+    path: Path
+    records: int
 
 
 def pack(prepared: Prepared, target: Path, *, scratch: Path) -> Packed:
-    """Write the artifact `target` from a builder's output.
+    """Write the artifact `target` from a builder's output, whose shards are removed as they are written.
 
-    The memory needed does not depend on the size of the data. The tar is written next to the target and renamed when it
-    is complete and on disk.
+    The tar is hashed while it is written, and its shards were when they were, so every byte is read once. The memory
+    needed does not depend on the size of the data, the disk is needed once. The tar is written next to the target and
+    renamed when it is complete; it may not be on disk yet.
 
     Parameters
     ----------
@@ -55,29 +70,29 @@ def pack(prepared: Prepared, target: Path, *, scratch: Path) -> Packed:
     """
     info = read_description(lambda name: (prepared.folder / name).read_bytes())
     shards = [
-        (split.name, prepared.folder / name, records)
+        _Shard(split.name, prepared.folder / name, records)
         for split in info.splits.values()
         for name, records in zip(split.shard_names(info.name), split.shard_lengths, strict=True)
     ]
+    paths = [shard.path for shard in shards]
     rows = scratch / ROWS_NAME
-    sources = _member_files(prepared, [path for _, path, _ in shards], rows)
+    sources = _member_files(prepared, paths, rows)
     splits = {split.name: split.num_examples for split in info.splits.values()}
     header_path = f"{prepared.folder.relative_to(prepared.data_dir).as_posix()}/{HEADER_NAME}"
     records = sum(splits.values())
     sizes = {path: records * ROW.size if file == rows else file.stat().st_size for path, file in sources.items()}
     layout = _plan(header_path, sizes, splits)
-    _check_disk(target, layout.size)
+    _check_disk(target, layout.size, [path.stat() for path in paths])
 
-    hashes = {path: hash_file(file) for path, file in sources.items() if file != rows}
     offsets = {sources[member.path]: member.offset for member in layout.header.members}
-    blocks = _write_rows(rows, shards, offsets, prepared.keys)
-    hashes[next(path for path, file in sources.items() if file == rows)] = hash_file(rows)
+    blocks = _write_rows(rows, shards, offsets, prepared.rows)
+    hashes = {path: _sha256(file, prepared.rows) for path, file in sources.items()}
     members = tuple(Member(m.path, m.offset, m.size, hashes[m.path]) for m in layout.header.members)
     header = Header(members, splits, tuple(blocks)).render()
     assert len(header) == layout.header_size
 
-    with replacing(target) as file:
-        sha256 = _write_tar(file, header_path, header, sources)
+    with replacing(target, on_disk=False) as file:
+        sha256, md5 = _write_tar(file, header_path, header, sources, {*paths})
         if file.tell() != layout.size:
             raise ScriptError(f"{target}: {prepared.folder} changed while it was packed; build it again")
     entry = ArtifactEntry(
@@ -89,7 +104,7 @@ def pack(prepared: Prepared, target: Path, *, scratch: Path) -> Packed:
         layout.header_size,
         hashlib.sha256(header).hexdigest(),
     )
-    return Packed(entry, info)
+    return Packed(entry, info, md5)
 
 
 @dataclass(frozen=True)
@@ -139,73 +154,103 @@ def _plan(header_path: str, sizes: dict[str, int], splits: dict[str, int]) -> _L
         header_size = rendered
 
 
-def _write_rows(rows: Path, shards: list[tuple[str, Path, int]], offsets: dict[Path, int], keys: Path) -> list[str]:
-    """Write the rows by reading every shard back, and return the SHA-256 of each block."""
+def _write_rows(rows: Path, shards: list[_Shard], offsets: dict[Path, int], folder: Path) -> list[str]:
+    """Write the rows of all shards, and return the SHA-256 of each block."""
     blocks = []
     with rows.open("wb") as file:
         block = bytearray()
-        for split, path, records in shards:
-            for row in _shard_rows(path, offsets[path], keys / path.name, records, split):
-                block += row
-                if len(block) == BLOCK_BYTES:
-                    blocks.append(hashlib.sha256(block).hexdigest())
-                    file.write(block)
-                    block.clear()
+        for shard in shards:
+            for part in _shard_rows(shard, offsets[shard.path], folder / shard.path.name):
+                block += part
+                while len(block) >= BLOCK_BYTES:
+                    blocks.append(hashlib.sha256(block[:BLOCK_BYTES]).hexdigest())
+                    file.write(block[:BLOCK_BYTES])
+                    del block[:BLOCK_BYTES]
         if block:
             blocks.append(hashlib.sha256(block).hexdigest())
             file.write(block)
     return blocks
 
 
-def _shard_rows(path: Path, base: int, keys: Path, records: int, split: str) -> Iterator[bytes]:
-    """Yield the rows of a shard whose bytes begin at offset `base` in the tar."""
-    if keys.stat().st_size != records * KEY_BYTES:
-        raise ScriptError(f"split {split}: TFDS announces {records:,} records for {path.name} and wrote another number")
-    count = 0
-    try:
-        with (
-            path.open("rb") as file,
-            mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data,
-            keys.open("rb") as key,
-        ):
-            for offset, length in tfrecord.scan(data, 0, len(data)):
-                if length > MAX_RECORD_BYTES:
-                    raise ScriptError(
-                        f"split {split}: record {count:,} of {path.name} has {length:,} bytes, but a row of the record "
-                        f"index can state {MAX_RECORD_BYTES:,} at most; split the example into several"
-                    )
-                record = tfrecord.read(data, offset, length)
-                count += 1
-                yield ROW.pack(base + offset, length, key.read(KEY_BYTES), index.digest(record))
-    except (IntegrityError, ValueError) as error:
-        raise ScriptError(f"split {split}: the shard {path.name} that TFDS wrote {error}") from error
-    if count != records:
-        raise ScriptError(f"split {split}: TFDS announces {records:,} records for {path.name}, which has {count:,}")
+def _shard_rows(shard: _Shard, base: int, written: Path) -> Iterator[bytes]:
+    """Yield the rows of a shard whose bytes begin at offset `base` in the tar, from those that were written with it."""
+    split, path, records = shard
+    if (found := count_records(written)) != records:
+        raise ScriptError(f"split {split}: TFDS announces {records:,} records for {path.name}, which has {found:,}")
+    end = 0
+    with written.open("rb") as file:
+        for first in range(0, records, ROWS_AT_ONCE):
+            count = min(ROWS_AT_ONCE, records - first)
+            rows = np.frombuffer(bytearray(file.read(count * ROW.size)), ROW_TYPE)
+            end = int(rows["offset"][-1]) + int(rows["length"][-1]) + TAIL_BYTES
+            rows["offset"] += base
+            yield rows.tobytes()
+    if (size := path.stat().st_size) != end:
+        raise ScriptError(f"split {split}: the shard {path.name} has {size:,} bytes, and {end:,} were written")
 
 
-def _write_tar(out: BinaryIO, header_path: str, header: bytes, sources: dict[str, Path]) -> str:
-    """Write the tar and return its SHA-256."""
-    hasher = hashlib.sha256()
+def _sha256(file: Path, rows: Path) -> str:
+    """Return the SHA-256 of a member: of a shard the one that was computed when it was written."""
+    written = rows / file.name
+    if not written.exists():
+        return hash_file(file)
+    with written.open("rb") as opened:
+        opened.seek(-SHA256_BYTES, 2)
+        return opened.read().hex()
 
-    def write(data: bytes) -> None:
-        out.write(data)
-        hasher.update(data)
 
-    def pad(multiple: int) -> None:
-        write(bytes(-out.tell() % multiple))
+def _write_tar(
+    file: BinaryIO, header_path: str, header: bytes, sources: dict[str, Path], shards: set[Path]
+) -> tuple[str, str]:
+    """Write the tar, remove the shards, and return the tar's SHA-256 and its md5."""
+    with _Hashing(file) as out:
 
-    write(_tar_header(header_path, len(header)))
-    write(header)
-    pad(tarfile.BLOCKSIZE)
-    for path, file in sources.items():
-        write(_tar_header(path, file.stat().st_size))
-        with file.open("rb") as source:
-            while chunk := source.read(CHUNK_BYTES):
-                write(chunk)
+        def pad(multiple: int) -> None:
+            out.write(bytes(-file.tell() % multiple))
+
+        out.write(_tar_header(header_path, len(header)))
+        out.write(header)
         pad(tarfile.BLOCKSIZE)
-    write(bytes(2 * tarfile.BLOCKSIZE))
-    pad(tarfile.RECORDSIZE)
-    return hasher.hexdigest()
+        for path, source in sources.items():
+            out.write(_tar_header(path, source.stat().st_size))
+            with source.open("r+b") as opened:
+                while chunk := opened.read(CHUNK_BYTES):
+                    out.write(chunk)
+                    if source in shards and opened.tell() % RELEASED_BYTES == 0:
+                        release(opened, opened.tell())
+            pad(tarfile.BLOCKSIZE)
+            if source in shards:
+                source.unlink()
+        out.write(bytes(2 * tarfile.BLOCKSIZE))
+        pad(tarfile.RECORDSIZE)
+    return out.sha256.hexdigest(), out.md5.hexdigest()
+
+
+class _Hashing:
+    """Hashes what is written to a file, in a thread for each hash."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self.sha256, self.md5 = hashlib.sha256(), hashlib.md5(usedforsecurity=False)
+        self._file = file
+        self._threads = ExitStack()
+        self._running: deque[list[Future[None]]] = deque()
+
+    def __enter__(self) -> Self:
+        self._updates = [
+            (self._threads.enter_context(ThreadPoolExecutor(1)), hasher.update) for hasher in (self.sha256, self.md5)
+        ]
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._threads.close()
+
+    def write(self, data: bytes) -> None:
+        """Write bytes, and hash them soon."""
+        self._running.append([thread.submit(update, data) for thread, update in self._updates])
+        self._file.write(data)
+        if len(self._running) > CHUNKS_AHEAD:
+            for future in self._running.popleft():
+                future.result()
 
 
 def _tar_header(path: str, size: int) -> bytes:
@@ -220,7 +265,10 @@ def _padded(size: int) -> int:
     return -(-size // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE
 
 
-def _check_disk(target: Path, size: int) -> None:
+def _check_disk(target: Path, size: int, shards: list[os.stat_result]) -> None:
+    """Refuse to write a tar that does not fit; on one file system, its shards are removed as it grows."""
+    if all(shard.st_dev == target.parent.stat().st_dev for shard in shards):
+        size -= sum(shard.st_size for shard in shards) - max(shard.st_size for shard in shards)
     free = shutil.disk_usage(target.parent).free
     if free < size:
         raise ScriptError(

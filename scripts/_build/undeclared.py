@@ -34,9 +34,12 @@ from loader._errors import url_without_secrets
 from scripts._build.callers import Callers, Owner, is_below
 from scripts._build.lock_files import unpinned
 from scripts._define.definition import Definition
+from scripts._define.packages import INSTALLED, REQUIREMENTS, requirements_folder
 from scripts._dvc.stages import STAGES_FILE, dependencies, read_stage
 from scripts._process.errors import ScriptError
-from scripts._sources.sources import FOLDER, Sources, mirror_location
+from scripts._sources.manual import is_manual
+from scripts._sources.source import FOLDER
+from scripts._sources.sources import Sources, mirror_location
 
 # programs that read from the network
 FETCHERS = {
@@ -61,9 +64,11 @@ class Watch:
         The folder of the build, created when it began.
     sources
         The source files, of which the builder may read those that it asked for.
+    extracted
+        The folder of the extracted source files, which may be older than the build of a config.
     """
 
-    def __init__(self, definition: Definition, scratch: Path, sources: Sources) -> None:
+    def __init__(self, definition: Definition, scratch: Path, sources: Sources, extracted: Path) -> None:
         stage = read_stage(definition.root / STAGES_FILE, definition.name)
         self._definition = definition
         self._callers = Callers(definition)
@@ -72,8 +77,17 @@ class Watch:
         self._declared = [definition.root / path for path in dependencies(stage)]
         if definition.folder is not None:
             self._declared.append(definition.folder)
+        self._packages = definition.root / INSTALLED
         self._readable = _real(
-            [*self._declared, scratch, Path(sys.prefix), Path(sys.base_prefix), *map(Path, SYSTEM)],
+            [
+                *self._declared,
+                self._packages,
+                scratch,
+                extracted,
+                Path(sys.prefix),
+                Path(sys.base_prefix),
+                *map(Path, SYSTEM),
+            ],
         )
         self._loaded = {name.partition(".")[0] for name in sys.modules}
         self._imported: set[str] = set()
@@ -91,7 +105,7 @@ class Watch:
         if self._first is not None:
             raise ScriptError(self._first)
         name, root = self._definition.name, self._definition.root
-        declared = [*self._declared, Path(loader.__file__).parent]
+        declared = [*self._declared, self._packages, Path(loader.__file__).parent]
         for module in unpinned(self._imported, declared=declared, loaded=self._loaded, root=root):
             what = f"{name}: its builder imports {module.name} from {module.file}"
             if module.package is None and module.file.is_relative_to(root):
@@ -101,7 +115,8 @@ class Watch:
                 )
             raise ScriptError(
                 f"{what}{f' ({module.package})' if module.package else ''}, which no lock file pins; add its package "
-                f"to build in pyproject.toml, and run: make lock && make setup"
+                f"to {requirements_folder(self._definition).relative_to(root) / REQUIREMENTS} and run: "
+                f"make lock DATASET={name}"
             )
 
     def check_path(self, path: str, key: object) -> None:
@@ -118,9 +133,11 @@ class Watch:
             self._imported.add(name)
 
     def on_open(self, frame: FrameType, path: object, _: object, flags: int) -> None:
-        """Refuse to open a file for reading."""
+        """Refuse to open a file for reading, and to write to one that was downloaded by hand."""
         if flags & os.O_ACCMODE != os.O_WRONLY and not flags & os.O_TRUNC:
             self.on_read(frame, path)
+        if flags & os.O_ACCMODE != os.O_RDONLY and self._is_manual(path):
+            self._fail(f"{path} is opened for writing; manual_dir is read-only, write to another folder")
 
     def on_read(self, frame: FrameType, path: object = None, *_: object) -> None:
         """Refuse to read a file, or to list a folder."""
@@ -194,7 +211,10 @@ class Watch:
             )
         else:
             remedy = f"write a builder that downloads it with: make new NAME=my_{name}"
-        error = f"{name}: {what}, which {why}; {remedy}"
+        self._fail(f"{what}, which {why}; {remedy}")
+
+    def _fail(self, problem: str) -> None:
+        error = f"{self._definition.name}: {problem}"
         self._first = self._first or error
         raise ScriptError(error)
 
@@ -207,11 +227,20 @@ class Watch:
         if not is_data or status.st_ctime_ns >= self._began:
             return True
         real = os.path.realpath(file)
-        return is_below(real, self._readable) or real in _real(self._source_files())
+        return is_below(real, self._readable) or self._is_manual(real) or real in _real(self._source_files())
+
+    def _is_manual(self, path: object) -> bool:
+        """Return whether a file was downloaded by hand, and is shown to the builder."""
+        manual = self._sources.manual
+        if manual is None or not isinstance(path, str | bytes | os.PathLike):
+            return False
+        return os.path.realpath(os.fsdecode(path)) in manual.files
 
     def _source_files(self) -> Iterator[Path]:
         definition = self._definition
         for source in list(self._sources.used.values()):
+            if is_manual(source.url):
+                continue  # the builder sees them in a folder of its own
             yield definition.root / FOLDER / definition.name / source.filename
             mirror = mirror_location(definition, source.filename)
             if isinstance(mirror, Path):
@@ -219,7 +248,7 @@ class Watch:
 
 
 @contextmanager
-def refusing_undeclared(definition: Definition, scratch: Path, sources: Sources) -> Iterator[Watch]:
+def refusing_undeclared(definition: Definition, scratch: Path, sources: Sources, extracted: Path) -> Iterator[Watch]:
     """Refuse what the builder of a dataset reads without declaring it, inside a `with` block; see `Watch`.
 
     Raises
@@ -228,7 +257,7 @@ def refusing_undeclared(definition: Definition, scratch: Path, sources: Sources)
         The builder did so, whatever else it raised because of that.
     """
     global _watch
-    watch = Watch(definition, scratch, sources)
+    watch = Watch(definition, scratch, sources, extracted)
     _add_hook()
     _watch = watch
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import os
 from collections.abc import Iterator
@@ -21,10 +22,17 @@ def hash_file(path: Path, algorithm: str = "sha256") -> str:
 
 
 @contextmanager
-def replacing(target: Path) -> Iterator[BinaryIO]:
+def replacing(target: Path, *, on_disk: bool = True) -> Iterator[BinaryIO]:
     """Open a temporary file next to `target` that replaces it once it is complete and on disk.
 
     If anything fails before that, `target` stays unchanged and the temporary file is removed.
+
+    Parameters
+    ----------
+    target
+        The file.
+    on_disk
+        False if the caller waits until it is on disk.
 
     Raises
     ------
@@ -36,22 +44,32 @@ def replacing(target: Path) -> Iterator[BinaryIO]:
         with part.open("wb") as file:
             yield file
             file.flush()
-            os.fsync(file.fileno())
+            if on_disk:
+                os.fsync(file.fileno())
         part.replace(target)
-        sync_folder(target.parent)
+        if on_disk:
+            sync(target.parent)
     except OSError as error:
         raise ScriptError(f"{target} cannot be written: {error.strerror}") from error
     finally:
         part.unlink(missing_ok=True)
 
 
-def sync_folder(folder: Path) -> None:
-    """Wait until what was renamed in a folder is on disk."""
-    descriptor = os.open(folder, os.O_RDONLY)
+def sync(path: Path) -> None:
+    """Wait until a file is on disk, or what was renamed in a folder."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def release(file: BinaryIO, size: int) -> None:
+    """Give the first `size` bytes of an open file back to the file system, if it can; they are zeros then."""
+    punch_hole = getattr(ctypes.CDLL(None), "fallocate", None)  # Linux's
+    if punch_hole is not None:
+        keep_size_and_punch_hole = 3
+        punch_hole(file.fileno(), keep_size_and_punch_hole, ctypes.c_long(0), ctypes.c_long(size))
 
 
 def read_yaml(path: Path) -> dict[str, Any]:

@@ -46,7 +46,7 @@ def scratch_folder(root: Path, name: str, *, at: Path | None = None) -> Iterator
             where = at.parent if at else root
             raise ScriptError(f"{what}: another one is at work in {where}; wait until it has finished") from error
         _make_empty(folder)
-        exits.callback(shutil.rmtree, folder, ignore_errors=True)
+        exits.callback(_remove, folder)
         yield folder
 
 
@@ -73,11 +73,21 @@ def _make_empty(folder: Path) -> None:
     if folder.is_symlink() or folder.is_file():
         kind = "a link" if folder.is_symlink() else "a file"
         raise ScriptError(f"{folder} is {kind}, where this command needs a folder; remove it with: rm '{folder}'")
-    shutil.rmtree(folder, ignore_errors=True)
+    _remove(folder)
     try:
         folder.mkdir()
     except FileExistsError as error:
         raise ScriptError(f"{folder} cannot be removed; remove it with: rm -r '{folder}'") from error
+
+
+def _remove(folder: Path) -> None:
+    """Remove a folder if that is possible, with folders in it that are read-only, as some archives have them."""
+    shutil.rmtree(folder, ignore_errors=True)
+    for inner, folders, _ in os.walk(folder):
+        for name in folders:
+            if not (path := Path(inner, name)).is_symlink():
+                path.chmod(0o700)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager

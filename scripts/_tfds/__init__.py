@@ -15,26 +15,29 @@ Each line has a name (`tfds` is `tensorflow_datasets`), the module that uses it,
     tfds.core.dataset_builder.DatasetBuilder._make_download_manager: downloads.py: replaced, to change its result
     tfds.core.download.download_manager.DownloadManager._download: downloads.py: replaced, to use our source files
     tfds.core.download.download_manager.DownloadManager._downloader: downloads.py: read, for its progress bar
-    tfds.core.download.download_manager.DownloadManager._extractor: downloads.py: read, to replace its method
+    tfds.core.download.download_manager.DownloadManager._extract: downloads.py: replaced, to use our extractions
+    tfds.core.download.download_manager.DownloadManager._extractor: downloads.py: read, for its progress bar
     tfds.core.download.download_manager.DownloadManager._register_or_validate_checksums: downloads.py: called, for sizes
-    tfds.core.download.download_manager.DownloadManager.manual_dir: downloads.py: replaced, to raise an error
+    tfds.core.download.download_manager.DownloadManager._url_infos: downloads.py: set, to the registered URLs
+    tfds.core.download.download_manager.DownloadManager.download_kaggle_data: downloads.py: replaced, to use our files
+    tfds.core.download.download_manager.DownloadManager.manual_dir: downloads.py: replaced, to show registered files
     tfds.core.download.downloader._Downloader.tqdm: downloads.py: replaced, to show no progress bar
-    tfds.core.download.extractor._Extractor._executor: downloads.py: read, for its threads
-    tfds.core.download.extractor._Extractor._extract: downloads.py: called, to extract an archive
-    tfds.core.download.extractor._Extractor.extract: downloads.py: replaced, to return no promise
+    tfds.core.download.extractor._Extractor.tqdm: downloads.py: replaced, to show no progress bar
     tensorflow.python.eager.context.context_safe: features.py: called, to find out whether TensorFlow has started
     tfds.core.features: features.py: compared with the module of a feature, to recognize TFDS's own
     tfds.core.utils.reraise: features.py: called, to put text before an error's message
     tfds.core.dataset_builder.GeneratorBasedBuilder._split_generators: gather.py: called, to collect URLs
-    tfds.core.download.download_manager.DownloadManager._extract: gather.py: replaced, to skip files not fetched yet
+    tfds.core.dataset_builder.GeneratorBasedBuilder._generate_examples: gather.py: called, to collect more URLs
     tfds.core.dataset_builder.DatasetBuilder.code_path: modules.py: set, to the builder's file
     tfds.core.dataset_builder.DatasetBuilder.pkg_dir_path: modules.py: set, to the builder's folder
     tfds.core.registered.skip_registration: modules.py: entered, to import a builder again
     tfds.core.dataset_info.DatasetInfo.initialize_from_bucket: quiet.py: replaced, to do nothing
-    tfds.core.file_adapters.TfRecordFileAdapter.write_examples: shards.py: called, to write a shard
+    tfds.core.hashing.Hasher.hash_key: shuffle.py: called, to hash a key
+    tfds.core.shuffle.DuplicatedKeysError: shuffle.py: raised, as TFDS's Shuffler does
     tfds.core.example_serializer.ExampleSerializer.get_tf_example: splits.py: called, to serialize an example
     tfds.core.example_serializer.Serializer.serialize_example: splits.py: overridden, for serialized examples
     tfds.core.features.image_feature._ENCODE_FN: splits.py: changed, to encode PNG images faster
+    tfds.core.shuffle.Shuffler: splits.py: replaced, to sort faster and in less memory
     tfds.core.split_builder.SplitBuilder: splits.py: replaced by a subclass
     tfds.core.split_builder.SplitBuilder._beam_pipeline: splits.py: set, to the pipeline that TFDS exits
     tfds.core.split_builder.SplitBuilder._build_from_generator: splits.py: overridden, to encode in worker processes
@@ -44,6 +47,7 @@ Each line has a name (`tfds` is `tensorflow_datasets`), the module that uses it,
     tfds.core.split_builder.SplitBuilder._ignore_duplicates: splits.py: read
     tfds.core.split_builder.SplitBuilder._shard_config: splits.py: read
     tfds.core.split_builder.SplitBuilder.beam_pipeline: splits.py: overridden, to create the pipeline
+    tfds.core.split_builder.SplitBuilder.normalize_legacy_split_generators: splits.py: overridden, to check names
     tfds.core.split_builder._SplitInfoFuture: splits.py: created, as the result of a split
     tfds.core.utils.tqdm: splits.py: called, to show progress
     tfds.core.writer.Writer: splits.py: created, to sort and write a split

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import os
 import traceback
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from loader._errors import without_secrets
 from scripts._define.definition import Definition
+from scripts._define.packages import missing_module, use_packages
+from scripts._define.versions import builder_version
 from scripts._process.errors import ScriptError
-from scripts._tfds.modules import builder_classes, load_module
+from scripts._tfds.ffmpeg import INSTALL, is_missing_ffmpeg
+from scripts._tfds.modules import builder_classes, load_module, package_name, read_code
+from scripts._tfds.versions import check_configs, other_version
+from scripts._tfds.yielded import BuilderError, line_of
 
 if TYPE_CHECKING:
     import tensorflow_datasets as tfds
@@ -37,24 +43,24 @@ def make_builder(
     Raises
     ------
     ScriptError
-        There is no such builder or config, the builder rejects its arguments, or it has another name or version.
+        There is no such builder or config, the builder rejects its arguments, it has another name or version, or a
+        package that it needs cannot be installed.
     """
     import tensorflow_datasets as tfds
 
+    version = builder_version(definition, config)
     try:
         builder_class = find_builder(definition)
-        if config is not None and builder_class.get_builder_config(config, definition.version) is None:
-            raise ScriptError(
-                f"{definition.name}: its builder has no config {config!r}; it has: "
-                f"{', '.join(builder_class.builder_configs) or 'none'}"
-            )
-        builder = builder_class(
-            data_dir=os.fspath(data_dir),
-            config=config,
-            version=definition.version,
-            file_format="tfrecord",
-            **definition.arguments,
+        check_configs(builder_class, definition)
+        create = partial(
+            builder_class, data_dir=os.fspath(data_dir), config=config, file_format="tfrecord", **definition.arguments
         )
+        try:
+            builder = create(version=version)
+        except AssertionError as error:
+            if version is None or version in map(str, (own := create()).versions):
+                raise
+            raise other_version(builder_class, definition, own.builder_config, version=str(own.version)) from error
     except tfds.core.DatasetNotFoundError as error:
         raise ScriptError(
             f"params.yaml: TFDS has no builder {definition.builder!r}; name a builder of this repository by its folder"
@@ -66,10 +72,8 @@ def make_builder(
         raise ScriptError(f"{definition.name}: its builder cannot be created: {reason}") from error
     if builder.name != definition.name:
         raise ScriptError(f"{definition.name}: its builder is named {builder.name!r}; the two names must be the same")
-    if str(builder.version) != definition.version:
-        raise ScriptError(
-            f"{definition.name}: params.yaml says version {definition.version}, but its builder has {builder.version}"
-        )
+    if version not in (None, str(builder.version)):  # TFDS takes 1.*.* too
+        raise other_version(builder_class, definition, builder.builder_config, version=str(builder.version))
     builder._original_state.update(definition.arguments)  # TFDS recreates the builder from these in Beam's workers
     if definition.is_ours:
         # dataset_info.json contains the module's name, which must not depend on how the module was imported
@@ -90,29 +94,22 @@ def find_builder(definition: Definition) -> Any:
     """
     import tensorflow_datasets as tfds
 
+    use_packages(definition)
     return _load_builder(definition) if definition.is_ours else tfds.builder_cls(definition.builder)
 
 
-def module_name(definition: Definition) -> str:
-    """Return the name under which the module of a builder of this repository is imported.
-
-    TFDS derives the dataset's name from it if the class is named `Builder`. It has no dot, because unpickling a class
-    of `datasets.x` would import `datasets`, which may be another package.
-    """
-    return f"{definition.name}_dataset_builder"
-
-
 def _load_builder(definition: Definition) -> Any:
-    path = definition.root / definition.builder / f"{definition.name}.py"
-    if not path.is_file():
+    folder = definition.root / definition.builder
+    code = read_code(folder, name=definition.name, root=definition.root)
+    if code is None:
         raise ScriptError(
-            f"{definition.name}: params.yaml names the builder {definition.builder}, but {path} is missing"
+            f"{definition.name}: params.yaml names the builder {definition.builder}, but "
+            f"{folder / f'{definition.name}.py'} is missing"
         )
-    module = load_module(module_name(definition), path, path.read_text(encoding="utf-8"))
-    for builder_class in builder_classes(module):
+    for builder_class in builder_classes(load_module(code)):
         if builder_class.name == definition.name:
             return builder_class
-    raise ScriptError(f"{definition.name}: {path} defines no TFDS builder of that name")
+    raise ScriptError(f"{definition.name}: {folder / code.main} defines no TFDS builder of that name")
 
 
 def use_writer(builder: Any, writer: ShardWriter) -> None:
@@ -125,15 +122,47 @@ def use_writer(builder: Any, writer: ShardWriter) -> None:
 
 
 def describe_error(error: BaseException, definition: Definition) -> str:
-    """Return an error as one line, with the innermost line of the dataset's own code in its traceback."""
-    message = without_secrets(" ".join(f"{type(error).__name__}: {error}".split()))
+    """Return an error as one line, with the line of the builder's code where it arose."""
+    text = str(error) if isinstance(error, BuilderError) else f"{type(error).__name__}: {error}"
+    message = without_secrets(" ".join(text.split()))
     if len(message) > MAX_CHARACTERS:  # TFDS puts whole examples into its messages
         message = f"{message[: MAX_CHARACTERS // 2]} [...] {message[-MAX_CHARACTERS // 2 :]}"
-    if isinstance(error, ImportError) and "apache_beam" in message:
-        message = f"{message}; add it with: make beam"
-    folder = definition.folder
-    if folder is not None:
-        for frame in reversed(traceback.extract_tb(error.__traceback__)):
-            if Path(frame.filename).is_relative_to(folder):
-                return f"{Path(frame.filename).relative_to(definition.root)}:{frame.lineno}: {message}"
-    return message
+    notes = [note for note in getattr(error, "__notes__", ()) if isinstance(note, str)]
+    if notes and not isinstance(error, BuilderError):
+        message = f"{message} ({'; '.join(notes)})"
+    if definition.is_ours:  # the name of the folder's package is ours
+        message = message.replace(package_name(definition.name), definition.builder.strip("/").replace("/", "."))
+    if is_missing_ffmpeg(error):
+        message = f"{message}; ffmpeg is not installed; install it with: {INSTALL}"
+    elif remedy := missing_module(error, definition):
+        message = f"{message}; {remedy}"
+    line = line_of(error) or _innermost_line(error, definition)
+    return f"{_shown(line, definition)}: {message}" if line else message
+
+
+def _innermost_line(error: BaseException, definition: Definition) -> str | None:
+    """Return the innermost line of the builder's code in a traceback, or where its syntax is wrong."""
+    if isinstance(error, SyntaxError) and _is_builders(error.filename or "", definition):
+        return f"{error.filename}:{error.lineno}"
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        if _is_builders(frame.filename, definition):
+            return f"{frame.filename}:{frame.lineno}"
+    return None
+
+
+def _is_builders(file: str, definition: Definition) -> bool:
+    if definition.is_ours:
+        return Path(file).is_relative_to(definition.root / definition.builder)
+    package, core = _tfds_folder(), ("core", "scripts", "__init__.py")
+    return Path(file).is_relative_to(package) and Path(file).relative_to(package).parts[0] not in core
+
+
+def _shown(line: str, definition: Definition) -> str:
+    folder = definition.root if definition.is_ours else _tfds_folder().parent
+    return str(Path(line).relative_to(folder)) if Path(line).is_relative_to(folder) else line
+
+
+def _tfds_folder() -> Path:
+    import tensorflow_datasets as tfds
+
+    return Path(tfds.__file__).parent

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import inspect
 import os
-from collections.abc import Sequence
+import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from scripts._define.block import CONFIG_NAME
 from scripts._process.errors import ScriptError
 from scripts._process.hints import nearest
 from scripts._tfds.quiet import held_stderr
+
+_CORE = re.compile(r"tensorflow_datasets\.core\.(?!dataset_builders\.)")  # the exception has base classes of datasets
 
 
 @dataclass(frozen=True)
@@ -25,6 +30,10 @@ class BuilderFacts:
         All builder configs, the default one first.
     description, license, homepage
         Of the data; empty if the builder does not state them.
+    manual
+        The builder's instructions for files that are downloaded by hand; empty if it has none.
+    files
+        The files that define the builder and its base classes, those of TFDS's core aside.
     """
 
     version: str
@@ -32,6 +41,8 @@ class BuilderFacts:
     description: str
     license: str
     homepage: str
+    manual: str
+    files: tuple[Path, ...]
 
 
 def read_builder_names() -> list[str]:
@@ -59,13 +70,9 @@ def read_builder(name: str, *, version: str | None = None, configs: Sequence[str
         TFDS cannot create the builder, or it has no such config or version.
     """
     with held_stderr():
-        try:
-            builders = _make(name, version, configs)
-        except ScriptError:
-            raise
-        except (Exception, SystemExit) as error:
-            reason = " ".join(str(error).split()) or type(error).__name__
-            raise ScriptError(f"TFDS cannot make its builder {name}: {reason}") from error
+        builders = _make_or_fail(name, version, configs)
+    if isinstance(builders, BaseException):  # raised here, so that nothing else is printed
+        raise builders if isinstance(builders, ScriptError) else ScriptError(_reason(name, builders)) from builders
     versions = sorted({str(builder.version) for builder in builders})
     if len(versions) > 1:
         raise ScriptError(
@@ -81,7 +88,32 @@ def read_builder(name: str, *, version: str | None = None, configs: Sequence[str
         " ".join((info.description or "").split()),
         " ".join((info.redistribution_info.license or "").split()),
         info.homepage or "",
+        inspect.cleandoc(builders[0].MANUAL_DOWNLOAD_INSTRUCTIONS or ""),
+        tuple(_files(type(builders[0]))),
     )
+
+
+def _files(builder_class: type) -> Iterator[Path]:
+    for base in builder_class.__mro__:
+        if base.__module__.startswith("tensorflow_datasets.") and not _CORE.match(base.__module__):
+            yield Path(inspect.getfile(base))
+
+
+def _make_or_fail(name: str, version: str | None, configs: Sequence[str]) -> list[Any] | BaseException:
+    try:
+        return _make(name, version, configs)
+    except (Exception, SystemExit) as error:
+        return error
+
+
+def _reason(name: str, error: BaseException) -> str:
+    text = " ".join(str(error).split()) or type(error).__name__
+    if "HTTP request" in text and (bucket := re.search(r"gs://\S+", text)):
+        return (
+            f"TFDS's builder {name} is made from {bucket[0]}, which cannot be read from here "
+            f"({text.partition(' when reading')[0]})"
+        )
+    return f"TFDS cannot make its builder {name}: {text}"
 
 
 def _make(name: str, version: str | None, configs: Sequence[str]) -> list[Any]:

@@ -8,8 +8,11 @@ from typing import Any, NamedTuple
 
 from scripts._define.definition import read_definition
 from scripts._process.scratch import scratch_folder
-from scripts._sources.sources import Source, Sources
-from scripts._tfds.downloads import registered_source
+from scripts._sources.by_hand import show_manual
+from scripts._sources.checksums import manual_sources
+from scripts._sources.source import Source
+from scripts._sources.sources import Sources
+from scripts._tfds.downloads import instructions, registered_source
 from scripts._tfds.gather import gather
 
 
@@ -54,6 +57,11 @@ def fetch_sources(name: str, *, root: Path) -> list[FoundSource]:
             found.update({source: future.result() for source, future in futures.items()})
             return {source.url: found[source] for source in wanted}
 
-        gather(definition, fetch, scratch=scratch)
+        def manual_dir(builder: Any) -> Path:
+            return show_manual(definition, sources, scratch / "manual", instructions=instructions(builder))
+
+        gather(definition, fetch, manual_dir, scratch=scratch)
+        by_hand = {source: sources.submit(source) for source in manual_sources(definition)}
+        found.update({source: future.result() for source, future in by_hand.items()})
     by_url = sorted(found, key=lambda source: source.url)
     return [FoundSource(source, found[source], sources.locations[source.url]) for source in by_url]

@@ -17,7 +17,7 @@ def quiet_tensorflow() -> None:
     _quiet_beam()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ["CUDA_VISIBLE_DEVICES"] = "-1"  # no byte may depend on whether there is a GPU
-    with held_stderr(), _hidden("jax", "pandas"):
+    with held_stderr(), _hidden("jax", "pandas", "sklearn"):
         import absl.logging
         import tensorflow  # noqa: F401
         import tensorflow_datasets as tfds

@@ -6,13 +6,23 @@ top-level imports are therefore from the standard library only.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
-from collections.abc import Iterable, Iterator
+import struct
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from io import RawIOBase
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 KEY_BYTES = 16
+SHA256_BYTES = 32
+CHUNK_BYTES = 1 << 20
+MAX_RECORD_BYTES = (1 << 32) - 1
+ROW = "<QI16s16s"  # as in loader._format.index; a Struct cannot be sent to a worker
+HEAD_BYTES = 12  # before a record in a shard, its length and a checksum
+TAIL_BYTES = 4  # behind it, a checksum
 PROTOBUF_IMPLEMENTATION = "upb"
 
 
@@ -25,14 +35,14 @@ class ShardWriter:
 
     Parameters
     ----------
-    keys
-        The folder for the keys: one file per shard, with the shard's name.
+    rows
+        The folder for the rows of the record index: one file per shard, with the shard's name.
     toolchain
         The versions of the packages, and of zlib if it decides bytes. A worker with other versions fails.
     """
 
-    def __init__(self, keys: Path, toolchain: dict[str, str]) -> None:
-        self._keys = keys
+    def __init__(self, rows: Path, toolchain: dict[str, str]) -> None:
+        self._rows = rows
         self._toolchain = toolchain
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -46,31 +56,76 @@ class ShardWriter:
             raise RuntimeError(f"the build uses protobuf's {PROTOBUF_IMPLEMENTATION}, this worker {found}")
 
     def write(self, path: os.PathLike[str] | str, examples: Iterable[tuple[int, bytes]]) -> None:
-        """Write a shard and its keys.
+        """Write a shard of examples that TFDS has serialized; see `write_records`."""
+        from loader._format.example import Example
+
+        self.write_records(
+            path, ((key, Example.FromString(data).SerializeToString(deterministic=True)) for key, data in examples)
+        )
+
+    def write_records(self, path: os.PathLike[str] | str, records: Iterable[tuple[int, bytes]]) -> None:
+        """Write a shard, and to the other folder what the record index states of it.
+
+        That file has a row for each record, whose offset counts from the beginning of the shard, and then the SHA-256
+        of the shard. So its bytes need not be read again to be hashed.
 
         Parameters
         ----------
         path
             The temporary file that TFDS renames to the shard.
-        examples
-            Keys and serialized examples, in order.
+        records
+            Keys and records, in order.
         """
-        from tensorflow_datasets.core.file_adapters import TfRecordFileAdapter
-
-        from loader._format.example import Example
-
         name = Path(path).name
         # a runner may write a shard twice, even at the same time: each attempt has its own name, then is renamed
-        unfinished = self._keys / f"{name}.unfinished"
-        with unfinished.open("wb") as keys:
+        unfinished = self._rows / f"{name}.unfinished"
+        with Path(path).open("wb", buffering=0) as shard, unfinished.open("wb") as rows:
+            rows.write(_write(records, shard, rows))
+        unfinished.replace(self._rows / re.sub(r"^incomplete\.[0-9a-f]{32}\.", "", name))
 
-            def serialized() -> Iterator[tuple[int, bytes]]:
-                for key, data in examples:
-                    keys.write(key.to_bytes(KEY_BYTES, "big"))
-                    yield key, Example.FromString(data).SerializeToString(deterministic=True)
 
-            TfRecordFileAdapter.write_examples(path, serialized())
-        unfinished.replace(self._keys / re.sub(r"^incomplete\.[0-9a-f]{32}\.", "", name))
+def _write(records: Iterable[tuple[int, bytes]], shard: RawIOBase, rows: BinaryIO) -> bytes:
+    """Write records to a shard, and their rows to `rows`; return the SHA-256 of the shard."""
+    from loader._format.tfrecord import masked_crc
+
+    hasher = hashlib.sha256()
+
+    def hash_and_write(data: bytearray) -> None:
+        hasher.update(data)
+        left = memoryview(data)
+        while left:
+            left = left[shard.write(left) :]
+
+    offset, data = 0, bytearray()
+    with ThreadPoolExecutor(1) as thread:  # hashes and writes what has been put together here
+        writing = thread.submit(hash_and_write, bytearray())
+        for key, record in records:
+            length = len(record)
+            if length > MAX_RECORD_BYTES:
+                raise ValueError(
+                    f"an example has {length:,} bytes, but a row of the record index can state {MAX_RECORD_BYTES:,} at "
+                    f"most; split it into several"
+                )
+            head = struct.pack("<Q", length)
+            data += head
+            data += struct.pack("<I", masked_crc(head))
+            data += record
+            data += struct.pack("<I", masked_crc(record))
+            digest = hashlib.sha256(record).digest()  # the row has the first half of it
+            rows.write(struct.pack(ROW, offset + HEAD_BYTES, length, key.to_bytes(KEY_BYTES, "big"), digest))
+            offset += HEAD_BYTES + length + TAIL_BYTES
+            if len(data) >= CHUNK_BYTES:
+                writing.result()
+                writing = thread.submit(hash_and_write, data)
+                data = bytearray()
+        writing.result()
+        hash_and_write(data)
+    return hasher.digest()
+
+
+def count_records(rows: Path) -> int:
+    """Return the number of records in a shard, from the file of its rows."""
+    return (rows.stat().st_size - SHA256_BYTES) // struct.calcsize(ROW)
 
 
 def protobuf_implementation() -> str:

@@ -11,8 +11,11 @@ from typing import Any, Protocol
 import numpy as np
 
 from scripts._tfds.features import raise_with_prefix
+from scripts._tfds.names import check_class_names, check_split_names
+from scripts._tfds.shuffle import Shuffler
+from scripts._tfds.yielded import BuilderError, Example, Yielded, at_line
+from scripts._tfds.yielded import Key as Key
 
-Key = int | str | bytes
 Serialize = Callable[[Any], bytes]
 
 
@@ -42,12 +45,12 @@ class Pipelines(Protocol):
 
 
 @contextmanager
-def building_splits(encoder: Encoder, pipelines: Pipelines) -> Iterator[None]:
-    """Change how TFDS builds splits inside a `with` block; everything else stays TFDS's own.
+def building_splits(encoder: Encoder, pipelines: Pipelines, *, dataset: str) -> Iterator[None]:
+    """Change how TFDS builds the splits of `dataset` inside a `with` block; everything else stays TFDS's own.
 
     Only when a builder runs is it known whether it uses Beam: TFDS then asks for the pipeline.
     """
-    from tensorflow_datasets.core import example_serializer, split_builder, splits, writer
+    from tensorflow_datasets.core import example_serializer, hashing, shuffle, split_builder, splits, writer
     from tensorflow_datasets.core.features import image_feature
 
     class EncodedSerializer(example_serializer.Serializer):  # type: ignore[misc]
@@ -57,19 +60,37 @@ def building_splits(encoder: Encoder, pipelines: Pipelines) -> Iterator[None]:
             return example
 
     class StoppableWriter:
-        """Writes shards with `writer` until the build ends."""
+        """Writes shards with `writer` until the build ends, and names the key that two examples share."""
 
-        def __init__(self, writer: Any) -> None:
+        def __init__(self, writer: Any, yielded: Yielded) -> None:
             self._writer = writer
+            self._yielded = yielded
+            self._last = -1
 
         def write(self, path: Any, examples: Iterable[Any]) -> None:
-            self._writer.write(path, encoder.until_stopped(examples))
+            def remembering() -> Iterator[Any]:
+                for example in examples:
+                    self._last = example[0]
+                    yield example
+
+            try:
+                self._writer.write_records(path, encoder.until_stopped(remembering()))
+            except shuffle.DuplicatedKeysError as error:
+                hasher = hashing.Hasher(self._yielded.split)
+                # if the split is not shuffled, they are ordered by the keys themselves
+                raise _duplicate(self._yielded, lambda key: self._last in (hasher.hash_key(key), key)) from error
 
     class SplitBuilder(split_builder.SplitBuilder):  # type: ignore[misc]
         @cached_property
         def beam_pipeline(self) -> Any:
             pipeline, self._beam_pipeline = pipelines.start()
             return pipeline
+
+        def normalize_legacy_split_generators(self, *arguments: Any, **options: Any) -> Any:
+            generators = super().normalize_legacy_split_generators(*arguments, **options)
+            check_split_names(generators, dataset)
+            check_class_names(self._features, dataset)  # a builder may have completed them just now
+            return generators
 
         def _build_from_pcollection(self, split_name: str, generator: Any, **options: Any) -> Any:
             pipelines.count(split_name, generator)
@@ -78,7 +99,7 @@ def building_splits(encoder: Encoder, pipelines: Pipelines) -> Iterator[None]:
         def _build_from_generator(
             self, split_name: str, generator: Any, filename_template: Any, disable_shuffling: bool
         ) -> Any:
-            features = self._features
+            features, yielded = self._features, Yielded(split_name)
             serializer = example_serializer.ExampleSerializer(features.get_serialized_info())
 
             def serialize(encoded: Any) -> bytes:
@@ -90,23 +111,31 @@ def building_splits(encoder: Encoder, pipelines: Pipelines) -> Iterator[None]:
                 hash_salt=split_name,
                 disable_shuffling=disable_shuffling,
                 shard_config=self._shard_config,
-                example_writer=StoppableWriter(self._example_writer),
+                example_writer=StoppableWriter(self._example_writer, yielded),
                 ignore_duplicates=self._ignore_duplicates,
             )
-            examples = encoder.encode(_with_progress(generator, split_name), features, serialize)
-            for number, (key, data) in enumerate(examples):
-                split.write(number if disable_shuffling and not isinstance(key, int) else key, data)
+            examples = encoder.encode(_with_progress(yielded.watch(generator), split_name), features, serialize)
+            written = 0
+            try:
+                for key, data in examples:
+                    split.write(written if disable_shuffling and not isinstance(key, int) else key, data)
+                    written += 1
+            except Exception as error:
+                yielded.explain(error, written)
+                raise
 
             def finalize() -> Any:
                 try:
                     return split.finalize()
+                except BuilderError:
+                    raise
                 except Exception as error:
                     raise_with_prefix(error, f"the split {split_name} cannot be written: ")
 
-            written = encoder.start_writing(finalize)
+            writing = encoder.start_writing(finalize)
 
             def info() -> Any:
-                lengths, size = written.result()
+                lengths, size = writing.result()
                 return splits.SplitInfo(
                     name=split_name, shard_lengths=lengths, num_bytes=size, filename_template=filename_template
                 )
@@ -114,12 +143,25 @@ def building_splits(encoder: Encoder, pipelines: Pipelines) -> Iterator[None]:
             return split_builder._SplitInfoFuture(info)
 
     encoders = image_feature._ENCODE_FN
-    original_builder, original_png = split_builder.SplitBuilder, encoders["png"]
-    split_builder.SplitBuilder, encoders["png"] = SplitBuilder, lambda: _encode_png
+    original_builder, original_png, original_shuffler = split_builder.SplitBuilder, encoders["png"], shuffle.Shuffler
+    split_builder.SplitBuilder, encoders["png"], shuffle.Shuffler = SplitBuilder, lambda: _encode_png, Shuffler
     try:
         yield
     finally:
         split_builder.SplitBuilder, encoders["png"] = original_builder, original_png
+        shuffle.Shuffler = original_shuffler
+
+
+def _duplicate(yielded: Yielded, matches: Callable[[Key], bool]) -> Exception:
+    """Return the error of two or more examples with one key."""
+    found: list[Example] = yielded.find(lambda each: matches(each.key))
+    keys = " and ".join(dict.fromkeys(repr(each.key) for each in found))
+    numbers = ", ".join(f"{each.number:,}" for each in found[:3]) + (" ..." if len(found) > 3 else "")
+    error = BuilderError(
+        f"{len(found):,} examples of the split {yielded.split} have the key {keys}: those with the numbers {numbers}; "
+        f"a key must be unique in its split"
+    )
+    return at_line(error, found[-1].line)
 
 
 def _with_progress(generator: Iterable[tuple[Key, Any]], split: str) -> Iterable[tuple[Key, Any]]:

@@ -8,18 +8,15 @@ another user, with another host name, umask, clock, time zone, locale, home fold
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import pwd
-import random
 import re
 import select
 import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -30,22 +27,20 @@ from loader import FetchError
 from loader._format.manifest import Manifest
 from loader._format.names import ARTIFACTS
 from scripts._define.definition import ROOT, Definition
+from scripts._define.packages import INSTALLED, install_packages
 from scripts._process.errors import ScriptError
-from scripts._process.scratch import scratch_folder
-from scripts._sources.sources import FOLDER, Source, Sources
+from scripts._process.scratch import SCRATCH, scratch_folder
+from scripts._sources.accepted import files_of
+from scripts._sources.source import FOLDER, Source
+from scripts._sources.sources import Sources
+from scripts._tfds.ffmpeg import PROGRAMS
+from scripts._verify.environment import varied_environment
 
 CODE = ("scripts", "loader")
 FILES = ("params.yaml", "dvc.yaml")
 NOT_DEFINITION = ("__pycache__", "*.pyc")  # .dvcignore excludes these from a stage's dependencies
-KEPT_VARIABLES = (
-    "PATH",
-    "LD_LIBRARY_PATH",
-    "OPENBLAS_CORETYPE",
-    "OPENBLAS_L2_SIZE",
-)  # needed by programs
 HIDDEN = {"network": "network", "files": "the other files of repository and home"}
 ALWAYS_VARIED = ("path", "umask", "locale", "time zone", "home", "hash seed")
-CLOCK_OFFSET = "-400d"  # in the past: a wait until a time of the real clock then ends too soon, not in a year
 OTHER_USERS = (65534, 65533)
 TAIL_BYTES = 1 << 16
 NETWORK_ERRORS = re.compile(
@@ -108,6 +103,9 @@ def _copy_definition(definition: Definition, root: Path) -> None:
     if definition.folder is not None:
         target = root / definition.folder.relative_to(definition.root)
         shutil.copytree(definition.folder, target, ignore=ignore, copy_function=shutil.copyfile)
+    if install_packages(definition) is not None:  # here, because the sandbox has no network
+        (root / SCRATCH).mkdir()
+        (root / INSTALLED).symlink_to(definition.root / INSTALLED)
 
 
 def _copy_inputs(definition: Definition, manifest: Manifest, root: Path) -> None:
@@ -115,9 +113,9 @@ def _copy_inputs(definition: Definition, manifest: Manifest, root: Path) -> None
     recorded = [Source(**raw) for raw in manifest.raw.get("sources", ())]
     with Sources(definition) as sources:
         found = {source: sources.submit(source) for source in recorded}
-        copies = {
-            root / FOLDER / definition.name / source.filename: future.result() for source, future in found.items()
-        }
+        copies: dict[Path, Path] = {}
+        for source, future in found.items():
+            copies |= files_of(source, future.result(), root / FOLDER / definition.name / source.filename)
     for parent, tars in definition.parents.items():
         for file in (f"{parent}.json", *tars):
             path = copies[root / ARTIFACTS / file] = definition.root / ARTIFACTS / file
@@ -166,7 +164,7 @@ def _clone_file(source: Path, target: Path) -> None:
 
 def _run_build(definition: Definition, scratch: Path, root: Path) -> tuple[tuple[str, ...], dict[str, str]]:
     name = definition.name
-    environment, same = _environment(scratch)
+    environment, same = varied_environment(scratch)
     preloaded = [environment["LD_PRELOAD"]] if "LD_PRELOAD" in environment else []
     reader, writer = os.pipe()
     output, child_output = os.openpty() if sys.stderr.isatty() else os.pipe()
@@ -178,7 +176,7 @@ def _run_build(definition: Definition, scratch: Path, root: Path) -> tuple[tuple
         "uid": next(uid for uid in OTHER_USERS if uid != os.geteuid()),
         "hostname": "rebuild",
         "hidden": _hidden(definition.root),
-        "kept": list(dict.fromkeys([os.fspath(scratch), sys.prefix, sys.base_prefix, *preloaded])),
+        "kept": list(dict.fromkeys([os.fspath(scratch), sys.prefix, sys.base_prefix, *preloaded, *_used(definition)])),
         "owned": os.fspath(scratch),
         "readable": [sys.executable, os.__file__],
         "parent": os.getpid(),
@@ -211,6 +209,13 @@ def _run_build(definition: Definition, scratch: Path, root: Path) -> tuple[tuple
     return varied, same
 
 
+def _used(definition: Definition) -> list[str]:
+    """Return what the build uses and a definition cannot contain: its installed packages, and ffmpeg."""
+    programs = [Path(path) for path in map(shutil.which, PROGRAMS) if path]
+    paths = [definition.root / INSTALLED, *programs, *(path.resolve() for path in programs)]
+    return [os.fspath(path) for path in paths if path.exists()]
+
+
 def _hidden(root: Path) -> list[str]:
     """Return the folders that the build must not see: a file that it needs there is missing from the definition."""
     folders = [root]
@@ -219,51 +224,6 @@ def _hidden(root: Path) -> list[str]:
     folders = [folder for folder in folders if folder.is_dir() and folder != folder.parent]
     inner = {folder for folder in folders for other in folders if other in folder.parents}
     return [os.fspath(folder) for folder in dict.fromkeys(folders) if folder not in inner]
-
-
-def _environment(scratch: Path) -> tuple[dict[str, str], dict[str, str]]:
-    """Return the build's environment, and what could not be varied, with the reasons."""
-    for folder in ("home", "tmp"):
-        (scratch / folder).mkdir()
-    in_c = os.environ.get("LC_ALL") or os.environ.get("LANG") or "C"
-    environment = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ} | {
-        "HOME": os.fspath(scratch / "home"),
-        "TMPDIR": os.fspath(scratch / "tmp"),
-        "USER": "nobody",
-        "LOGNAME": "nobody",
-        "TZ": "<+1345>-13:45" if time.timezone != -(13 * 60 + 45) * 60 else "UTC",
-        "LC_ALL": "C.UTF-8" if in_c in ("C", "POSIX") else "C",
-        "PYTHONHASHSEED": str(random.randrange(1, 1 << 32)),
-        "GIT_CEILING_DIRECTORIES": os.fspath(scratch),  # the repository around it is another one
-    }
-    clock = _clock(environment)
-    if clock is None:
-        return environment, {"clock": "no working libfaketime"}
-    return environment | clock, {}
-
-
-def _clock(environment: dict[str, str]) -> dict[str, str] | None:
-    """Return the variables that give programs another clock, or None if that is not possible."""
-    spec = importlib.util.find_spec("libfaketime")
-    packaged = [Path(folder) for folder in (spec.submodule_search_locations or ())] if spec else []
-    libraries = [*(path for folder in packaged for path in folder.rglob("libfaketime.so.1"))]
-    libraries += Path("/usr/lib").glob("*/faketime/libfaketime.so.1")
-    for library in libraries:
-        variables = {
-            "LD_PRELOAD": os.fspath(library),
-            "FAKETIME": CLOCK_OFFSET,
-            "FAKETIME_DONT_FAKE_MONOTONIC": "1",  # otherwise waits and timeouts are wrong
-            "NO_FAKE_STAT": "1",  # otherwise no compiled module matches its source's time
-        }
-        asked = subprocess.run(
-            [sys.executable, "-I", "-S", "-c", "import time; print(time.time())"],
-            env=environment | variables,
-            capture_output=True,
-            text=True,
-        )
-        if re.fullmatch(r"[\d.]+\n", asked.stdout) and not asked.stderr and time.time() - float(asked.stdout) > 86400:
-            return variables
-    return None
 
 
 def _relay(output: BinaryIO, process: subprocess.Popen[bytes]) -> str:

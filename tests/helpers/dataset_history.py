@@ -20,13 +20,13 @@ from scripts._build.manifest import describe, write_manifest
 from scripts._build.package import pack
 from scripts._build.prepare import Prepared
 from scripts._define.definition import read_definition
+from scripts._tfds.shards import ShardWriter
 from tests.helpers.recorded_dataset import (
     DVC_YAML,
     FEATURES,
     NAME,
     PARAMS_YAML,
     make_git,
-    write_tfrecord,
 )
 
 Records = Mapping[str, Mapping[str, bytes]]
@@ -99,14 +99,14 @@ class History:
         shutil.rmtree(scratch, ignore_errors=True)
         folder = scratch / "data" / NAME / version
         folder.mkdir(parents=True)
-        (scratch / "keys").mkdir()
+        (scratch / "rows").mkdir()
         splits = []
         for split, by_key in records.items():
             hashes = {key: hashlib.md5(f"{split}{key}".encode()).digest() for key in by_key}
             keys = (order or {}).get(split) or sorted(by_key, key=hashes.__getitem__)
             shard = f"{NAME}-{split}.tfrecord-00000-of-00001"
-            write_tfrecord(folder / shard, [by_key[key] for key in keys])
-            (scratch / "keys" / shard).write_bytes(b"".join(hashes[key] for key in keys))
+            records = [(int.from_bytes(hashes[key], "big"), by_key[key]) for key in keys]
+            ShardWriter(scratch / "rows", {}).write_records(folder / shard, records)
             size = sum(map(len, by_key.values()))
             splits.append({"name": split, "shardLengths": [str(len(keys))], "numBytes": str(size)})
         info = {"name": NAME, "version": version, "fileFormat": "tfrecord", "description": "Small.", "splits": splits}
@@ -114,7 +114,7 @@ class History:
         (folder / "features.json").write_text(json.dumps(features))
         for name, content in {"label.labels.txt": "zero\none\ntwo\n", **(files or {})}.items():
             (folder / name).write_text(content)
-        prepared = Prepared(scratch / "data", folder, scratch / "keys", None, None, ())
+        prepared = Prepared(scratch / "data", folder, scratch / "rows", None, None, ())
         packed = pack(prepared, self.tar, scratch=scratch)
         manifest = describe(read_definition(NAME, root=self.root), [(prepared, packed)])
         write_manifest(self.root / "artifacts/small.json", manifest)

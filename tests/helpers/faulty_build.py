@@ -17,7 +17,7 @@ from scripts._tfds.shards import ShardWriter
 
 KILL = {
     "sources": (Sources, "find"),
-    "shards": (ShardWriter, "write"),
+    "shards": (ShardWriter, "write_records"),
     "packing": (build, "pack"),
     "rows": (package, "_write_rows"),
     "tar": (package, "_write_tar"),

@@ -20,7 +20,7 @@ from scripts._build.package import Packed, pack
 from scripts._build.prepare import Prepared
 from scripts._build.statistics.compute import Statistician
 from scripts._define.definition import read_definition
-from scripts._tfds.shards import KEY_BYTES
+from scripts._tfds.shards import ShardWriter
 
 CONFIG = Path(__file__).resolve().parents[2] / ".dvc/config"
 NAME, VERSION = "small", "1.0.0"
@@ -102,19 +102,16 @@ def write_tfrecord(path: Path, records: list[bytes]) -> None:
 
 def prepare_recorded(scratch: Path) -> Prepared:
     """Write the output of a builder to `scratch`."""
-    folder, keys = scratch / "data" / NAME / VERSION, scratch / "keys"
+    folder, rows = scratch / "data" / NAME / VERSION, scratch / "rows"
     folder.mkdir(parents=True)
-    keys.mkdir()
+    rows.mkdir()
     splits = []
     for split, lengths in SPLITS.items():
         first = size = 0
         for shard, length in enumerate(lengths):
             records = [record(split, number) for number in range(first, first + length)]
             shard_name = f"{NAME}-{split}.tfrecord-{shard:05d}-of-{len(lengths):05d}"
-            write_tfrecord(folder / shard_name, records)
-            (keys / shard_name).write_bytes(
-                b"".join(n.to_bytes(KEY_BYTES, "big") for n in range(first, first + length))
-            )
+            ShardWriter(rows, {}).write_records(folder / shard_name, enumerate(records, first))
             first += length
             size += sum(map(len, records))
         splits.append({"name": split, "shardLengths": [str(n) for n in lengths], "numBytes": str(size)})
@@ -122,7 +119,7 @@ def prepare_recorded(scratch: Path) -> Prepared:
     (folder / "dataset_info.json").write_text(json.dumps(info))
     (folder / "features.json").write_text(json.dumps(FEATURES))
     (folder / "label.labels.txt").write_text("zero\none\ntwo\n")
-    return Prepared(scratch / "data", folder, keys, None, None, ())
+    return Prepared(scratch / "data", folder, rows, None, None, ())
 
 
 def pack_recorded(target: Path, scratch: Path) -> tuple[Prepared, Packed]:

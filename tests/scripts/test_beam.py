@@ -108,7 +108,9 @@ def check_same_bytes(beam_clone, options, **environment):
     "options",
     [
         pytest.param("", marks=pytest.mark.slow),
-        "--runner=DirectRunner --direct_num_workers=1 --direct_running_mode=in_memory",
+        pytest.param(
+            "--runner=DirectRunner --direct_num_workers=1 --direct_running_mode=in_memory", marks=pytest.mark.slow
+        ),
         "--runner DirectRunner --direct_num_workers 3 --direct_running_mode multi_threading",
         pytest.param("--runner=DaskRunner --dask_npartitions=3", marks=pytest.mark.slow),
     ],
@@ -137,6 +139,7 @@ def service(tmp_path):
     yield start
     for process in reversed(started):
         process.terminate()
+    for process in started:
         process.wait()
 
 
@@ -263,10 +266,12 @@ def test_no_example_is_lost_between_threads(clone):
 def test_a_split_that_lacks_examples_is_refused(tmp_path):
     from scripts._build.beam.pipelines import _check_complete
 
-    definition = read_definition("digit")
+    definition, writer = read_definition("digit"), ShardWriter(tmp_path, {})
+    (tmp_path / "shards").mkdir()
     for shard in range(2):
-        (tmp_path / f"digit-train.tfrecord-0000{shard}-of-00002").write_bytes(bytes(16 * 30))
-    (tmp_path / "digit-test.tfrecord-00000-of-00001").write_bytes(bytes(16))
+        path = tmp_path / "shards" / f"digit-train.tfrecord-0000{shard}-of-00002"
+        writer.write_records(path, [(number, b"record") for number in range(30)])
+    writer.write_records(tmp_path / "shards/digit-test.tfrecord-00000-of-00001", [(0, b"record")])
     _check_complete(definition, "train", 60, tmp_path)
     with pytest.raises(ScriptError, match="its builder yielded 61 examples for train, but 60 were written"):
         _check_complete(definition, "train", 61, tmp_path)

@@ -12,9 +12,9 @@ from loader._format.example import Example
 from loader._format.manifest import Manifest
 from scripts._build.package import pack
 from scripts._build.prepare import Prepared
-from scripts._tfds.shards import KEY_BYTES
+from scripts._tfds.shards import ShardWriter
 from scripts._verify.compare import MAX_RECORDS, compare
-from tests.helpers.recorded_dataset import FEATURES, NAME, VERSION, example, write_tfrecord
+from tests.helpers.recorded_dataset import FEATURES, NAME, VERSION, example
 
 
 def encode(values, *, deterministic=True):
@@ -50,13 +50,12 @@ class Maker:
         scratch = self._folder / str(self._made)
         folder = scratch / "data" / NAME / VERSION
         folder.mkdir(parents=True)
-        (scratch / "keys").mkdir()
+        (scratch / "rows").mkdir()
         described = []
         for split, records in (splits or records_of(train=20, test=5)).items():
             shard = f"{NAME}-{split}.tfrecord-00000-of-00001"
-            write_tfrecord(folder / shard, records)
             numbers = (keys or {}).get(split, range(len(records)))
-            (scratch / "keys" / shard).write_bytes(b"".join(n.to_bytes(KEY_BYTES, "big") for n in numbers))
+            ShardWriter(scratch / "rows", {}).write_records(folder / shard, zip(numbers, records, strict=True))
             described.append({"name": split, "shardLengths": [str(len(records))], "numBytes": "1"})
         info = {"name": NAME, "version": VERSION, "splits": described}
         (folder / "dataset_info.json").write_text(json.dumps(info))
@@ -64,7 +63,7 @@ class Maker:
         for name, content in (files or {}).items():
             (folder / name).write_text(content)
         tar = scratch / "small.tar"
-        packed = pack(Prepared(scratch / "data", folder, scratch / "keys", None, None, ()), tar, scratch=scratch)
+        packed = pack(Prepared(scratch / "data", folder, scratch / "rows", None, None, ()), tar, scratch=scratch)
         assert packed.entry.sha256 == hashlib.sha256(tar.read_bytes()).hexdigest()
         return LocalArtifact(tar, Manifest("small.json", NAME, VERSION, (packed.entry,), None, {}), packed.entry)
 

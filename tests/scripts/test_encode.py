@@ -14,7 +14,7 @@ import pytest
 
 import loader
 from scripts._build import encode as module
-from scripts._build.encode import CHUNK_EXAMPLES, Encoder, _chunks
+from scripts._build.encode import CHUNK_EXAMPLES, Encoder, _chunks, _Encoding
 from scripts._define.definition import read_definition
 from scripts._process.errors import ScriptError
 from scripts._tfds.builder import find_builder
@@ -23,11 +23,23 @@ from tests.helpers.buildable_dataset import add_buildable
 # some values must be encoded before the generator continues, others can be sent to a worker
 HARD = """
 import io
+import struct
 import threading
+import zlib
 from pathlib import Path
 
 import numpy as np
 import tensorflow_datasets as tfds
+
+
+def chunk(kind, data):
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def png(number):
+    pixels = zlib.compress(b"".join(bytes([0, *[number % 251] * 4]) for _ in range(4)))
+    header = struct.pack(">IIBBBBB", 4, 4, 8, 0, 0, 0, 0)
+    return b"\\x89PNG\\r\\n\\x1a\\n" + chunk(b"IHDR", header) + chunk(b"IDAT", pixels) + chunk(b"IEND", b"")
 
 
 class Hard:
@@ -67,8 +79,8 @@ class Tiny(tfds.core.GeneratorBasedBuilder):
         for number in range(count):
             image = np.full((4, 4, 1), number % 251, dtype=np.uint8)
             again[:] = number
-            path.write_bytes(b"PNG %d" % number)
-            kinds = (image, str(path), path, io.BytesIO(b"PNG"), path.open("rb"))
+            path.write_bytes(png(number))
+            kinds = (image, str(path), path, io.BytesIO(png(0)), path.open("rb"))
             value = kinds[number % len(kinds)]
             yield f"key {number}", {
                 "image": image,
@@ -168,6 +180,9 @@ class Features(dict):
     def encode_example(self, example):
         return example
 
+    def get_serialized_info(self):
+        return {}
+
 
 def features():
     import tensorflow_datasets as tfds
@@ -260,7 +275,7 @@ def test_a_failed_build_stops_writing_a_split():
 
 def test_large_examples_make_small_chunks():
     large = [(number, {"image": bytes(600_000), "text": "t"}) for number in range(10)]
-    assert [len(chunk) for chunk in _chunks(large, features(), serialize)] == [2] * 5
+    assert [len(chunk) for chunk in _chunks(large, _Encoding(features(), serialize))] == [2] * 5
 
 
 def test_a_killed_worker_is_reported(forks):

@@ -14,6 +14,7 @@ import pytest
 import loader
 from scripts._build.prepare import prepare
 from scripts._define.definition import read_definition
+from scripts._sources.extractions import Extractions
 from scripts._tfds.shards import ShardWriter
 from scripts.build import build
 from scripts.extract import extract
@@ -181,7 +182,11 @@ def test_the_zlib_of_python_is_reported_if_it_decides_bytes(clone, tmp_path, fea
     text = BUILDER.replace('"number": np.float32', f'"number": {feature}').replace("number / 3", value)
     add_buildable(clone.root, builder=text)
     (tmp_path / "scratch").mkdir()
-    prepared = prepare(read_definition("tiny", root=clone.root), scratch=tmp_path / "scratch")
+    prepared = prepare(
+        read_definition("tiny", root=clone.root),
+        scratch=tmp_path / "scratch",
+        extractions=Extractions(tmp_path / "scratch/extracted", dataset="tiny"),
+    )
     assert prepared.libraries == libraries
 
 

@@ -7,6 +7,8 @@ import shutil
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -71,7 +73,6 @@ MESSAGES = {
     "trickle": "is silent or too slow: a step took more than",
     "reset": "cannot be reached",
 }
-FAULTS = pytest.mark.parametrize("fault", MESSAGES)
 STALLS = pytest.mark.parametrize("fault", ["silent", "trickle"])
 REMOTE = r"remote 'public' at http://127\.0\.0\.1:\d+"
 
@@ -133,19 +134,19 @@ def test_a_connection_that_is_reset_is_one_error(pushed, proxy):
 
 
 @pytest.mark.slow
-@FAULTS
-def test_with_the_real_limits_both_end_within_two_minutes(repository, proxy, fault):
-    proxy.fault = lambda *_: fault
-    tar_of(repository).unlink()
-    cache = repository / ".dvc/cache"
-    cache.rename(repository / "cache")
-    for code, restore in ((PULL, False), (PUSH, True)):
-        if restore:
-            shutil.rmtree(cache, ignore_errors=True)
-            (repository / "cache").rename(cache)
-            subprocess.run(["dvc", "checkout", "--quiet"], cwd=repository, check=True)
-        done = run(code, repository, timeout=120)
-        assert MESSAGES[fault] in last_line(done)
+def test_with_the_real_limits_both_end_within_two_minutes(repository, s3_server):
+    """All at once, because they mostly wait."""
+    with ExitStack() as stack:
+        running = []
+        for fault in MESSAGES:
+            for code in (PULL, PUSH):
+                root = Path(shutil.copytree(repository, repository.with_name(f"{fault}-{len(running)}")))
+                stack.enter_context(faulty_s3_of(root, s3_server.endpoint)).fault = lambda *_, fault=fault: fault
+                if code == PULL:
+                    tar_of(root).unlink()
+                    shutil.rmtree(root / ".dvc/cache")
+                running.append((fault, stack.enter_context(ThreadPoolExecutor(1)).submit(run, code, root, timeout=120)))
+        assert [fault for fault, done in running if MESSAGES[fault] not in last_line(done.result())] == []
 
 
 def run(code, root, **options):

@@ -26,7 +26,8 @@ from scripts._build.statistics.compute import Statistician, write_statistics
 from scripts._build.statistics.leaves import Column, Leaf
 from scripts._build.statistics.values import Tally
 from scripts._define.definition import read_definition
-from tests.helpers.recorded_dataset import NAME, SPLITS, example, make_recorded, write_tfrecord
+from scripts._tfds.shards import ShardWriter
+from tests.helpers.recorded_dataset import NAME, SPLITS, example, make_recorded
 
 ROOT = Path(__file__).resolve().parents[2]
 CORE = "tensorflow_datasets.core.features"
@@ -64,9 +65,9 @@ def tensor(dtype, *sizes, **more):
 def make_dataset(root, features, splits):
     """A repository of a dataset of hand-made records: split -> records, each a dict key -> (kind of list, values)."""
     make_recorded(root)
-    folder, keys = root / "data" / NAME / "1.0.0", root / "keys"
+    folder, rows = root / "data" / NAME / "1.0.0", root / "rows"
     folder.mkdir(parents=True)
-    keys.mkdir()
+    rows.mkdir()
     described = []
     for split, records in splits.items():
         messages = []
@@ -76,8 +77,7 @@ def make_dataset(root, features, splits):
                 getattr(message.features.feature[key], kind).value.extend(values)
             messages.append(bytes(message.SerializeToString(deterministic=True)))
         shard = f"{NAME}-{split}.tfrecord-00000-of-00001"
-        write_tfrecord(folder / shard, messages)
-        (keys / shard).write_bytes(b"".join(number.to_bytes(16, "big") for number in range(len(messages))))
+        ShardWriter(rows, {}).write_records(folder / shard, enumerate(messages))
         described.append(
             {"name": split, "shardLengths": [str(len(messages))], "numBytes": str(sum(map(len, messages)))}
         )
@@ -85,7 +85,7 @@ def make_dataset(root, features, splits):
     (folder / "dataset_info.json").write_text(json.dumps(info))
     document = {"pythonClassName": f"{CORE}.features_dict.FeaturesDict", "featuresDict": {"features": features}}
     (folder / "features.json").write_text(json.dumps(document))
-    prepared = Prepared(root / "data", folder, keys, None, None, ())
+    prepared = Prepared(root / "data", folder, rows, None, None, ())
     packed = pack(prepared, root / "artifacts/small.tar", scratch=root)
     manifest = describe(read_definition(NAME, root=root), [(prepared, packed)])
     (root / "artifacts/small.json").write_text(json.dumps(manifest))

@@ -249,7 +249,8 @@ def test_a_module_that_no_lock_file_pins_is_refused(clone, tmp_path):
     output = clone.scripts("build", "tiny", check=False, env={"PYTHONPATH": str(package)})
     assert output.strip() == (
         f"tiny: building 1.0.0\nerror: tiny: its builder imports unlisted_helper from {package}/unlisted_helper.py, "
-        f"which no lock file pins; add its package to build in pyproject.toml, and run: make lock && make setup"
+        f"which no lock file pins; add its package to datasets/standard/tiny/requirements.txt and run: "
+        f"make lock DATASET=tiny"
     )
 
 

@@ -23,6 +23,7 @@ from apache_beam.transforms.combiners import LiftedCombinePerKey
 from apache_beam.transforms.core import CombinePerKey, ParDo
 from dask import distributed
 
+from scripts._define.packages import appended_folders
 from scripts._process.errors import ScriptError
 
 # Beam's GroupByKey has already grouped the values by key, and Dask distributes the work
@@ -126,13 +127,16 @@ def _par_do(node: Any, bag: Any, sides: list[tuple[Any, Any]]) -> Any:
     views = [(type(view), view._view_options()) for view, _ in sides]
     # Beam's pickler, because it knows how to send the builder's code
     code = pickler.dumps((transform.fn, transform.label, window_fn, arguments, options, views))
-    return bag.map_partitions(_bundle(), code, *(dask.delayed(list)(side) for _, side in sides))
+    return bag.map_partitions(_bundle(appended_folders()), code, *(dask.delayed(list)(side) for _, side in sides))
 
 
-def _bundle() -> Callable[..., list[Any]]:
+def _bundle(packages: list[str]) -> Callable[..., list[Any]]:
     """Return the function that workers run, nested so that Dask sends it by value: they have no copy of this file."""
 
     def bundle(values: Iterable[Any], code: bytes, *sides: list[Any]) -> list[Any]:
+        import sys
+
+        sys.path += [folder for folder in packages if folder not in sys.path]
         from apache_beam import DoFn
         from apache_beam.internal import pickler
         from apache_beam.runners.common import DoFnContext, DoFnInvoker, DoFnSignature, _OutputHandler

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import sys
 import threading
 import traceback
 from contextlib import ExitStack
@@ -12,12 +11,11 @@ from pathlib import Path
 from typing import Any, Self
 
 from scripts._build.beam import options as beam_options
-from scripts._build.beam.code import sending_module
+from scripts._build.beam.code import sending_code
 from scripts._build.beam.worker import quiet_prints
 from scripts._define.definition import Definition
 from scripts._process.errors import ScriptError
 from scripts._tfds import modules, shards
-from scripts._tfds.builder import module_name
 
 # an error at the end of a traceback, with all lines of its message
 _ERROR = re.compile(r"^[A-Za-z_][\w.]*(?:: .*(?:\n(?!\s*$|Traceback |  File ).+)*|$)", re.MULTILINE)
@@ -33,7 +31,7 @@ class BeamPipelines:
     definition
         The dataset.
     keys
-        The folder for the keys of the records; every worker writes to it, as it does to the data_dir.
+        The folder for the rows of the record index; every worker writes to it, as it does to the data_dir.
     environment
         The environment variables that the builder's code needs in a worker.
 
@@ -79,9 +77,8 @@ class BeamPipelines:
         quiet_prints()
         for module in (shards, modules):  # a worker on another machine has no copy of this repository
             register_pickle_by_value(module)
-        if self._definition.is_ours:
-            builder = sys.modules[module_name(self._definition)]
-            self._cleanup.enter_context(sending_module(builder, self._environment))
+        if (code := modules.loaded_code(modules.module_name(self._definition.name))) is not None:
+            self._cleanup.enter_context(sending_code(code, self._environment))
         pipeline = Pipeline(runner=self._runner, options=options)
         return pipeline, pipeline.__enter__()
 
@@ -97,7 +94,7 @@ class BeamPipelines:
 def _check_complete(definition: Definition, split_name: str, yielded: int, keys: Path) -> None:
     """Refuse a split that lacks examples: runners have lost some silently, and TFDS only counts those that arrive."""
     files = keys.glob(f"{definition.name}-{split_name}.tfrecord-*")
-    written = sum(path.stat().st_size for path in files) // shards.KEY_BYTES
+    written = sum(map(shards.count_records, files))
     if written != yielded:
         raise ScriptError(
             f"{definition.name}: its builder yielded {yielded:,} examples for {split_name}, but {written:,} were "

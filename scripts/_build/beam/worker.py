@@ -11,11 +11,15 @@ import time
 import warnings
 
 from scripts._define.definition import ROOT
+from scripts._define.packages import appended_folders
 
 
 def command() -> str:
     """Return the shell command that starts a worker."""
-    code = f"import sys; sys.path.insert(0, {os.fspath(ROOT)!r}); from scripts._build.beam.worker import main; main()"
+    code = (
+        f"import sys; sys.path.insert(0, {os.fspath(ROOT)!r}); sys.path += {appended_folders()!r}; "
+        f"from scripts._build.beam.worker import main; main()"
+    )
     return f"exec {shlex.quote(sys.executable)} -c {shlex.quote(code)} {os.getpid()}"
 
 

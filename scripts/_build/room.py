@@ -1,0 +1,55 @@
+"""Checking the free disk before a build, which may take hours."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+from loader import ManifestError
+from loader._format.manifest import read_manifest
+from scripts._define.definition import Definition
+from scripts._process.errors import ScriptError
+
+SCRATCH = 1.2
+"""What a config needs in the scratch folder, as a multiple of its artifact, besides what is extracted of its sources.
+It becomes the artifact."""
+
+
+def check_room(definition: Definition, folder: Path, scratch: Path) -> None:
+    """Check that a dataset's artifacts fit on the disk, as far as their size is known from the recorded ones.
+
+    Parameters
+    ----------
+    definition
+        The dataset.
+    folder
+        The folder of the artifacts.
+    scratch
+        The folder of the build.
+
+    Raises
+    ------
+    ScriptError
+        The recorded artifacts of this version do not fit. Those of another version may differ, so this is only told.
+    """
+    with suppress(ManifestError):  # it has no manifest yet
+        recorded = read_manifest(definition.manifest)
+        sizes = [entry.size for entry in recorded.artifacts]
+        largest = int(SCRATCH * max(sizes))
+        if folder.stat().st_dev == scratch.stat().st_dev:
+            _check(definition, folder, sum(sizes) - max(sizes) + largest, recorded.version)
+        else:
+            _check(definition, folder, sum(sizes), recorded.version)
+            _check(definition, scratch, largest, recorded.version)
+
+
+def _check(definition: Definition, folder: Path, needed: int, version: str) -> None:
+    free = shutil.disk_usage(folder).free
+    if needed <= free:
+        return
+    message = f"{definition.name}: version {version} needs {needed:,} bytes to be built, {folder} has {free:,} left"
+    if version == definition.version:
+        raise ScriptError(f"{message}; make room and build again")
+    print(f"{message}; another version may need as much", file=sys.stderr)
