@@ -1,0 +1,3 @@
+"""Crossings: objects with parts."""
+
+from .crossings import Crossings
