@@ -13,6 +13,7 @@ import ast
 import importlib
 import sys
 import types
+from contextlib import nullcontext
 from dataclasses import dataclass
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, SourceFileLoader
@@ -162,6 +163,7 @@ class _Finder(MetaPathFinder):
 
     def __init__(self, code: Code) -> None:
         self.package = code.package
+        self.is_skipping = False
         self._code = code
 
     def find_spec(self, name: str, path: object = None, target: object = None) -> ModuleSpec | None:
@@ -178,7 +180,7 @@ class _Finder(MetaPathFinder):
         return spec_from_file_location(
             name,
             place,
-            loader=_Loader(name, str(place), self._code),
+            loader=_Loader(name, str(place), self._code, self),
             submodule_search_locations=[str(place.parent)] if is_folder else None,
         )
 
@@ -186,9 +188,10 @@ class _Finder(MetaPathFinder):
 class _Loader(SourceFileLoader):
     """Loads a module from the source that was read when the build began, never from a compiled file."""
 
-    def __init__(self, name: str, path: str, code: Code) -> None:
+    def __init__(self, name: str, path: str, code: Code, finder: _Finder) -> None:
         super().__init__(name, path)
         self._code = code
+        self._finder = finder
 
     def get_data(self, path: str) -> bytes:
         if Path(path).is_relative_to(self._code.folder):
@@ -213,12 +216,16 @@ class _Loader(SourceFileLoader):
         import tensorflow_datasets as tfds
 
         sys.modules[module.__name__] = module
+        # TFDS's context ends for good at the end of one inside it, which a file that this one imports would enter
+        is_outer, self._finder.is_skipping = not self._finder.is_skipping, True
         try:
-            with tfds.core.registered.skip_registration():
+            with tfds.core.registered.skip_registration() if is_outer else nullcontext():
                 exec(self.get_code(self.name) or "", vars(module))
         except BaseException:
             sys.modules.pop(module.__name__, None)
             raise
+        finally:
+            self._finder.is_skipping = not is_outer
 
 
 class _Imports(ast.NodeTransformer):

@@ -16,12 +16,13 @@ import numpy as np
 LONG_LINE = 200_000_000
 
 
-def make_sources(mirror: Path) -> None:
+def make_sources(mirror: Path, *, only: tuple[str, ...] = ()) -> None:
     """Write the files that can be downloaded to `<mirror>/<name>/`, under the names that their URLs end with."""
     for make in (herbarium, overhead, patched, tracking, two_sensors, crossings, speech, wages, corpus, episodes):
-        folder = mirror / make.__name__
-        folder.mkdir(parents=True)
-        make(folder, np.random.default_rng(0))
+        if make.__name__ in only or not only:
+            folder = mirror / make.__name__
+            folder.mkdir(parents=True)
+            make(folder, np.random.default_rng(0))
 
 
 def make_scenes(path: Path) -> None:

@@ -55,6 +55,20 @@ def test_two_datasets_of_one_process_have_their_own_helper(load):
     assert "helper" not in sys.modules
 
 
+def test_a_builder_below_an_import_is_not_registered_with_tfds(tmp_path):
+    import tensorflow_datasets as tfds
+
+    folder = tmp_path / "datasets/standard/one"
+    folder.mkdir(parents=True)
+    (folder / "helper.py").write_text("")
+    (folder / "one.py").write_text(
+        "import tensorflow_datasets as tfds\nfrom . import helper\nclass One(tfds.core.GeneratorBasedBuilder): pass\n"
+    )
+    for _ in range(2):  # as for a second config
+        load_module(read_code(folder, name="one", root=tmp_path))
+    assert "one" not in tfds.list_builders(with_community_datasets=False)
+
+
 def test_another_package_named_datasets_is_not_disturbed(load, tmp_path, monkeypatch):
     other = tmp_path / "elsewhere/datasets/__init__.py"
     other.parent.mkdir(parents=True)
