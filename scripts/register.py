@@ -15,6 +15,7 @@ import typer
 
 from scripts._define.datasets import EDIT_LOCK, depend_on_folder
 from scripts._define.definition import ROOT, Definition, read_definition
+from scripts._define.several import chosen, for_each
 from scripts._process.errors import ScriptError
 from scripts._process.scratch import scratch_folder
 from scripts._sources.accepted import HTML_PAGE
@@ -84,13 +85,16 @@ def register(name: str, *, root: Path = ROOT, confirm: Callable[[], bool] | None
 
 def command(names: Annotated[list[str], typer.Argument(help="The datasets.")]) -> None:
     """Show the source files without a line in checksums.tsv, and add lines for them."""
+    for_each(chosen(names, everything=False, root=ROOT), _register)
+
+
+def _register(name: str) -> None:
     is_terminal = sys.stdin.isatty() and sys.stderr.isatty()
-    for name in names:
-        sources = register(name, confirm=_ask if is_terminal else None)
-        if not sources:
-            print(f"{name}: every source file is registered")
-        for source in sources:
-            print(f"{name}: registered {source.shown}")
+    sources = register(name, confirm=_ask if is_terminal else None)
+    if not sources:
+        print(f"{name}: every source file is registered")
+    for source in sources:
+        print(f"{name}: registered {source.shown}")
 
 
 def _find_all(

@@ -248,12 +248,14 @@ def _asked(definition: Definition) -> _Answer:
 
     problem = ""
     with scratch_folder(definition.root, f"add-{definition.name}") as scratch:
-        for config in definition.tars:
+        for number, config in enumerate(definition.tars):
+            own = scratch / str(number)
+            own.mkdir()
             try:
-                gather(replace(definition, configs=(config,) if config else ()), fetch, manual_dir, scratch=scratch)
+                gather(replace(definition, configs=(config,) if config else ()), fetch, manual_dir, scratch=own)
             except _AskedError:
                 continue
-            except (ScriptError, LoaderError) as error:
+            except (ScriptError, LoaderError, OSError) as error:
                 if not manual:
                     problem = " ".join(str(error).removeprefix(f"{definition.name}: ").split())
     return _Answer(sizes, manual, problem)

@@ -139,7 +139,8 @@ def name_in_use(name: str) -> ScriptError:
     """Return the error for a name that is in use."""
     return ScriptError(
         f"there is already a dataset {name}; choose another name, "
-        f"build it with: make build DATASET={name}, or remove it with: make remove DATASET={name}"
+        f"build it with: make build DATASET={name}, or remove it with: make remove DATASET={name}; "
+        f"to build other configs of it, edit configs in params.yaml and outs in dvc.yaml"
     )
 
 

@@ -97,9 +97,18 @@ class UnregisteredFiles:
             page = page or found
         if page is None:
             raise ScriptError(
-                f"{self._definition.name}: source file not found: {url_without_secrets(url)}:\n" + "\n".join(reasons)
+                f"{self._definition.name}: source file not found: {url_without_secrets(url)}:\n"
+                + "\n".join(reasons)
+                + self._how_to_supply(url, ambiguous)
             )
         return page
+
+    def _how_to_supply(self, url: str, ambiguous: Container[str]) -> str:
+        name, filename = self._definition.name, basename(url)
+        if not filename or filename in ambiguous:
+            return ""
+        place = f"{FOLDER}/{name}/{filename}"
+        return f"\nto supply it by hand, put it at {place}, and run: make build DATASET={name} REGISTER=1"
 
     def accept(self, file: UnregisteredFile) -> None:
         """Move a trusted file to its final path."""
