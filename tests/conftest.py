@@ -11,7 +11,9 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from filelock import FileLock
@@ -21,6 +23,7 @@ from scripts._define.definition import read_definition
 from scripts._dvc.remotes import point_local
 from scripts._process.s3_server import BUCKETS, S3_PROFILE, Server, start, stop
 from scripts._sources import download as downloads
+from tests.helpers.buildable_dataset import add_buildable
 from tests.helpers.recorded_dataset import make_recorded
 from tests.helpers.web_server import WebServer
 
@@ -81,6 +84,19 @@ def clean_environment() -> dict[str, str]:
 
 def make_clone(target: Path) -> Clone:
     """Clone the work tree, including uncommitted files, to `target`."""
+    return copy_clone(Path(_cloned().name) / "clone", target)
+
+
+def copy_clone(root: Path, target: Path) -> Clone:
+    """Copy a clone, with all that was built in it."""
+    return Clone(Path(shutil.copytree(root, target, symlinks=True)))
+
+
+@cache
+def _cloned() -> TemporaryDirectory[str]:
+    """Make the clone that the others are copied from, once in a process."""
+    folder = TemporaryDirectory()
+    clone = Clone(Path(folder.name) / "clone")
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
         cwd=ROOT,
@@ -88,20 +104,17 @@ def make_clone(target: Path) -> Clone:
         capture_output=True,
         text=True,
     )
-    for name in filter(None, listed.stdout.split("\0")):
-        if (ROOT / name).is_file():
-            (target / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(ROOT / name, target / name)
-    for folder in ("loader", "scripts"):
-        for compiled in (ROOT / folder).rglob("*.pyc"):
-            (target / compiled.relative_to(ROOT)).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy2(compiled, target / compiled.relative_to(ROOT))
-    (target / ".venv").symlink_to(BIN.parent)
-    clone = Clone(target)
+    names = [name for name in listed.stdout.split("\0") if name and (ROOT / name).is_file()]
+    compiled = [file for code in ("loader", "scripts") for file in (ROOT / code).rglob("*.pyc")]
+    for file in [*map(Path, names), *(file.relative_to(ROOT) for file in compiled)]:
+        (clone.root / file).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(ROOT / file, clone.root / file)
+    (clone.root / ".venv").symlink_to(BIN.parent)
     clone.run("git", "init", "--quiet")
     clone.run("git", "add", "--all")
     clone.run("git", "-c", "user.name=test", "-c", "user.email=test@example.org", "commit", "--quiet", "-m", "clone")
-    return clone
+    clone.run("git", "repack", "-a", "-d", "--quiet")  # few files to copy
+    return folder
 
 
 @pytest.fixture(autouse=True)
@@ -122,6 +135,21 @@ def own_environment(tmp_path: Path) -> Iterator[None]:
 def clone(tmp_path: Path) -> Clone:
     """A fresh clone with an empty cache and no artifacts."""
     return make_clone(tmp_path / "clone")
+
+
+@pytest.fixture(scope="session")
+def tiny_was_built(tmp_path_factory: pytest.TempPathFactory) -> Clone:
+    """A clone in which `dvc repro` built the dataset `tiny`; tests must not change it."""
+    clone = make_clone(tmp_path_factory.mktemp("tiny") / "clone")
+    add_buildable(clone.root)
+    clone.run("dvc", "repro", "tiny")
+    return clone
+
+
+@pytest.fixture
+def built_tiny(tiny_was_built: Clone, tmp_path: Path) -> Clone:
+    """A clone in which `dvc repro` built the dataset `tiny`; it may be written to."""
+    return copy_clone(tiny_was_built.root, tmp_path / "clone")
 
 
 @pytest.fixture

@@ -2,14 +2,12 @@
 
 import ast
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from tests.conftest import Clone, make_clone
-from tests.helpers.buildable_dataset import SOURCE, add_buildable
+from tests.helpers.buildable_dataset import SOURCE
 
 ROOT = Path(__file__).resolve().parents[1]
 MAKEFILE = (ROOT / "Makefile").read_text()
@@ -59,21 +57,13 @@ def test_every_make_command_in_a_message_is_complete():
     assert {name for _, _, variables in found for name in re.findall(r"([A-Z]+)=", variables)} <= known
 
 
-@pytest.fixture(scope="module")
-def built_tiny(tmp_path_factory):
-    clone = make_clone(tmp_path_factory.mktemp("built_tiny") / "clone")
-    add_buildable(clone.root)
-    clone.run("dvc", "repro", "tiny")
-    clone.run("git", "add", "--all")
-    identity = ("-c", "user.name=test", "-c", "user.email=test@example.org")
-    clone.run("git", *identity, "commit", "--quiet", "-m", "tiny")
-    return clone
-
-
 @pytest.fixture
-def tiny(built_tiny, tmp_path):
-    """A clone in which `tiny`, a public dataset, is built and committed; it may be written to."""
-    return Clone(Path(shutil.copytree(built_tiny.root, tmp_path / "clone", symlinks=True)))
+def tiny(built_tiny):
+    """A clone in which `tiny`, a public dataset, is built and committed."""
+    identity = ("-c", "user.name=test", "-c", "user.email=test@example.org")
+    built_tiny.run("git", "add", "--all")
+    built_tiny.run("git", *identity, "commit", "--quiet", "-m", "tiny")
+    return built_tiny
 
 
 def advice_of(clone, *command, env=None, pattern=r"(?:with|run|it|pulled): ((?:make|git|dvc|rm) [^;,\n]*)"):

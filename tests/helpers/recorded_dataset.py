@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 import struct
 import subprocess
+from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import numpy as np
 
@@ -50,8 +51,6 @@ small:
   version: 1.0.0
   license: CC0
 """
-
-_KNOWN: dict[str, dict[str, Any]] = {}  # statistics by SHA-256
 
 FEATURES = {
     "pythonClassName": "tensorflow_datasets.core.features.features_dict.FeaturesDict",
@@ -131,25 +130,29 @@ def pack_recorded(target: Path, scratch: Path) -> tuple[Prepared, Packed]:
 
 def make_recorded(root: Path) -> Path:
     """Create a repository with one dataset that is built and recorded."""
-    for folder in ("artifacts", "datasets/standard/small"):
-        (root / folder).mkdir(parents=True)
+    made = _recorded(VERSION, tuple(SPLITS.items()))  # which tests change
+    shutil.copytree(f"{made.name}/repository", root, dirs_exist_ok=True)
+    return root
+
+
+@cache
+def _recorded(*_: object) -> TemporaryDirectory[str]:
+    """Create the repository that the others are copied from, once in a process for a version and splits."""
+    folder = TemporaryDirectory()
+    root = Path(folder.name) / "repository"
+    for name in ("artifacts", "datasets/standard/small"):
+        (root / name).mkdir(parents=True)
     (root / "dvc.yaml").write_text(DVC_YAML)
-    (root / "params.yaml").write_text(PARAMS_YAML)
+    (root / "params.yaml").write_text(PARAMS_YAML.replace("1.0.0", VERSION))
     tar = root / "artifacts" / "small.tar"
     prepared, packed = pack_recorded(tar, root / ".scratch-small")
     definition = read_definition("small", root=root)
     manifest = describe(definition, [(prepared, packed)])
-    write_descriptions(definition, tar.parent, manifest, _statistics(packed.entry.sha256, manifest, tar.parent))
+    with Statistician(workers=1) as statistician, TemporaryDirectory() as scratch:
+        statistics = statistician.statistics(manifest, tar.parent, scratch=Path(scratch))
+    write_descriptions(definition, tar.parent, manifest, statistics)
     record_artifacts(root)
-    return root
-
-
-def _statistics(sha256: str, manifest: dict[str, Any], folder: Path) -> dict[str, Any]:
-    """Return the statistics of the artifact with this SHA-256, computed only once."""
-    if sha256 not in _KNOWN:
-        with Statistician(workers=1) as statistician, TemporaryDirectory() as scratch:
-            _KNOWN[sha256] = statistician.statistics(manifest, folder, scratch=Path(scratch))
-    return _KNOWN[sha256]
+    return folder
 
 
 def record_artifacts(root: Path) -> None:
@@ -193,8 +196,24 @@ def fill_dvc_cache(root: Path) -> None:
 
 
 def make_dvc(root: Path, config: Path) -> None:
-    """Turn the repository into a git and DVC repository with this configuration, and fill DVC's cache."""
+    """Turn the repository into a git and DVC repository with this configuration, and fill DVC's cache.
+
+    DVC commits in this process, because starting its command takes much longer than what it does.
+    """
+    from dvc.repo import Repo
+
+    shutil.copytree(f"{_initialized().name}/repository", root, dirs_exist_ok=True)
+    (root / ".dvc" / "config").write_bytes(config.read_bytes())
+    with Repo(str(root)) as repo:
+        repo.commit(force=True)
+
+
+@cache
+def _initialized() -> TemporaryDirectory[str]:
+    """Create an empty git and DVC repository, once in a process."""
+    folder = TemporaryDirectory()
+    root = Path(folder.name) / "repository"
+    root.mkdir()
     for command in (["git", "init", "--quiet"], ["dvc", "init", "--quiet"]):
         subprocess.run(command, cwd=root, check=True, capture_output=True)
-    (root / ".dvc" / "config").write_bytes(config.read_bytes())
-    subprocess.run(["dvc", "commit", "--quiet", "--force"], cwd=root, check=True, capture_output=True)
+    return folder

@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import shutil
 import subprocess
 import sys
+from copy import copy
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +52,12 @@ class TeamRepository:
         self.git("init", "--quiet", "--initial-branch=main")
         if driver:
             install(root)
+
+    def copy(self, root: Path) -> TeamRepository:
+        """Return a copy of the repository, at another place."""
+        other = copy(self)
+        other.root = Path(shutil.copytree(self.root, root, symlinks=True))
+        return other
 
     def git(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run git."""

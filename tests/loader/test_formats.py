@@ -7,19 +7,14 @@ import numpy as np
 import pytest
 
 import loader
-from tests.conftest import make_clone
-from tests.helpers.buildable_dataset import add_buildable
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # the frameworks warn
 
 
 @pytest.fixture(scope="module")
-def tiny(tmp_path_factory):
+def tiny(tiny_was_built):
     """A clone with a dataset of images, labels, numbers and text, written by TFDS."""
-    clone = make_clone(tmp_path_factory.mktemp("tiny") / "clone")
-    add_buildable(clone.root)
-    clone.run("dvc", "repro", "tiny")
-    return clone.root
+    return tiny_was_built.root
 
 
 @pytest.fixture

@@ -10,7 +10,6 @@ import pytest
 import loader
 from loader._registry.lookup import entries
 from scripts.push import push
-from tests.helpers.buildable_dataset import add_buildable
 from tests.helpers.made_up_registry import dataset_name, make_registry
 from tests.helpers.recorded_dataset import fill_dvc_cache, make_dvc, make_git, make_recorded
 
@@ -194,9 +193,8 @@ class TestOutdated:
         lock.write_text(("0" * 32).join(parts))
         assert "its parent digit" in state(clone.root, "digit_speakers")
 
-    def test_it_agrees_with_dvc(self, clone):
-        add_buildable(clone.root)
-        clone.run("dvc", "repro", "tiny")
+    def test_it_agrees_with_dvc(self, built_tiny):
+        clone = built_tiny
         assert state(clone.root, "tiny") == "here"
         builder = clone.root / "datasets/standard/tiny/tiny.py"
         builder.write_text(builder.read_text() + "\n")

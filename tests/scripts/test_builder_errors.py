@@ -24,6 +24,10 @@ def change(old, new):
 FAILS = change("text = words[", "text = words['x'] if number == 7 else words[")
 NO_LABEL = change('"label": number % 2', '"label": "five" if number == 5 else number % 2')
 NO_PAIR = change('yield f"{number}", {', "yield {")
+TRIPLE = change('yield f"{number}", {', 'yield f"{number}", 5, {')
+FLOAT_KEY = change('yield f"{number}"', "yield number / 2")
+OTHER_NAME = change('"label": number % 2', '"lable": number % 2')
+SILENT = change("text = words[", "raise type('Silent', (Exception,), {'__str__': lambda self: 1 / 0})(words)  # [")
 SAME_KEY = change('yield f"{number}"', 'yield f"{min(number, 150)}"')
 ORDERED = SAME_KEY.replace('f"{min(number, 150)}"', "min(number, 150)").replace(
     "builder=self,", "builder=self, disable_shuffling=True,"
@@ -38,6 +42,10 @@ TWICE = r"50 examples of the split train have the key {}: those with the numbers
         (FAILS, "text = ", r"TypeError: .* \(in the split train, after the example with key '6'\)$"),
         (NO_LABEL, "yield", FIVE),
         (NO_PAIR, "yield", r"the generator of the split train must yield pairs of key and example, not .* dict$"),
+        (TRIPLE, "yield", r"the generator of the split train must yield pairs of key and example, not a tuple of 3$"),
+        (FLOAT_KEY, "yield", r"TypeError: Invalid key type: 0\.0 .*\(in the split train\)$"),
+        (OTHER_NAME, "yield", r"ValueError: .* '0' cannot .*: it lacks the feature 'label', and it has 'lable', which"),
+        (SILENT, "raise", r"Silent, whose message cannot be shown \(in the split train, before its first example\)$"),
         (SAME_KEY, "yield", TWICE.format("'150'")),
         (ORDERED, "yield", TWICE.format("150")),
         (change("dl_manager.download(URL)", "dl_manager.nothing"), "path = ", r"AttributeError: .*'nothing'"),

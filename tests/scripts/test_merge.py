@@ -1,7 +1,6 @@
 """Branches that add, change and remove datasets, merged with and without the merge driver."""
 
 import shutil
-from itertools import permutations
 
 import pytest
 
@@ -17,14 +16,19 @@ from tests.helpers.team_repository import IDENTITY, TeamRepository
 DESCRIBED = (".json", ".stats.json", ".croissant.json")
 
 
-@pytest.fixture(params=["driver", "text"])
-def team(request, tmp_path):
-    """A repository of two datasets, one derived from the other; with the merge driver, and without."""
-    repository = TeamRepository(tmp_path / "team", driver=request.param == "driver")
+@pytest.fixture(scope="module", params=["driver", "text"])
+def made(request, tmp_path_factory):
+    repository = TeamRepository(tmp_path_factory.mktemp("made") / "team", driver=request.param == "driver")
     repository.add("middle")
     repository.add("derived", parent="middle")
     repository.commit()
     return repository
+
+
+@pytest.fixture
+def team(made, tmp_path):
+    """A repository of two datasets, one derived from the other; with the merge driver, and without."""
+    return made.copy(tmp_path / "team")
 
 
 def resolved(team, **choices):
@@ -50,7 +54,7 @@ def finish(team):
         team.git(sides.action, "--continue")
 
 
-SLOW_WAYS = [("merge", "b", "a"), ("rebase", "b", "a"), ("cherry-pick", "a", "b")]
+SLOW_WAYS = [("merge", "b", "a"), ("cherry-pick", "a", "b")]
 WAYS = [("merge", "a", "b"), ("rebase", "a", "b"), *(pytest.param(*way, marks=pytest.mark.slow) for way in SLOW_WAYS)]
 
 
@@ -116,8 +120,9 @@ def lock_entry(team, branch, name):
 
 
 @pytest.mark.parametrize(("way", "ours", "theirs"), WAYS)
-@pytest.mark.parametrize("side", ["ours", "theirs"])
-def test_two_branches_that_change_the_same_key_are_a_conflict_that_one_command_decides(team, way, ours, theirs, side):
+def test_two_branches_that_change_the_same_key_are_a_conflict_that_one_command_decides(
+    team, way, ours, theirs, tmp_path
+):
     change_on(team, "a", version="1.1.0")
     team.branch("b")
     team.add("other")  # which the conflict must not touch
@@ -136,15 +141,17 @@ def test_two_branches_that_change_the_same_key_are_a_conflict_that_one_command_d
     assert {"params.yaml", "dvc.lock", "artifacts/middle.json"} <= team.unmerged()
     assert "dvc.yaml" not in team.unmerged()
     assert resolved(team).open == [message]  # again
-    assert resolved(team, middle=side).open == []
-    assert team.unmerged() == set()
-    taken = {"ours": ours, "theirs": theirs}[side]
-    assert team.yaml("params.yaml")["middle"]["version"] == versions[taken]
-    assert team.yaml("dvc.lock")["stages"]["middle"] == lock_entry(team, taken, "middle")
-    for suffix in DESCRIBED:
-        assert team.read(f"artifacts/middle{suffix}") == team.git("show", f"{taken}:artifacts/middle{suffix}").stdout
-    assert {"middle", "derived", "other"} <= team.yaml("dvc.lock")["stages"].keys()
-    finish(team)
+    for side, taken in (("ours", ours), ("theirs", theirs)):
+        decided = team.copy(tmp_path / side)
+        assert resolved(decided, middle=side).open == []
+        assert decided.unmerged() == set()
+        assert decided.yaml("params.yaml")["middle"]["version"] == versions[taken]
+        assert decided.yaml("dvc.lock")["stages"]["middle"] == lock_entry(decided, taken, "middle")
+        for suffix in DESCRIBED:
+            path = f"artifacts/middle{suffix}"
+            assert decided.read(path) == decided.git("show", f"{taken}:{path}").stdout
+        assert {"middle", "derived", "other"} <= decided.yaml("dvc.lock")["stages"].keys()
+        finish(decided)
 
 
 def test_decisions_can_be_made_one_after_the_other(team):
@@ -235,7 +242,7 @@ def test_one_version_with_two_contents_is_found(team):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("order", list(permutations("abc")), ids="".join)
+@pytest.mark.parametrize("order", ["abc", "bca", "cab"])  # the last one is put between the others, before, after them
 def test_three_branches_are_merged_in_any_order(team, order):
     for branch, name in zip("abc", ("apple", "avocado", "apricot"), strict=True):
         team.branch(branch)

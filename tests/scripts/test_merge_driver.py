@@ -19,13 +19,18 @@ ROOT = Path(__file__).resolve().parents[2]
 TEXTS = {"dvc.yaml": DVC_YAML, "params.yaml": PARAMS_YAML, "dvc.lock": DVC_LOCK}
 
 
-@pytest.fixture
-def team(tmp_path):
-    """A repository of one dataset, with the merge driver."""
-    repository = TeamRepository(tmp_path / "team")
+@pytest.fixture(scope="module")
+def made(tmp_path_factory):
+    repository = TeamRepository(tmp_path_factory.mktemp("made") / "team")
     repository.add("middle")
     repository.commit()
     return repository
+
+
+@pytest.fixture
+def team(made, tmp_path):
+    """A repository of one dataset, with the merge driver."""
+    return made.copy(tmp_path / "team")
 
 
 def add_on_branches(team):

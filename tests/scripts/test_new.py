@@ -15,7 +15,6 @@ from scripts._define.parent import Parent, PerturbedFeatures
 from scripts._define.scaffold import adversarial, derived, standard
 from scripts._process.errors import ScriptError
 from scripts.new import new
-from tests.helpers.buildable_dataset import add_buildable
 from tests.helpers.commented_repository import git_status, make_commented_repository
 from tests.helpers.killing import kill_at_step, read_files
 
@@ -136,9 +135,8 @@ def test_the_template_explains_how_to_download_data(clone):
 
 
 @pytest.mark.slow
-def test_a_new_adversarial_dataset_builds_without_changes(clone):
-    add_buildable(clone.root)
-    clone.run("dvc", "repro", "tiny")
+def test_a_new_adversarial_dataset_builds_without_changes(built_tiny):
+    clone = built_tiny
     output = clone.run("make", "--silent", "new", "NAME=tiny_grey", "KIND=adversarial", "PARENT=tiny").stdout
     assert "datasets/adversarial/tiny_grey" in output
     found = read_definition("tiny_grey", root=clone.root)

@@ -12,13 +12,11 @@ pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
-def unpulled(clone):
+def unpulled(built_tiny):
     """A clone that records `tiny`, but has its artifact neither in the work tree nor in DVC's cache."""
-    add_buildable(clone.root)
-    clone.run("dvc", "repro", "tiny")
-    (clone.root / "artifacts/tiny.tar").unlink()
-    shutil.rmtree(clone.root / ".dvc/cache")
-    return clone
+    (built_tiny.root / "artifacts/tiny.tar").unlink()
+    shutil.rmtree(built_tiny.root / ".dvc/cache")
+    return built_tiny
 
 
 def test_a_dataset_is_proved_to_be_reproducible_without_pulling_it(unpulled):

@@ -9,7 +9,6 @@ from scripts._process.errors import ScriptError
 from scripts._process.files import read_yaml
 from scripts.new import new
 from scripts.remove import Removal, remove
-from tests.helpers.buildable_dataset import add_buildable
 from tests.helpers.commented_repository import git_commit, git_status, make_commented_repository
 from tests.helpers.killing import kill_at_step, read_files
 
@@ -132,9 +131,8 @@ def test_removing_a_new_dataset_restores_all_files(root):
 
 
 @pytest.mark.slow
-def test_dvc_works_after_all_datasets_are_removed(clone):
-    add_buildable(clone.root)
-    clone.run("dvc", "repro", "tiny")
+def test_dvc_works_after_all_datasets_are_removed(built_tiny):
+    clone = built_tiny
     output = clone.run("make", "--silent", "remove", "DATASET=tiny").stdout
     described = ", ".join(f"artifacts/tiny.{suffix}" for suffix in ("croissant.json", "json", "stats.json"))
     assert f"removed tiny from dvc.lock, dvc.yaml, params.yaml, {described}" in output

@@ -11,7 +11,6 @@ from scripts._process.errors import ScriptError
 from scripts._process.files import read_yaml
 from scripts.new import new
 from scripts.rename import rename
-from tests.helpers.buildable_dataset import add_buildable
 from tests.helpers.commented_repository import git_commit, make_commented_repository
 from tests.helpers.killing import kill_at_step, read_files
 
@@ -133,9 +132,8 @@ def test_a_builder_without_such_a_class_is_refused():
 
 
 @pytest.mark.slow
-def test_a_renamed_dataset_is_built_and_its_versions_keep_the_old_name(clone):
-    add_buildable(clone.root)
-    clone.run("dvc", "repro", "tiny")
+def test_a_renamed_dataset_is_built_and_its_versions_keep_the_old_name(built_tiny):
+    clone = built_tiny
     git_commit(clone.root)
     output = clone.scripts("rename", "tiny", "words")
     assert 'make build DATASET="words"' in output

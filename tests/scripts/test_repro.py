@@ -30,11 +30,18 @@ def two(clone):
     return clone
 
 
+@pytest.fixture
+def recorded(built_tiny):
+    """A clone in which `tiny` is built, and `twin` can be."""
+    add_buildable(built_tiny.root, name="twin")
+    return built_tiny
+
+
 NAMES = ("tiny", "twin")
 ADD = " ".join(
     ["git add dvc.lock dvc.yaml params.yaml"]
     + [f"artifacts/{name}{kind}.json" for name in NAMES for kind in (".croissant", "", ".stats")]
-    + [f"datasets/standard/{name}/{file}" for name in NAMES for file in ("checksums.tsv", f"{name}.py")]
+    + [f"datasets/standard/{name}" for name in NAMES]
 )
 """The command that adds all that two builds wrote."""
 
@@ -119,21 +126,22 @@ def test_the_files_to_commit_are_named_completely(two):
     assert "to record what was built" not in two.run("make", "build", "DATASET=tiny twin").stderr
 
 
-FAILURES = {"error": "[1 / 0]", "kill": "[os.kill(os.getpid(), 9)]", "exit": "[sys.exit(1)]"}
-
-
-@pytest.mark.parametrize("failure", FAILURES)
-def test_a_build_that_fails_leaves_the_recorded_artifact(two, failure):
-    two.run("make", "build", "DATASET=tiny")
-    tar, manifest = two.root / "artifacts/tiny.tar", two.root / "artifacts/tiny.json"
+def test_a_build_that_fails_leaves_the_recorded_artifact(recorded):
+    root = recorded.root
+    tar, manifest = root / "artifacts/tiny.tar", root / "artifacts/tiny.json"
     before = tar.read_bytes(), manifest.read_bytes()
-    change(two, "tiny", FAILURES[failure])
-    done = two.run("make", "build", "DATASET=tiny twin", check=False)
-    assert done.returncode
-    assert "tiny: the recorded artifacts/tiny.tar is back" in done.stderr
-    assert (tar.read_bytes(), manifest.read_bytes()) == before
-    assert tar.stat().st_nlink == 2 or not can_link_without_copying(two)  # the file in DVC's cache, not a copy
-    assert ADD in done.stderr
+    builder = root / "datasets/standard/tiny/tiny.py"
+    code = builder.read_text()
+    for failure in ("[1 / 0]", "[os.kill(os.getpid(), 9)]", "[sys.exit(1)]"):
+        builder.write_text(code)
+        change(recorded, "tiny", failure)
+        done = recorded.run("make", "build", "DATASET=tiny twin", check=False)
+        assert done.returncode, failure
+        assert "tiny: the recorded artifacts/tiny.tar is back" in done.stderr
+        assert (tar.read_bytes(), manifest.read_bytes()) == before
+        # the file in DVC's cache, not a copy
+        assert tar.stat().st_nlink == 2 or not can_link_without_copying(recorded)
+        assert ADD in done.stderr
 
 
 def can_link_without_copying(clone):
@@ -149,7 +157,7 @@ def change(clone, name, numbers):
 
 
 def is_writing(clone, name):
-    return bool(list((clone.root / f".scratch/build-{name}").glob(f"{name}/data/*/*")))
+    return bool(list((clone.root / f".scratch/build-{name}").glob("*/data/*/*")))
 
 
 def wait_for(condition):
@@ -159,32 +167,31 @@ def wait_for(condition):
         time.sleep(0.1)
 
 
-def test_the_artifacts_of_a_failed_build_are_replaced_by_the_recorded_ones(two):
-    two.run("make", "build", "DATASET=tiny")
-    tar, manifest = two.root / "artifacts/tiny.tar", two.root / "artifacts/tiny.json"
+def test_the_artifacts_of_a_failed_build_are_replaced_by_the_recorded_ones(built_tiny):
+    root = built_tiny.root
+    tar, manifest = root / "artifacts/tiny.tar", root / "artifacts/tiny.json"
     recorded = tar.read_bytes()
     started = time.time()
-    assert restore_outputs(two.root, "tiny", built_since=started) == []
+    assert restore_outputs(root, "tiny", built_since=started) == []
     tar.unlink()
     tar.write_bytes(b"of one config, before another one failed")
-    assert restore_outputs(two.root, "tiny", built_since=time.time() + 1) == []
-    assert restore_outputs(two.root, "tiny", built_since=started) == [tar]
+    assert restore_outputs(root, "tiny", built_since=time.time() + 1) == []
+    assert restore_outputs(root, "tiny", built_since=started) == [tar]
     assert tar.read_bytes() == recorded
     tar.unlink()
     tar.write_bytes(b"of a complete build, which only could not be recorded")
     manifest.write_text(manifest.read_text() + "\n")
-    assert restore_outputs(two.root, "tiny", built_since=started) == []
+    assert restore_outputs(root, "tiny", built_since=started) == []
 
 
-def test_a_damaged_file_in_the_cache_is_not_put_back(two):
-    two.run("make", "build", "DATASET=tiny")
-    tar = two.root / "artifacts/tiny.tar"
-    (cached,) = [path for path in (two.root / ".dvc/cache/files/md5").rglob("*") if path.is_file()]
+def test_a_damaged_file_in_the_cache_is_not_put_back(built_tiny):
+    tar = built_tiny.root / "artifacts/tiny.tar"
+    (cached,) = [path for path in (built_tiny.root / ".dvc/cache/files/md5").rglob("*") if path.is_file()]
     tar.unlink()
     cached.chmod(0o644)
     cached.write_bytes(b"damaged")
     cached.chmod(0o444)
-    assert restore_outputs(two.root, "tiny") == []
+    assert restore_outputs(built_tiny.root, "tiny") == []
     assert not tar.exists()
 
 
@@ -198,8 +205,10 @@ def start():
         for name in names:
             change(clone, name, "itertools.count()")
         started.append(psutil.Popen([*command[:-1], *names], cwd=clone.root, env=clean_environment(), **options))
-        wait_for(lambda: all(is_writing(clone, name) for name in names))
-        started.extend(started[0].children(recursive=True))
+        try:
+            wait_for(lambda: all(is_writing(clone, name) for name in names))
+        finally:
+            started.extend(started[0].children(recursive=True))
         return started
 
     yield start
@@ -210,8 +219,10 @@ def start():
 
 # DVC runs stages in a shell: Debian's sh stays their parent process, bash replaces itself with the command
 @pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-@pytest.mark.parametrize(("shell", "names"), [("/bin/bash", "tiny"), ("/bin/sh", "tiny twin")])
+@pytest.mark.parametrize(
+    ("shell", "names", "number"),
+    [("/bin/bash", "tiny", signal.SIGINT), ("/bin/sh", "tiny twin", signal.SIGTERM)],
+)
 def test_on_a_signal_all_processes_of_a_build_end(two, start, shell, names, number, monkeypatch):
     monkeypatch.setenv("SHELL", shell)
     process, *others = start(two, sys.executable, "-m", "scripts", "repro", names)
@@ -221,19 +232,18 @@ def test_on_a_signal_all_processes_of_a_build_end(two, start, shell, names, numb
     assert not list((two.root / ".scratch").glob("build-*/"))
 
 
-def test_ctrl_c_is_quiet_and_leaves_the_recorded_artifact(two, start):
-    two.run("make", "build", "DATASET=tiny")
-    before = (two.root / "artifacts/tiny.tar").read_bytes()
-    with (two.root / "output").open("w+") as output:
+def test_ctrl_c_is_quiet_and_leaves_the_recorded_artifact(built_tiny, start):
+    before = (built_tiny.root / "artifacts/tiny.tar").read_bytes()
+    with (built_tiny.root / "output").open("w+") as output:
         options = {"start_new_session": True, "stdout": output, "stderr": output}
-        process, *others = start(two, sys.executable, "-m", "scripts", "repro", "tiny", **options)
+        process, *others = start(built_tiny, sys.executable, "-m", "scripts", "repro", "tiny", **options)
         os.killpg(process.pid, signal.SIGINT)  # a terminal sends it to all processes of the command
         assert process.wait(timeout=60) == 128 + signal.SIGINT
         assert not psutil.wait_procs(others, timeout=5)[1]
         output.seek(0)
         text = output.read()
     assert "Traceback" not in text and "Aborted" not in text
-    assert (two.root / "artifacts/tiny.tar").read_bytes() == before
+    assert (built_tiny.root / "artifacts/tiny.tar").read_bytes() == before
 
 
 @pytest.mark.parametrize("shell", ["/bin/bash", "/bin/sh"])

@@ -10,7 +10,6 @@ import urllib.request
 import pytest
 
 from scripts._process.s3_server import find, start, stop
-from tests.helpers.buildable_dataset import add_buildable
 
 
 @pytest.fixture
@@ -76,11 +75,10 @@ def test_the_command_points_the_clone_at_it_and_stopping_reverts_that(clone):
     assert "endpointurl" not in (clone.root / ".dvc/config.local").read_text()
 
 
-def test_what_the_command_prints_works_as_printed(clone, tmp_path):
-    add_buildable(clone.root)
+def test_what_the_command_prints_works_as_printed(built_tiny, tmp_path):
+    clone = built_tiny
     output = clone.scripts("s3")
     try:
-        clone.run("dvc", "repro", "tiny")
         clone.scripts("push", "tiny", "--public")
         shutil.rmtree(clone.root / ".dvc/cache")
         (clone.root / "artifacts/tiny.tar").unlink()

@@ -95,6 +95,16 @@ def test_a_file_beside_the_builder_wins_over_a_package_but_not_over_the_standard
     assert one.one.VALUE == "installed"  # a file does not import itself
 
 
+def test_the_folder_is_a_package_of_its_name_as_for_the_command_line_of_tfds(load):
+    one = load(
+        "one",
+        one="from one import helper\nimport one.helper\nimport one.helper as same\nfrom one.helper import VALUE\n",
+        helper="def late():\n    from one import VALUE as same\n    return same\nVALUE = 1\n",
+    )
+    assert one.helper is one.same is one.one.helper
+    assert one.helper.late() == one.VALUE == 1
+
+
 def test_objects_of_a_helper_can_be_pickled_and_a_changed_helper_is_read_again(load):
     one = load("one", one="import helper", helper="class Point:\n    def __init__(self, x):\n        self.x = x\n")
     assert pickle.loads(pickle.dumps(one.helper.Point(3))).x == 3

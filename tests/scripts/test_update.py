@@ -6,16 +6,12 @@ import re
 
 import pytest
 
-from tests.helpers.buildable_dataset import add_buildable
 from tests.helpers.editing import edit
 
 
 @pytest.fixture
-def tiny(clone):
-    """A clone in which `tiny` is built."""
-    add_buildable(clone.root)
-    clone.run("dvc", "repro", "tiny")
-    return clone
+def tiny(built_tiny):
+    return built_tiny
 
 
 def manifest(clone):

@@ -81,7 +81,7 @@ def test_without_a_version_the_dataset_has_the_highest_of_its_configs(built):
 def test_each_config_is_loaded_with_its_version(built):
     loaded = built.python(
         "import loader\n"
-        "for version, config in (None, 'a'), (None, 'b'), ('1.0.0', 'a'), ('2.0.0', 'a'), ('2.0.0', 'b'):\n"
+        "for version, config in (None, 'a'), (None, 'b'), ('1.0.0', 'a'), ('2.0.0', 'a'), ('2.0.0', 'b'), ('1.*.*', 'a'):\n"
         "    info, ds = loader.load('tiny', config=config, version=version)\n"
         "    print(info.full_name, len(ds['train']))\n"
         "entry = loader.info('tiny')\n"
@@ -93,7 +93,7 @@ def test_each_config_is_loaded_with_its_version(built):
         "    print(error)\n"
     )
     a, b = "tiny/a/1.0.0 4\n", "tiny/b/2.0.0 4\n"
-    assert loaded.startswith(f"{a}{b}{a}{a}{b}2.0.0 [('a', '1.0.0'), ('b', '2.0.0')]\n['2.0.0']\n")
+    assert loaded.startswith(f"{a}{b}{a}{a}{b}{a}2.0.0 [('a', '1.0.0'), ('b', '2.0.0')]\n['2.0.0']\n")
     assert "tiny has no version '1.0.0' in the history of" in loaded
     shown = built.run("python", "-m", "loader", "info", "tiny").stdout
     assert re.search(r"^a 1\.0\.0 +train", shown, re.MULTILINE)
