@@ -68,6 +68,8 @@ def register(name: str, *, root: Path = ROOT, confirm: Callable[[], bool] | None
         unregistered = UnregisteredFiles(definition, Parts(root, root / FOLDER / name), locks)
         by_hand = new_manual_sources(definition)
         found, replaced = _find_all(definition, sources, unregistered, by_hand, scratch)
+        if sources.manual is not None:
+            sources.manual.check_unchanged()
         new = [*by_hand, *(file.source for file in found)]
         if new:
             _show(definition, found, replaced, by_hand)

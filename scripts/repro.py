@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Annotated
 
 import typer
@@ -18,7 +19,8 @@ from scripts._dvc.stages import LOCK_FILE, STAGES_FILE
 from scripts._process.errors import ScriptError
 from scripts._process.git import changed_files
 
-_RECORDS = (PARAMS_FILE, STAGES_FILE, LOCK_FILE, ARTIFACTS, "datasets")
+_RECORDS = (PARAMS_FILE, STAGES_FILE, LOCK_FILE)
+_OWN = (f"{ARTIFACTS}/{{}}.json", f"{ARTIFACTS}/{{}}.*.json", "datasets/*/{}/*")
 
 
 def repro(names: Sequence[str], *, everything: bool = False, overwrite: bool = False, root: Path = ROOT) -> None:
@@ -54,7 +56,7 @@ def repro(names: Sequence[str], *, everything: bool = False, overwrite: bool = F
     stages = {*names, *(ancestor for name in names for ancestor in ancestors(name, parents))}
     failed = [*wrong, *run_repro(groups, stages=sorted(stages), overwrite=overwrite, root=root)]
     if {*names} - {*failed}:
-        _say_what_to_commit(root)
+        _say_what_to_commit(root, stages - {*failed})
     if failed:
         raise ScriptError(f"not built: {', '.join(failed)}; see the output above for the reason")
 
@@ -80,11 +82,18 @@ def _wrong_definitions(names: Sequence[str], parents: Callable[[str], Iterable[s
     return wrong
 
 
-def _say_what_to_commit(root: Path) -> None:
+def _say_what_to_commit(root: Path, built: Iterable[str]) -> None:
     """Print the command that adds the record of what was built to git: DVC's own hint leaves out the manifests."""
     try:
-        found = changed_files(root, *_RECORDS)
+        found = changed_files(root, *_RECORDS, *(pattern.format(name) for name in sorted(built) for pattern in _OWN))
     except ScriptError:
         return  # not a git repository
-    if changed := [path for path, state in found.items() if state[1] != " "]:
-        print(f"to record what was built: git add {' '.join(changed)}", file=sys.stderr)
+    changed = dict.fromkeys(_to_add(path, state) for path, state in found.items() if state[1] != " ")
+    if changed:
+        print(f"to record what was built: git add {shlex.join(changed)}", file=sys.stderr)
+
+
+def _to_add(path: str, state: str) -> str:
+    """Return what to give to git for a file: a dataset's folder for a new one, because it may have thousands."""
+    parents = PurePosixPath(path).parents
+    return str(parents[-4]) if state == "??" and path.startswith("datasets/") and len(parents) > 3 else path

@@ -60,27 +60,28 @@ class Repository(NamedTuple):
         """
         revision: Revision
         if version is not None and "*" in version:
-            version = self._highest(name, version, rev)
+            version = self._highest(name, version, rev, config)
         if rev is None and version is not None and (released := self._released(name, version)) is not None:
             return released
         if rev is None and self.root is not None:
             revision = WorkTree(self.root)
         else:
             revision = Commit(self.git, self.git.commit(rev or "HEAD"))
-        if version is None or (name in revision.datasets() and revision.manifest(name).has_version(version, config)):
+        if version is None or (name in revision.datasets() and version in revision.manifest(name).versions(config)):
             return revision
         start = revision if isinstance(revision, Commit) else Commit(self.git, self.git.commit("HEAD"))
         return start.with_version(name, version, config=config)
 
-    def _highest(self, name: str, pattern: str, rev: str | None) -> str:
+    def _highest(self, name: str, pattern: str, rev: str | None, config: str | None) -> str:
         """Return the highest recorded version that matches a pattern, released ones included without `rev`."""
         found: list[str] = []
         if rev is None and self.root is not None:
             with suppress(NotFoundError, ManifestError):  # the work tree may lack what a commit records
-                found.append(WorkTree(self.root).manifest(name).version)
+                found += WorkTree(self.root).manifest(name).versions(config)
         with suppress(FetchError):  # not a git repository, or no git here
             end = Commit(self.git, self.git.commit(rev or "HEAD"))
-            found += [version for version, _ in end.recorded(name)]
+            for version, commit in end.recorded(name):
+                found += [version] if config is None else commit.manifest(name).versions(config)
             if rev is None:
                 start = release_tag(name, "")
                 found += [tag.removeprefix(start) for tag in self.git.tags() if tag.startswith(start)]

@@ -223,7 +223,7 @@ class Commit(Revision):
         """
         known = []
         for found, candidate in self.recorded(name):
-            if found == version or (config is not None and candidate.manifest(name).has_version(version, config)):
+            if found == version or (config is not None and version in candidate.manifest(name).versions(config)):
                 return candidate
             if found not in known:
                 known.append(found)

@@ -71,11 +71,10 @@ class Manifest(NamedTuple):
         """Return the folder of an artifact's files in its tar: `<name>/[<config>/]<version>`."""
         return "/".join(part for part in (self.name, entry.config, entry.version or self.version) if part)
 
-    def has_version(self, version: str, config: str | None) -> bool:
-        """Return whether a version is that of the dataset, or the own one of the config that is asked for."""
-        return version == self.version or any(
-            entry.version == version for entry in self.artifacts if config is not None and entry.config == config
-        )
+    def versions(self, config: str | None) -> list[str]:
+        """Return the version of the dataset, and the own one of the config that is asked for."""
+        own = (entry.version for entry in self.artifacts if config is not None and entry.config == config)
+        return [self.version, *(version for version in own if version is not None)]
 
     def artifact(self, config: str | None = None) -> ArtifactEntry:
         """Return the entry of `config`, which defaults to the only config or to the default config.

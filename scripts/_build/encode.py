@@ -168,6 +168,8 @@ class _Encoding:
             encoded = self.features.encode_example(example)
             return self._serialize(encoded), self._values.check([example], [encoded])
         except Exception as error:
+            if isinstance(error, KeyError) and (names := _other_names(example, self.features)):
+                raise ValueError(f"the example with key {key!r} cannot be encoded: {names}") from error
             raise_with_prefix(error, f"the example with key {key!r} cannot be encoded: ")
             raise
 
@@ -261,3 +263,15 @@ def _is_data(value: Any) -> bool:
     if isinstance(value, list | tuple):
         return all(map(_is_data, value))
     return value is None or isinstance(value, np.ndarray | bytes | io.BytesIO)
+
+
+def _other_names(example: Any, features: Any) -> str:
+    """Return which features an example lacks, and what it has that is none; empty if the names are right."""
+    import tensorflow_datasets as tfds
+
+    if not isinstance(example, dict) or not isinstance(features, tfds.features.FeaturesDict):
+        return ""
+    lacks = [repr(name) for name in features if name not in example]
+    others = [repr(name) for name in example if name not in features]
+    problems = [f"it lacks the feature {', '.join(lacks)}"] if lacks else []
+    return ", and ".join(problems + ([f"it has {', '.join(others)}, which is no feature"] if others else []))

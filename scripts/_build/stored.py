@@ -173,7 +173,7 @@ class _Comparison:
                 at = np.unravel_index(int(np.argmax(changed)), changed.shape)
                 value = given[at]
                 number = numbers if isinstance(numbers, int) else numbers[int(at[0])]
-                first = (number, str(value), str(self._convert(np.asarray(value, given.dtype))))
+                first = (number, str(value), str(self._convert(_number(value))))
         return None if first is None else Change(leaf.name, *first, count, self._advice(leaf, first[1]))
 
     def _convert(self, given: Array) -> Array:
@@ -198,7 +198,9 @@ class _Comparison:
                 return np.asarray(self._convert(given) != given)
             limits = np.iinfo(declared)
             return np.asarray((given < int(limits.min)) | (given > int(limits.max)))
-        if kind == "b" or np.can_cast(given.dtype, self._stored):
+        # for NumPy, float64 has every int64
+        is_exact = kind == "f" or given.dtype.itemsize < self._stored.itemsize
+        if kind == "b" or (is_exact and np.can_cast(given.dtype, self._stored)):
             return None
         stored = self._convert(given)
         if kind != "f":
@@ -212,8 +214,7 @@ class _Comparison:
     def _changed_alone(self, value: Any) -> bool:
         if value is None:
             return not self._is_optional  # it becomes NaN
-        array = np.asarray(value)
-        changed = self._changed(array.astype(np.float64) if array.dtype.kind == "O" else array)
+        changed = self._changed(_number(value))
         return changed is not None and bool(changed.any())
 
     def _advice(self, leaf: _Leaf, given: str) -> str:
@@ -221,9 +222,17 @@ class _Comparison:
             return "give NaN if that is meant"
         if self._declared.kind != "f":
             return f"give values that {self._declared} has, or declare a dtype that has them"
+        if self._declared == np.float64 and not self._is_cut:
+            return "the feature is float64; to store integers as large exactly, declare np.int64 or np.uint64"
         exact = f'tfds.features.Tensor(shape={leaf.feature.shape}, dtype=np.float64, encoding="bytes")'
         reason = f"TFDS stores {self._declared} as float32" if self._is_cut else f"the feature is {self._declared}"
         return f"{reason}; to store such values exactly, declare {exact}"
+
+
+def _number(value: Any) -> Array:
+    """Return a value that may be an object of Python as an array of numbers; ints that no dtype has become floats."""
+    array = np.asarray(value)
+    return array.astype(np.float64) if array.dtype.kind == "O" else array
 
 
 def _each(function: Callable[[Any], bool], values: Array) -> Array:

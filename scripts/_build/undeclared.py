@@ -136,7 +136,7 @@ class Watch:
         """Refuse to open a file for reading, and to write to one that was downloaded by hand."""
         if flags & os.O_ACCMODE != os.O_WRONLY and not flags & os.O_TRUNC:
             self.on_read(frame, path)
-        if flags & os.O_ACCMODE != os.O_RDONLY and self._is_manual(path):
+        if flags & os.O_ACCMODE != os.O_RDONLY and (self._is_manual(path) or self._is_in_manual_dir(path)):
             self._fail(f"{path} is opened for writing; manual_dir is read-only, write to another folder")
 
     def on_read(self, frame: FrameType, path: object = None, *_: object) -> None:
@@ -235,6 +235,13 @@ class Watch:
         if manual is None or not isinstance(path, str | bytes | os.PathLike):
             return False
         return os.path.realpath(os.fsdecode(path)) in manual.files
+
+    def _is_in_manual_dir(self, path: object) -> bool:
+        """Return whether a path lies in the folder that is shown; its mode does not keep root from writing there."""
+        manual = self._sources.manual
+        if manual is None or not isinstance(path, str | bytes | os.PathLike):
+            return False
+        return is_below(os.path.abspath(os.fsdecode(path)), [os.fspath(manual.folder)])  # noqa: PTH100
 
     def _source_files(self) -> Iterator[Path]:
         definition = self._definition

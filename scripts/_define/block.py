@@ -10,6 +10,7 @@ from loader._format.names import MAX_FILENAME, tar_name
 from scripts._process.errors import ScriptError
 
 CONFIG_NAME = re.compile(r"\w[\w.-]{0,99}")
+_VERSION = re.compile(r"(0|[1-9][0-9]*)(\.(0|[1-9][0-9]*)){2}")  # as for TFDS
 
 
 def read_configs(name: str, configs: Any) -> dict[str, str | None]:
@@ -29,15 +30,17 @@ def read_configs(name: str, configs: Any) -> dict[str, str | None]:
             )
     if isinstance(configs, dict):
         for config, version in configs.items():
-            if not isinstance(version, str):
-                raise ScriptError(
-                    f"params.yaml: the version of the config {config} of {name!r} must be a string like 1.0.0, "
-                    f"not {version!r}"
-                )
+            check_version(f"the config {config} of {name!r}", version)
         return dict(configs)
     if len(set(configs)) != len(configs):
         raise ScriptError(f"params.yaml: {name!r} lists a config twice: {', '.join(configs)}")
     return dict.fromkeys(configs)
+
+
+def check_version(of: str, version: Any) -> None:
+    """Check a version in a block; `of` says whose it is."""
+    if not isinstance(version, str) or not _VERSION.fullmatch(version):
+        raise ScriptError(f"params.yaml: the version of {of} must be a string like 1.0.0, not {version!r}")
 
 
 def check_artifact_name(name: str, config: str | None) -> None:

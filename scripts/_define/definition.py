@@ -11,7 +11,7 @@ from typing import Any
 
 from loader import reading_only
 from loader._format.names import ARTIFACTS, tar_name
-from scripts._define.block import check_artifact_name, read_arguments, read_configs, read_withdrawn
+from scripts._define.block import check_artifact_name, check_version, read_arguments, read_configs, read_withdrawn
 from scripts._define.lineage import Lineage
 from scripts._dvc.stages import LOCK_FILE, STAGES_FILE, Stage, output_remotes, read_stages, recorded_dependencies
 from scripts._process.errors import ScriptError
@@ -213,9 +213,10 @@ class _Files:
         for field in ("builder", "license"):
             if not isinstance(block.get(field), str):
                 raise ScriptError(f"params.yaml: the block {name!r} needs {field!r}, a string")
-        for field in ("version", "description"):
-            if not isinstance(block.get(field), str | None):
-                raise ScriptError(f"params.yaml: the {field} of {name!r} must be a string")
+        if block.get("version") is not None:
+            check_version(repr(name), block["version"])
+        if not isinstance(block.get("description"), str | None):
+            raise ScriptError(f"params.yaml: the description of {name!r} must be a string")
         toolchain = self.params.get(TOOLCHAIN)
         if not isinstance(toolchain, dict):
             raise ScriptError(f"params.yaml: the block {TOOLCHAIN!r} is missing")

@@ -167,8 +167,10 @@ def missing_module(error: BaseException | None, definition: Definition) -> str |
     if module in sys.modules or module == "datasets":  # a file of the builder's folder, or of its package, is missing
         return None
     folder = requirements_folder(definition).relative_to(definition.root)
+    # an index may have a package of that name which is not meant
+    own = f"put {module}.py into {folder} if it is a file of yours; if not, " if definition.is_ours else ""
     return (
-        f"add a line {PACKAGES.get(module, module)} to {folder / REQUIREMENTS} and run: "
+        f"{own}add a line {PACKAGES.get(module, module)} to {folder / REQUIREMENTS} and run: "
         f"make lock DATASET={definition.name}"
     )
 

@@ -123,7 +123,10 @@ def use_writer(builder: Any, writer: ShardWriter) -> None:
 
 def describe_error(error: BaseException, definition: Definition) -> str:
     """Return an error as one line, with the line of the builder's code where it arose."""
-    text = str(error) if isinstance(error, BuilderError) else f"{type(error).__name__}: {error}"
+    try:
+        text = str(error) if isinstance(error, BuilderError) else f"{type(error).__name__}: {error}"
+    except Exception:  # a class of the builder's own
+        text = f"{type(error).__name__}, whose message cannot be shown"
     message = without_secrets(" ".join(text.split()))
     if len(message) > MAX_CHARACTERS:  # TFDS puts whole examples into its messages
         message = f"{message[: MAX_CHARACTERS // 2]} [...] {message[-MAX_CHARACTERS // 2 :]}"

@@ -69,12 +69,16 @@ class Code:
     def absolute(self, name: str, importer: str) -> str | None:
         """Return the full name of a module that a file imports without dots, None if it is not one of the folder.
 
-        It may name a file beside the builder, or the folder's path in its repository. A file beside the builder wins
-        over an installed package, but not over the standard library.
+        It may name a file beside the builder, one in the folder as a package (`digit.helper`, as TFDS's command line
+        imports it), or the folder's path in its repository. A file beside the builder wins over an installed package,
+        but not over the standard library.
         """
         if name == self.path or name.startswith(f"{self.path}."):
             full = self.package + name.removeprefix(self.path)
             return full if self.find(full) else None
+        inside = self.package + name.removeprefix(self.folder.name)
+        if name.startswith(f"{self.folder.name}.") and not self.find(f"{self.package}.{name}") and self.find(inside):
+            return inside
         first = f"{self.package}.{name.partition('.')[0]}"
         if first == importer or name.partition(".")[0] in sys.stdlib_module_names or not self.find(first):
             return None
@@ -246,10 +250,16 @@ class _Imports(ast.NodeTransformer):
                 continue
             imports.append(ast.ImportFrom(package, [ast.alias(last, alias.asname or first)], 0))
             if rest and not alias.asname:  # imported, but what `import a.b` binds is `a`
-                imports.append(ast.ImportFrom(self._code.package, [ast.alias(first)], 0))
+                imports.append(ast.ImportFrom(full.removesuffix(f".{alias.name}"), [ast.alias(first)], 0))
         return [ast.copy_location(each, node) for each in imports]
 
     def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.ImportFrom:
-        if node.level == 0 and node.module:
+        code = self._code
+        # where it does not name files, it is the builder's file, not the folder
+        names_files = all(code.find(f"{code.package}.{alias.name}") for alias in node.names)
+        is_folder = node.module == code.folder.name and names_files
+        if node.level == 0 and is_folder:
+            node.module = code.package
+        elif node.level == 0 and node.module:
             node.module = self._code.absolute(node.module, self._importer) or node.module
         return node

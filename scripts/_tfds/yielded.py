@@ -68,9 +68,10 @@ class Yielded:
                 try:
                     key, value = example
                 except (TypeError, ValueError) as error:
+                    kind = type(example).__name__
+                    what = f"{kind} of {len(example)}" if isinstance(example, tuple | list) else f"value of type {kind}"
                     wrong = BuilderError(
-                        f"the generator of the split {self.split} must yield pairs of key and example, not "
-                        f"a value of type {type(example).__name__}"
+                        f"the generator of the split {self.split} must yield pairs of key and example, not a {what}"
                     )
                     raise at_line(wrong, _line_of(self._codes, place)) from error
                 self._keys.append(key)
@@ -100,7 +101,7 @@ class Yielded:
         error.add_note(f"in the split {self.split}")
         text = str(error)
         # not always the next one, because examples are encoded ahead, many at once
-        for example in self.find(lambda each: each.number >= written and f"key {each.key!r} " in text)[:1]:
+        for example in self.find(lambda each: each.number >= written and _names_key(text, each.key))[:1]:
             at_line(error, example.line)
 
     def find(self, matches: Callable[[Example], bool]) -> list[Example]:
@@ -122,6 +123,11 @@ class Yielded:
         self._file.seek(0, 2)
         self._file.write(len(data).to_bytes(8, "big") + data)
         self._keys, self._places = [], []
+
+
+def _names_key(text: str, key: object) -> bool:
+    """Return whether a message names a key: one of ours, or TFDS's about a key that is neither text nor a number."""
+    return f"key {key!r} " in text or f"Invalid key type: {key!r} " in text
 
 
 def _after(last: list[Example]) -> str:

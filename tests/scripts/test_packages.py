@@ -106,6 +106,7 @@ def test_a_missing_package_is_named_with_the_line_to_add_and_the_commands(packag
     _, (missing, unlocked, locked, built) = packaged
     assert (
         "datasets/standard/tiny/tiny.py:5: ModuleNotFoundError: No module named 'wordy'; "
+        "put wordy.py into datasets/standard/tiny if it is a file of yours; if not, "
         "add a line wordy to datasets/standard/tiny/requirements.txt and run: make lock DATASET=tiny\n"
     ) in missing
     assert "asks for wordy>=1, which datasets/standard/tiny/requirements.lock does not have; run: make lock" in unlocked

@@ -22,7 +22,7 @@ def changes(feature, *values):
     """What is told of examples with one feature, after TFDS encoded them."""
     features = f.FeaturesDict({"x": feature})
     examples = [{"x": value} for value in values]
-    with np.errstate(over="ignore"):  # NumPy warns of some of the values in TFDS's code
+    with np.errstate(over="ignore", invalid="ignore"):  # NumPy warns of some of the values in TFDS's code
         encoded = [features.encode_example(each) for each in examples]
     return StoredValues(features).check(examples, encoded)
 
@@ -47,6 +47,9 @@ def changes(feature, *values):
         (f.ClassLabel(num_classes=3), ["1", 1.7], (1, "1.7", "1", 1)),
         (f.Audio(), [np.array([0.5, -0.25])], (0, "0.5", "0", 2)),
         (f.Tensor(shape=(2,), dtype=np.int16, encoding="zlib"), [[1, 2.5]], (0, "2.5", "2", 1)),
+        (f.Tensor(shape=(), dtype=np.float64, encoding="bytes"), [2**62 + 1], (0, str(2**62 + 1), f"{2.0**62}", 1)),
+        (f.Sequence(np.int8), [[1], [np.float64("nan"), np.float64(2.0)]], (1, "nan", "0", 1)),
+        (f.Tensor(shape=(2,), dtype=np.uint8), [[np.array(1.0), np.array(-1.5)]], (0, "-1.5", "255", 1)),
     ],
 )
 def test_a_value_that_is_stored_as_another_is_told(feature, values, told):
