@@ -19,7 +19,7 @@ ENTRY = {
     "default_config", "configs", "sources", "parents", "children", "toolchain", "statistics", "state", "withdrawn",
     "revision", "size",
 }  # fmt: skip
-CONFIG = {"name", "filename", "size", "sha256", "md5", "splits", "features", "place", "remote"}
+CONFIG = {"name", "version", "filename", "size", "sha256", "md5", "splits", "features", "place", "remote"}
 STATE = {"words", "places", "remotes", "outdated", "problem"}
 VERSION = {"name", "version", "date", "commit", "tags", "size", "artifacts", "is_current"}
 

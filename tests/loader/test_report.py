@@ -1,5 +1,6 @@
 """What a branch does to every dataset, in commits of a real git repository, and with a real S3 server."""
 
+import json
 import shutil
 
 import pytest
@@ -104,7 +105,11 @@ class TestWhatChanges:
             report("nowhere", repo=history.root)
 
     def test_text_of_others_means_nothing_in_markdown(self, history):
-        history.write(records_of(train=range(30)), version="1.0|`<b>", license="[x](y)\n```\n# <img>")
+        history.write(records_of(train=range(30)), version="1.0.1", license="[x](y)\n```\n# <img>")
+        manifest = history.root / "artifacts/small.json"
+        document = json.loads(manifest.read_text())
+        document["artifacts"]["small.tar"]["version"] = document["version"]
+        manifest.write_text(json.dumps({**document, "version": "1.0|`<b>"}))
         text = markdown(list(entries(history.root).values()))
         assert r"| 1.0.0 → 1.0\|\`\<b\> |" in text
         assert "<img>" not in text.replace(r"\<img\>", "")
