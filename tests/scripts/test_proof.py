@@ -148,8 +148,9 @@ def test_the_command_prints_the_proof(clone, remote):
     make_dvc(root, ROOT / ".dvc/config")
     remote.point(root)
     code = (
-        "import scripts.push as p, pathlib, functools; "
-        f"p.push = functools.partial(p.push, root=pathlib.Path({os.fspath(root)!r})); p.command(['small'], public=True)"
+        f"import scripts.push as p, pathlib, functools; root = pathlib.Path({os.fspath(root)!r}); "
+        "p.push, p.chosen = functools.partial(p.push, root=root), functools.partial(p.chosen, root=root); "
+        "p.command(['small'], public=True)"
     )
     printed = clone.python(code)
     assert printed.startswith("small: on the remote at s3://public/")

@@ -97,7 +97,7 @@ def test_of_all_datasets_those_that_can_be_built_are_built(two):
         params.write("\nwrong:\n  builder: x\n")
     done = two.run("python", "-m", "scripts", "repro", "--all", check=False)
     assert done.stderr.endswith("error: not built: wrong, another; see the output above for the reason\n")
-    assert "wrong: FAILED: params.yaml: the block 'wrong' needs 'version', a string" in done.stderr
+    assert "wrong: FAILED: params.yaml: the block 'wrong' needs 'license', a string" in done.stderr
     assert "another.py:" in done.stderr and "ZeroDivisionError" in done.stderr
     assert (two.root / "artifacts/twin.json").is_file()
     assert "twin" in (two.root / "dvc.lock").read_text()
