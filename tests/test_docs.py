@@ -30,7 +30,8 @@ def blocks(page, language):
 def commands(page):
     """The commands of a page, without their comments; those of the README's start are tested by CI itself."""
     shown = blocks(page, "sh")[1:] if page == README else blocks(page, "sh")
-    return [line for line in "".join(shown).splitlines() if line.partition("#")[0].strip()]
+    found = [line for line in "".join(shown).splitlines() if line.partition("#")[0].strip()]
+    return re.findall(r"^(?:.*<<'END'\n(?:.*\n)*?END|.+)$", "\n".join(found), re.MULTILINE)
 
 
 def run_session(name, session):
