@@ -129,9 +129,9 @@ def _new(name: str, facts: BuilderFacts, configs: tuple[str, ...]) -> NewDataset
     see = f", see {facts.homepage}" if facts.homepage else ""
     params: dict[str, Any] = {
         "builder": name,
-        "version": facts.version,
+        **({} if facts.own_versions else {"version": facts.version}),
         "license": facts.license or f"{UNKNOWN_LICENSE}{see}",
-        **({"configs": list(configs)} if configs else {}),
+        **({"configs": facts.own_versions or list(configs)} if configs else {}),
     }
     sentence = facts.description.partition(". ")[0].rstrip(".") or name
     description = f"{textwrap.shorten(sentence, _MAX_DESCRIPTION, placeholder=' ...')} (TFDS's own builder)"

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from scripts._define.block import CONFIG_NAME
+from scripts._define.versions import highest
 from scripts._process.errors import ScriptError
 from scripts._process.hints import nearest
 from scripts._tfds.quiet import held_stderr
@@ -25,9 +26,11 @@ class BuilderFacts:
     Attributes
     ----------
     version
-        The version of the data.
+        The version of the data; of configs with versions of their own the highest.
     configs
         All builder configs, the default one first.
+    own_versions
+        The version of each config that was asked for, if they have different ones.
     description, license, homepage
         Of the data; empty if the builder does not state them.
     manual
@@ -38,6 +41,7 @@ class BuilderFacts:
 
     version: str
     configs: tuple[str, ...]
+    own_versions: dict[str, str]
     description: str
     license: str
     homepage: str
@@ -73,18 +77,14 @@ def read_builder(name: str, *, version: str | None = None, configs: Sequence[str
         builders = _make_or_fail(name, version, configs)
     if isinstance(builders, BaseException):  # raised here, so that nothing else is printed
         raise builders if isinstance(builders, ScriptError) else ScriptError(_reason(name, builders)) from builders
-    versions = sorted({str(builder.version) for builder in builders})
-    if len(versions) > 1:
-        raise ScriptError(
-            f"the configs {', '.join(configs)} of {name} have different versions ({', '.join(versions)}); choose one "
-            f"that all of them have with VERSION=, or fewer configs"
-        )
+    versions = [str(builder.version) for builder in builders]
     info = builders[0].info
     known = [config.name for config in builders[0].BUILDER_CONFIGS]
     default = builders[0].builder_config.name if builders[0].builder_config and not configs else None
     return BuilderFacts(
-        versions[0],
+        highest(versions),
         tuple(sorted(known, key=lambda config: config != default)),
+        dict(zip(configs, versions, strict=True)) if len({*versions}) > 1 else {},
         " ".join((info.description or "").split()),
         " ".join((info.redistribution_info.license or "").split()),
         info.homepage or "",

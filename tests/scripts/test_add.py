@@ -82,12 +82,17 @@ def test_an_unknown_name_gets_hints_from_tfds_and_this_repository(root, name, hi
 
 def test_configs_and_versions_that_tfds_does_not_have_are_refused(root):
     assert_refused(root, "glue has no config 'colo'; did you mean cola?", "glue", configs=("cola", "colo"))
-    message = r"the configs .* of librispeech have different versions \(2\.1\.1, 2\.1\.2\)"
-    assert_refused(root, message, "librispeech", configs=("default", "lazy_decode"))
     assert_refused(root, "cifar10 has no config 'x'; it has: none", "cifar10", configs=("x",))
     message = r"TFDS cannot make its builder cifar10: Dataset .* at version 9\.9\.9"
     assert_refused(root, message, "cifar10", version="9.9.9")
     assert_refused(root, "TFDS cannot make its builder wmt_translate: ", "wmt_translate")
+
+
+def test_configs_with_versions_of_their_own_are_added_with_them(root):
+    assert add("librispeech", configs=("default", "lazy_decode"), root=root)["librispeech"].version == "2.1.2"
+    found = read_definition("librispeech", root=root)
+    assert (found.version, found.config_versions) == (None, {"default": "2.1.1", "lazy_decode": "2.1.2"})
+    assert found.configs == ("default", "lazy_decode")
 
 
 def test_a_builder_whose_package_is_missing_is_refused(root, monkeypatch):
