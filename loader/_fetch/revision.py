@@ -227,6 +227,8 @@ class Commit(Revision):
                 return candidate
             if found not in known:
                 known.append(found)
+        if not known:
+            self.manifest(name)  # raises the error for a dataset that does not exist
         raise NotFoundError(
             f"{name} has no version {version!r} in the history of {self.label}; its versions: "
             f"{', '.join(known) or 'none'}"

@@ -71,6 +71,11 @@ def test_a_pattern_without_a_version_names_those_there_are(history):
             loader.load("small", version=malformed, repo=history)
 
 
+def test_a_version_of_an_unknown_dataset_is_no_excuse_for_a_misspelled_name(history):
+    with pytest.raises(loader.NotFoundError, match=r"there is no dataset 'smal' in .*; did you mean small\?"):
+        loader.load("smal:1.0.0", repo=history)
+
+
 def test_versions_are_those_that_match(history):
     found = [each.version for each in loader.versions("small:1.*.*", repo=history)]
     assert found == ["1.3.0", "1.10.0", "1.2.0", "1.0.0"]
