@@ -120,6 +120,7 @@ def test_beams_options_reach_the_build_as_they_are(clone):
     assert not (clone.root / "pwned").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("where", ["command line", "environment"])
 @pytest.mark.parametrize("name", ["x;", "it's", "$(shell touch pwned)", "`touch", "--public"])
 def test_a_bad_name_is_refused_in_one_sentence(clone, name, where):
@@ -184,6 +185,7 @@ def test_verify_reports_how_a_changed_builder_changes_the_artifact(tiny):
     make(tiny, "verify", "DATASET=tiny", "REBUILD=1")
 
 
+@pytest.mark.slow
 def test_compiled_python_files_of_a_dataset_cause_no_rebuild(tiny):
     make(tiny, "build", "DATASET=tiny")
     (tiny.root / "datasets/standard/tiny/__pycache__").mkdir(exist_ok=True)

@@ -149,6 +149,7 @@ def merge(clone):
 
 
 class TestTheirCommands:
+    @pytest.mark.slow
     def test_a_new_dataset_is_reported_and_rebuilt(self, runner):
         add_buildable(runner.clone.root)
         runner.clone.run("make", "build", "DATASET=tiny")
@@ -166,6 +167,7 @@ class TestTheirCommands:
         assert "tiny: ok: a build from its sources gives the same bytes" in printed
         assert "mnist" not in printed
 
+    @pytest.mark.slow
     def test_an_artifact_that_its_sources_do_not_give_fails_the_rebuild(self, runner):
         add_buildable(runner.clone.root)
         runner.clone.run("make", "build", "DATASET=tiny")

@@ -85,6 +85,7 @@ def test_a_forked_process_keeps_what_it_inherited(pushed):
     assert process.communicate("\n")[0] == "b'train 5299'\n"
 
 
+@pytest.mark.slow
 def test_an_extracted_folder_stays_while_a_process_reads_it(small):
     pytest.importorskip("tensorflow_datasets")
     code = (

@@ -107,6 +107,7 @@ def test_a_cached_split_can_be_cached_again_and_joined(train):
     assert all(map(equal, twice.cache(disk=True).shuffle(3), train[:60].shuffle(3)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("disk", [False, True])
 @pytest.mark.parametrize("context", ["fork", "spawn"])
 def test_a_cached_split_works_in_a_data_loader(small, context, disk):

@@ -66,6 +66,7 @@ def test_every_link_leads_to_a_page_of_the_site_or_names_a_web_address(site):
             assert not fragment or fragment in found[target].ids, link
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dark", [False, True])
 def test_no_page_asks_for_anything_or_reports_a_problem_and_axe_finds_nothing(site, browser, dark):
     for page in pages(site):

@@ -71,6 +71,7 @@ class TestAnswers:
         done = run("list", "--repo", clone.root, "--feature", "Foo")
         assert done.stderr.endswith(" of type 'Foo'; the types are: Audio, ClassLabel, Image, Scalar, Text\n")
 
+    @pytest.mark.slow
     def test_why_a_remote_is_unknown_is_said_once(self, clone):
         clone.run("dvc", "remote", "modify", "--local", "public", "endpointurl", "http://127.0.0.1:9")
         done = run("list", "--repo", clone.root, "--remote")

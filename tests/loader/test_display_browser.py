@@ -109,6 +109,7 @@ def browser():
         yield running
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "width", "dark"),
     [

@@ -40,6 +40,7 @@ class TestTorch:
                 np.testing.assert_array_equal(actual[name].numpy(), expected[name], strict=True)
             assert actual["text"] == expected["text"]
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(("workers", "method"), [(0, None), (1, "fork"), (1, "spawn"), (4, "fork"), (4, "spawn")])
     def test_a_data_loader_yields_an_epoch(self, train, numpy_train, workers, method):
         from torch.utils.data import DataLoader

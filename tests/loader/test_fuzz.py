@@ -23,6 +23,7 @@ def seeds(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("layer", [layer for layer in LAYERS if layer != WITH_TFDS])
 def test_the_result_is_right_or_a_loader_error(seeds, layer):
     outcome = run(layer, MUTATIONS, 0, seeds)
@@ -30,6 +31,7 @@ def test_the_result_is_right_or_a_loader_error(seeds, layer):
     assert outcome.mutations >= MUTATIONS
 
 
+@pytest.mark.slow
 def test_the_result_of_inputs_guided_by_coverage_is_right_or_a_loader_error():
     pytest.importorskip("atheris")
     command = [sys.executable, "-m", "tests.fuzz.guided", "--runs", "500", "index header", "Example"]

@@ -169,6 +169,7 @@ STALLED = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", STALLED)
 def test_a_server_that_stalls_is_an_error(server, case, monkeypatch):
     monkeypatch.setattr(s3, "ATTEMPTS", 2)
@@ -181,6 +182,7 @@ def test_a_server_that_stalls_is_an_error(server, case, monkeypatch):
     assert "tried 2 times" in failure(server, read_timeout=1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("status", [206, 403])
 @pytest.mark.parametrize("start", ["headers", "body"])
 def test_a_server_that_trickles_is_an_error_after_a_while(server, monkeypatch, start, status):

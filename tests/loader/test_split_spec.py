@@ -72,6 +72,7 @@ def loader_texts(split):
     return [example["text"] for example in split]
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("spec", SPECS)
 def test_a_split_string_selects_what_tfds_selects(folder, small, tfds_texts, spec):

@@ -99,6 +99,7 @@ def test_an_example_is_one_request_for_its_bytes_only(streamed, proxy):
     assert proxy.bytes_transferred - before[0] < 100
 
 
+@pytest.mark.slow
 def test_selected_and_shuffled_examples_arrive_in_order(streamed):
     _, train = stream(streamed, split="train")
     selected = [5, 4, 5299, 0, 4096, 4095, 7]
@@ -116,6 +117,7 @@ def test_stopping_early_does_not_transfer_the_rest(streamed, proxy):
     assert proxy.bytes_transferred < 10_000 + BLOCK_BYTES + FIRST_READ_BYTES * 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", ["drop", "500", "503", "slow"])
 def test_failed_requests_are_retried(streamed, proxy, fault):
     proxy.fault = lambda number: fault if number % 3 else None
@@ -136,6 +138,7 @@ def test_a_server_that_always_fails_is_an_error(streamed, proxy, fault, reason):
     assert proxy.requests == 5
 
 
+@pytest.mark.slow
 def test_a_server_that_hangs_is_an_error_after_the_timeout(streamed, proxy):
     edit_local(streamed, lambda text: text.replace("endpointurl", "read_timeout = 1\n    endpointurl"))
     _, test = stream(streamed, split="test")

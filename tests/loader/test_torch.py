@@ -228,6 +228,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.slow
 def test_two_processes_train_on_their_parts(small, tmp_path):
     script = tmp_path / "train.py"
     script.write_text(DISTRIBUTED)

@@ -331,6 +331,7 @@ class TestMap:
             assert isinstance(batch["label"], kind) and batch["label"].tolist() == expected
             assert mapped.cache()["label"].tolist() == mapped["label"].tolist() == expected
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("context", ["fork", "spawn"])
     def test_a_function_runs_in_the_workers_of_a_data_loader(self, small, context):
         pytest.importorskip("torch")

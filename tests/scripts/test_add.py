@@ -51,6 +51,7 @@ def test_configs_and_version_can_be_chosen(root):
     assert [tar.name for tar in found.tars.values()] == ["glue-sst2.tar", "glue-cola.tar"]
 
 
+@pytest.mark.slow
 def test_the_default_config_is_printed_but_not_written_to_params_yaml(clone):
     output = clone.run("make", "--silent", "add", "DATASET=glue", env={"VERSION": "0", "CONFIG": "x"}).stdout
     assert "added glue 2.0.0" in output
@@ -128,6 +129,7 @@ def test_add_imports_neither_tensorflow_nor_dvc(clone):
     assert clone.python(code) == "[]\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("names", [["cifar10"], ["cifar10", "glue"]])
 def test_a_killed_add_is_completed_by_running_it_again(tmp_path, names):
     expected = make_commented_repository(tmp_path / "expected")

@@ -50,6 +50,7 @@ VARIED = {
 }
 
 
+@pytest.mark.slow
 def test_the_bytes_do_not_depend_on_path_umask_locale_time_zone_home_hash_seed_and_location(tiny, tmp_path):
     tiny.scripts("build", "tiny", env={"PYTHONHASHSEED": "0"})
 
@@ -125,6 +126,7 @@ def test_a_killed_build_leaves_nothing_that_looks_finished_and_the_next_build_wo
     assert len(loader.load("tiny", repo=tiny.root)[1]["train"]) == 200
 
 
+@pytest.mark.slow
 def test_a_build_killed_after_packing_leaves_the_recorded_tar_and_what_describes_it(built_tiny):
     tiny = built_tiny
     before = {path.name: path.read_bytes() for path in (tiny.root / "artifacts").glob("tiny.*")}
@@ -246,6 +248,7 @@ def test_the_artifact_contains_nothing_of_this_machine(tiny, tmp_path):
     assert b"accessTimestamp" not in data
 
 
+@pytest.mark.slow
 def test_a_feature_of_several_values_is_packed_and_read(tiny):
     builder = tiny.root / "datasets/standard/tiny/tiny.py"
     text = BUILDER.replace('"number": np.float32', '"number": tfds.features.Sequence(np.float32)')

@@ -343,6 +343,7 @@ def tagged_tag(repository):
     repository.git("pack-refs", "--all")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("prepare", "by"),
     [
@@ -441,6 +442,7 @@ def clone_of(repository, tmp_path, *options):
     return root
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "refusal"),
     [
@@ -519,6 +521,7 @@ def test_nothing_is_removed_if_a_branch_cannot_be_read(stored):
     assert stored.cached(unrecorded).exists()
 
 
+@pytest.mark.slow
 def test_nothing_is_removed_if_a_remote_cannot_be_listed(stored):
     stored.add("1.0.0")
     unrecorded = stored.garbage()

@@ -63,6 +63,7 @@ def test_each_config_has_a_tar_and_the_default_is_that_of_tfds(both):
     assert "NotFoundError: tiny has no config 'three'; its configs: two.words, one-word" in wrong
 
 
+@pytest.mark.slow
 def test_both_configs_are_verified_extracted_pushed_and_pulled(copy, remote):
     remote.point(copy.root)
     checked = copy.scripts("verify", "tiny")

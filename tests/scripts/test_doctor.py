@@ -98,6 +98,7 @@ def mirror_a_source(root, remote):
     return source
 
 
+@pytest.mark.slow
 def test_of_a_lost_a_damaged_and_an_unrecorded_object_all_are_named_and_two_restored(repository, remote):
     (key,) = remote.keys("public")
     source = mirror_a_source(repository, remote)
@@ -173,6 +174,7 @@ def test_a_damaged_object_is_named_and_replaced(repository, remote):
     assert remote.read(key) == right
 
 
+@pytest.mark.slow
 def test_damage_that_the_remote_does_not_report_is_found_by_reading_the_bytes(repository, remote):
     (key,) = remote.keys("public")
     right = remote.read(key)

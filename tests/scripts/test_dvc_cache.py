@@ -34,6 +34,7 @@ def cached(root):
     return root / ".dvc/cache/files/md5" / md5[:2] / md5[2:]
 
 
+@pytest.mark.slow
 def test_an_artifact_is_linked_into_the_cache_and_hashed_once(built):
     clone, output = built
     tar = clone.root / "artifacts/tiny.tar"

@@ -109,6 +109,7 @@ def build(clone, *, workers, check=True):
     return clone.python(code, check=check)
 
 
+@pytest.mark.slow
 def test_workers_give_the_same_bytes_as_one_process(clone):
     add_buildable(clone.root, builder=HARD)
     found = set()

@@ -22,6 +22,7 @@ def artifacts(clone):
     return {path.name: path.read_bytes() for path in (clone.root / "artifacts").glob("tiny.*")}
 
 
+@pytest.mark.slow
 def test_if_the_lock_file_does_not_fit_on_the_disk_it_stays_as_it_was(built):
     lock = built.root / "dvc.lock"
     other = f"  other:\n    cmd: {'x' * LIMIT_KIBIBYTES * 1024}\n"
@@ -49,6 +50,7 @@ def full_scratch(built):
     subprocess.run(["umount", "--lazy", scratch], check=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size_is_known", [True, False])
 def test_a_build_that_fills_the_disk_leaves_the_recorded_artifact(full_scratch, size_is_known):
     before = artifacts(full_scratch)

@@ -58,6 +58,7 @@ SLOW_WAYS = [("merge", "b", "a"), ("cherry-pick", "a", "b")]
 WAYS = [("merge", "a", "b"), ("rebase", "a", "b"), *(pytest.param(*way, marks=pytest.mark.slow) for way in SLOW_WAYS)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("way", "ours", "theirs"), WAYS)
 @pytest.mark.parametrize("names", [("apple", "zebra"), ("next", "nothing")], ids=["apart", "after the same entry"])
 def test_two_branches_that_each_add_a_dataset_are_merged(team, way, ours, theirs, names):
@@ -339,6 +340,7 @@ def test_unknown_names_and_nothing_to_resolve_are_told(team):
         resolved(team, midle="ours")
 
 
+@pytest.mark.slow
 def test_a_kill_at_any_step_loses_nothing(tmp_path):
     team = TeamRepository(tmp_path / "team", driver=False)
     team.add("middle")

@@ -176,6 +176,7 @@ def test_dvc_can_pull_a_single_file(make):
     assert [path.name for path in (root / "sources/downloader").iterdir()] == ["a.bin"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", ["missing", "other bytes", "shorter"])
 def test_a_damaged_object_is_not_used_and_a_new_mirror_replaces_it(make, server, remote, damage, capsys):
     root = make()
@@ -237,6 +238,7 @@ def test_a_record_truncated_by_a_kill_is_replaced(make, content, server):
     assert fetch_sources("downloader", root=root)
 
 
+@pytest.mark.slow
 def test_without_a_reachable_remote_no_record_is_written(make, remote):
     root = make()
     config = root / ".dvc/config.local"

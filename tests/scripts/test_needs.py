@@ -41,6 +41,7 @@ def found(tmp_path_factory):
     return json.loads(done.stdout)
 
 
+@pytest.mark.slow
 def test_a_dataset_that_can_be_built_needs_nothing(found):
     assert found["cifar10"] == [{}, 170052171]
 

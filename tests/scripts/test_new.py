@@ -53,6 +53,7 @@ def give_features(root, name, **features):
     (root / f"artifacts/{name}.json").write_text(json.dumps(manifest))
 
 
+@pytest.mark.slow
 def test_a_new_dataset_builds_without_changes(clone):
     output = clone.run("make", "--silent", "new", "NAME=my_dataset", "KIND=standard").stdout
     assert len(re.findall(r"^  \d\. .*", output, re.MULTILINE)) == 3
@@ -266,6 +267,7 @@ def test_an_edited_dataset_is_not_created_again(root):
     )
 
 
+@pytest.mark.slow
 def test_a_killed_new_is_completed_by_running_it_again(tmp_path):
     expected = make_commented_repository(tmp_path / "expected")
     new("third", root=expected)

@@ -102,6 +102,7 @@ def packaged(tmp_path_factory, index):
     return clone, said
 
 
+@pytest.mark.slow
 def test_a_missing_package_is_named_with_the_line_to_add_and_the_commands(packaged):
     _, (missing, unlocked, locked, built) = packaged
     assert (

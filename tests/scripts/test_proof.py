@@ -190,6 +190,7 @@ def test_the_file_system_of_dvc_uploads_in_parts_that_are_recognized(repository,
     assert set(proxy.methods()) == {"HEAD"}
 
 
+@pytest.mark.slow
 def test_a_failed_upload_leaves_no_parts(repository, large, proxy):
     proxy.fault = lambda method, path: "reset" if "partNumber=7" in path else None
     found = large_object(repository, large)

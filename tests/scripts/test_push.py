@@ -163,6 +163,7 @@ def test_an_artifact_that_is_not_in_dvcs_cache_is_pushed_too(repository, remote)
     assert remote.read(key) == (repository / "artifacts/small.tar").read_bytes()
 
 
+@pytest.mark.slow
 def test_an_unreachable_server_is_one_error(repository, s3_server):
     path = repository / ".dvc/config.local"
     path.write_text(path.read_text().replace(s3_server.endpoint, "http://127.0.0.1:9"))

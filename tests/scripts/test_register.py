@@ -224,6 +224,7 @@ def test_after_a_kill_when_the_lines_are_written_the_next_run_uses_the_files(roo
     assert partial_files(root) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("typed", "registered"), [("y\n", True), ("n\n", False), ("\n", False)])
 def test_on_a_terminal_the_user_must_confirm(root, typed, registered):
     import pty

@@ -289,6 +289,7 @@ def test_the_address_of_a_server_is_accepted(root, endpoint):
     check_remotes(Config(str(root / ".dvc")))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("option", "value"),
     [

@@ -77,6 +77,7 @@ STALLS = pytest.mark.parametrize("fault", ["silent", "trickle"])
 REMOTE = r"remote 'public' at http://127\.0\.0\.1:\d+"
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("quick")
 @STALLS
 @pytest.mark.parametrize("method", ["HEAD", "GET"])
@@ -93,6 +94,7 @@ def test_a_pull_ends_whatever_the_server_does(pushed, proxy, fault, method):
     assert leftovers(pushed) == []
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("quick")
 @STALLS
 @pytest.mark.parametrize("method", ["HEAD", "PUT"])
@@ -191,6 +193,7 @@ def test_a_wrong_object_is_named_with_the_command_that_replaces_it(pushed, remot
     assert not tar_of(pushed).exists()
 
 
+@pytest.mark.slow
 def test_an_interrupted_download_is_resumed(pushed, proxy, monkeypatch):
     monkeypatch.setattr(transfer, "READ_BYTES", 100_000)
     proxy.fault = lambda method, _: "reset" if method == "GET" and proxy.methods().count("GET") > 3 else None
@@ -219,6 +222,7 @@ def limit_file_size():
     resource.setrlimit(resource.RLIMIT_FSIZE, (500_000, 500_000))
 
 
+@pytest.mark.slow
 def test_a_full_disk_does_not_blame_the_object(pushed, remote):
     (key,) = remote.keys("public")
     done = run(PULL, pushed, preexec_fn=limit_file_size)

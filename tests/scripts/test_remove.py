@@ -146,6 +146,7 @@ def test_dvc_works_after_all_datasets_are_removed(built_tiny):
     assert "nothing to remove: there is no dataset 'mnist'" in clone.scripts("remove", "mnist")
 
 
+@pytest.mark.slow
 def test_a_killed_remove_is_completed_by_running_it_again(tmp_path):
     expected = make_commented_repository(tmp_path / "expected")
     remove("first", root=expected)

@@ -67,6 +67,7 @@ def test_there_and_back_leaves_every_other_byte(root):
     assert read_files(root) == {path: data for path, data in before.items() if path not in removed}
 
 
+@pytest.mark.slow
 def test_a_killed_renaming_is_completed_by_running_it_again(tmp_path):
     expected = make_repository(tmp_path / "expected")
     rename("third", "best_one", root=expected)

@@ -49,6 +49,7 @@ def add(*names):
     )
 
 
+@pytest.mark.slow
 def test_independent_datasets_are_built_in_parallel_and_recorded(two):
     text = two.run("make", "build", "DATASET=tiny twin").stderr
     for name in ("tiny", "twin"):
@@ -60,6 +61,7 @@ def test_independent_datasets_are_built_in_parallel_and_recorded(two):
     assert two.run("dvc", "status", "tiny", "twin").stdout.strip() == "Data and pipelines are up to date."
 
 
+@pytest.mark.slow
 def test_a_build_waits_for_another_dvc_command(two):
     two.run("dvc", "status")  # creates the folder of the lock
     lock = Lock(str(two.root / ".dvc/tmp/lock"))
@@ -73,6 +75,7 @@ def test_a_build_waits_for_another_dvc_command(two):
     assert (two.root / "artifacts/tiny.json").is_file()
 
 
+@pytest.mark.slow
 def test_a_failed_build_does_not_prevent_the_other_one(two):
     (two.root / "sources/twin/twin.json").unlink()
     done = two.run("make", "build", "DATASET=tiny twin", check=False)
@@ -105,6 +108,7 @@ def test_of_all_datasets_those_that_can_be_built_are_built(two):
     assert again.stdout.index("Running stage 'tiny'") < again.stdout.index("Running stage 'twin'")
 
 
+@pytest.mark.slow
 def test_two_builds_of_one_dataset_wait_for_each_other(two):
     change(two, "tiny", "(time.sleep(0.05) or number for number in range(count))")
     command = [sys.executable, "-m", "scripts", "repro"]
@@ -129,6 +133,7 @@ def test_the_files_to_commit_are_named_completely(two):
     assert "to record what was built" not in two.run("make", "build", "DATASET=tiny twin").stderr
 
 
+@pytest.mark.slow
 def test_a_build_that_fails_leaves_the_recorded_artifact(recorded):
     root = recorded.root
     tar, manifest = root / "artifacts/tiny.tar", root / "artifacts/tiny.json"
@@ -235,6 +240,7 @@ def test_on_a_signal_all_processes_of_a_build_end(two, start, shell, names, numb
     assert not list((two.root / ".scratch").glob("build-*/"))
 
 
+@pytest.mark.slow
 def test_ctrl_c_is_quiet_and_leaves_the_recorded_artifact(built_tiny, start):
     before = (built_tiny.root / "artifacts/tiny.tar").read_bytes()
     with (built_tiny.root / "output").open("w+") as output:
@@ -249,6 +255,7 @@ def test_ctrl_c_is_quiet_and_leaves_the_recorded_artifact(built_tiny, start):
     assert (built_tiny.root / "artifacts/tiny.tar").read_bytes() == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shell", ["/bin/bash", "/bin/sh"])
 def test_a_build_ends_when_its_dvc_is_killed(two, start, shell, monkeypatch):
     monkeypatch.setenv("SHELL", shell)
@@ -265,6 +272,7 @@ def users(clone, process):
     return {"write": {str(clone.root / "artifacts/tiny.tar"): writer}, "read": {}}
 
 
+@pytest.mark.slow
 def test_a_killed_build_does_not_block_the_next_one(two, start):
     """Its parent, a shell or a container, may never ask for its end, so that it stays a zombie."""
     process, *_ = start(two, sys.executable, "-m", "dvc", "repro", "tiny")
@@ -281,6 +289,7 @@ def test_a_killed_build_does_not_block_the_next_one(two, start):
     process.wait()
 
 
+@pytest.mark.slow
 def test_a_process_with_the_number_of_a_killed_build_does_not_block_the_next_one(two):
     two.run("dvc", "status")
     lock = two.root / ".dvc/tmp/rwlock"

@@ -29,6 +29,7 @@ def status(url, method="GET"):
             return error.code
 
 
+@pytest.mark.slow
 def test_it_starts_stops_and_keeps_its_keys(folder):
     server = start(folder)
     assert start(folder) == server
@@ -61,6 +62,7 @@ def test_a_process_that_got_the_id_of_a_dead_server_is_not_stopped(folder):
     assert not stop(folder)
 
 
+@pytest.mark.slow
 def test_the_command_points_the_clone_at_it_and_stopping_reverts_that(clone):
     output = clone.scripts("s3")
     config = (clone.root / ".dvc/config.local").read_text()
@@ -75,6 +77,7 @@ def test_the_command_points_the_clone_at_it_and_stopping_reverts_that(clone):
     assert "endpointurl" not in (clone.root / ".dvc/config.local").read_text()
 
 
+@pytest.mark.slow
 def test_what_the_command_prints_works_as_printed(built_tiny, tmp_path):
     clone = built_tiny
     output = clone.scripts("s3")
@@ -104,6 +107,7 @@ def test_a_broken_server_json_is_no_server(folder, state):
     assert find(folder) is None
 
 
+@pytest.mark.slow
 def test_a_copy_of_the_folder_does_not_stop_the_server_of_the_original(folder, tmp_path):
     server = start(folder)
     (tmp_path / "copy").mkdir()

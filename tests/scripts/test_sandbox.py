@@ -89,6 +89,7 @@ def tiny(clone):
     return clone
 
 
+@pytest.mark.slow
 def test_everything_of_the_machine_that_changes_the_bytes_is_found(clone):
     add_buildable(clone.root, builder=LEAKY.replace("PLACE", os.fspath(clone.root)))
     clone.scripts("build", "tiny", env={"USER": "somebody", "TZ": "UTC", "LC_ALL": "C.UTF-8"})

@@ -262,6 +262,7 @@ def test_a_build_tells_once_per_feature_with_the_first_key_and_the_number_of_val
     assert max(float(example["exact"]) for example in ds["dev clean"]) == 1e300
 
 
+@pytest.mark.slow
 def test_own_feature_classes_that_only_encode_are_read_without_them(clone):
     define(clone, OWN)
     clone.scripts("build", "tiny")

@@ -222,6 +222,7 @@ def test_an_object_of_which_the_remote_proves_nothing_is_read_back(root, remote,
         assert "judged by its bytes" in refusal(root)
 
 
+@pytest.mark.slow
 def test_a_remote_that_does_not_answer_is_named(root):
     path = root / ".dvc/config.local"
     lines = [
@@ -231,6 +232,7 @@ def test_a_remote_that_does_not_answer_is_named(root):
     assert "127.0.0.1:9" in refusal(root)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("path", "what"),
     [
@@ -428,6 +430,7 @@ def test_the_set_up_of_git_decides_whether_a_tag_is_signed_without_being_asked(r
     git(root, "verify-tag", TAG)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("settings", "reason"),
     [

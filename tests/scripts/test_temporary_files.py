@@ -23,6 +23,7 @@ def temporary(tmp_path, monkeypatch):
     return folder
 
 
+@pytest.mark.slow
 def test_build_fetch_push_pull_and_rebuild_leave_no_temporary_files(clone, remote, temporary):
     add_buildable(clone.root)
     remote.point(clone.root)

@@ -16,11 +16,13 @@ def recorded():
     return json.loads(RECORD.read_text())
 
 
+@pytest.mark.slow
 def test_this_environment_produces_the_recorded_bytes(clone, recorded):
     found = build(clone)
     assert not changes(recorded, found), explain(recorded, found)
 
 
+@pytest.mark.slow
 def test_another_encoder_is_found_and_named(clone, recorded, tmp_path, monkeypatch):
     """As if Python were linked with another zlib: this one compresses less."""
     code = "import functools, zlib\nzlib.compress = functools.partial(zlib.compress, level=1)\n"

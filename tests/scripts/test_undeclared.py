@@ -264,6 +264,7 @@ def test_a_module_that_is_imported_late_or_in_a_namespace_is_refused(clone, tmp_
     assert not list((clone.root / "artifacts").glob("tiny*"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("before", "after"), [(r"^editables==", "other=="), (r"^editables==", "editables==0.0.")])
 def test_an_installed_package_that_is_not_in_a_lock_file_is_refused(clone, before, after):
     define(clone, "", top="import editables\n")
@@ -276,6 +277,7 @@ def test_an_installed_package_that_is_not_in_a_lock_file_is_refused(clone, befor
     )
 
 
+@pytest.mark.slow
 def test_a_module_of_the_repository_outside_the_definition_is_refused(clone):
     define(clone, "", top="import benchmarks_helper\n")
     (clone.root / "benchmarks_helper.py").write_text("")

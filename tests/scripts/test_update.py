@@ -35,6 +35,7 @@ def repro(clone):
     return "tiny: building 1.0.0" in text
 
 
+@pytest.mark.slow
 def test_a_corrected_license_and_description_need_no_build(tiny):
     md5, before = recorded_md5(tiny), manifest(tiny)
     edit(tiny.root / "params.yaml", "license: CC0", "license: CC BY 4.0\n  description: Tiny images.")
@@ -66,6 +67,7 @@ def make_older(clone):
     path.write_text(before)
 
 
+@pytest.mark.slow
 def test_what_describes_artifacts_is_added_without_building_them(tiny):
     md5, before = recorded_md5(tiny), descriptions(tiny)
     assert set(before) == {"tiny.json", "tiny.stats.json", "tiny.croissant.json"}

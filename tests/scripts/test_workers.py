@@ -35,6 +35,7 @@ def test_all_workers_run_tasks_and_have_a_copy_of_the_memory(make):
     assert {pid for _, pid in results} == {process.pid for process in processes}
 
 
+@pytest.mark.slow
 def test_a_worker_that_is_killed_while_it_sends_a_result_blocks_nobody(make):
     for pause in range(20):
         workers, processes = make(2, lambda _: bytes(1 << 20))  # more than a pipe holds
