@@ -12,12 +12,13 @@ from typing import Annotated
 
 import typer
 
+from scripts._define.datasets import EDIT_LOCK, depend_on
 from scripts._define.definition import ROOT, Definition, read_definition
 from scripts._define.packages import LOCK, REQUIREMENTS, requirements_folder
-from scripts._define.yaml_edits import add_dependency
 from scripts._dvc.stages import STAGES_FILE, dependencies, read_stage
 from scripts._process.errors import ScriptError
 from scripts._process.files import replacing
+from scripts._process.scratch import scratch_folder
 
 _PIN = re.compile(r"^[\w.-]+==[^\s+\\]+(?=[ \n])(?: ;[^\\\n]*)?", re.MULTILINE)
 _RESOLVE = ("--quiet", "--universal", "--python-version", "3.11", "--generate-hashes", "--no-header", "--no-annotate")
@@ -84,10 +85,8 @@ def _depend(definition: Definition, path: Path) -> None:
     stages = definition.root / STAGES_FILE
     listed = [definition.root / dep for dep in dependencies(read_stage(stages, definition.name))]
     if not any(path.is_relative_to(dep) for dep in listed):
-        text = stages.read_text(encoding="utf-8")
-        dep = path.relative_to(definition.root).as_posix()
-        with replacing(stages) as file:
-            file.write(add_dependency(text, definition.name, dep, path=stages).encode())
+        with scratch_folder(definition.root, EDIT_LOCK):
+            depend_on(definition.name, path, root=definition.root)
 
 
 def command(names: Annotated[list[str], typer.Argument(help="The datasets.")]) -> None:

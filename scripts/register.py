@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 import typer
 
-from scripts._define.datasets import EDIT_LOCK, depend_on_folder
+from scripts._define.datasets import EDIT_LOCK, depend_on
 from scripts._define.definition import ROOT, Definition, read_definition
 from scripts._define.several import chosen, for_each
 from scripts._process.errors import ScriptError
@@ -119,7 +119,9 @@ def _find_all(
         new = [url for url in urls if url not in registered and url not in found]
         names = Counter(map(basename, [*new, *found]))
         ambiguous = {name for name, count in names.items() if count > 1} | registered_names.keys()
-        wanted = [registered_source(builder, url, definition) for url in urls if url in registered and url not in found]
+        wanted = [
+            registered_source(registered, url, definition) for url in urls if url in registered and url not in found
+        ]
         known = {sources.submit(source): source for source in wanted}
         paths = {}
         with ThreadPoolExecutor(FILES_AT_ONCE) as pool:
@@ -206,7 +208,7 @@ def _depend(definition: Definition) -> None:
     if definition.is_ours or not path.exists():
         return
     with scratch_folder(definition.root, EDIT_LOCK):
-        if depend_on_folder(definition.name, path.parent, root=definition.root):
+        if depend_on(definition.name, path.parent, root=definition.root):
             folder = path.parent.relative_to(definition.root)
             log(f"{definition.name}: its stage in dvc.yaml now depends on {folder}, which has its checksums")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,8 @@ import typer
 from loader._format.names import ARTIFACTS
 from scripts._define.datasets import EDIT_LOCK, remove_dataset
 from scripts._define.definition import ROOT, read_names
-from scripts._dvc.stages import LOCK_FILE, STAGES_FILE, dependencies, read_stages
+from scripts._define.lineage import derived_from
+from scripts._dvc.stages import LOCK_FILE, STAGES_FILE, read_stages
 from scripts._process.errors import ScriptError
 from scripts._process.git import changed_files, git
 from scripts._process.hints import nearest
@@ -96,9 +96,8 @@ def _kept(name: str) -> tuple[str, ...]:
 def _check_not_needed(names: Sequence[str], root: Path) -> None:
     stages = read_stages(root / STAGES_FILE)
     for name in names:
-        artifact = re.compile(rf"{ARTIFACTS}/{re.escape(name)}(-.+)?\.tar")
-        for other, stage in stages.items():
-            if other not in names and any(map(artifact.fullmatch, dependencies(stage))):
+        for other in derived_from(name, stages):
+            if other not in names:
                 raise ScriptError(
                     f"{other} is derived from {name}; remove it first, or with it: "
                     f'make remove DATASET="{" ".join([*names, other])}"'

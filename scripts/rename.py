@@ -15,15 +15,15 @@ from loader._format.names import ARTIFACTS, tar_name
 from scripts._define.block import check_artifact_name, read_configs
 from scripts._define.datasets import EDIT_LOCK, name_in_use, rename_dataset
 from scripts._define.definition import PARAMS_FILE, ROOT, read_names
+from scripts._define.lineage import SOURCES, derived_from
 from scripts._define.names import check_name
 from scripts._define.renamed import in_tracked, rename_builder, rename_in_yaml
-from scripts._dvc.stages import LOCK_FILE, STAGES_FILE, dependencies, read_stages
+from scripts._dvc.stages import LOCK_FILE, STAGES_FILE, read_stages
 from scripts._process.errors import ScriptError
 from scripts._process.files import read_yaml, replacing
 from scripts._process.hints import nearest
 from scripts._process.scratch import scratch_folder
 
-SOURCES = "sources"
 _MOST_MENTIONS = 10
 _TEXT = {".py", ".md", ".txt", ".tsv", ".json", ".yaml", ".yml", ".toml", ".cfg"}
 
@@ -204,9 +204,7 @@ def _children(name: str, root: Path) -> list[str]:
     """Return the datasets that are derived from a dataset, directly or not; parents before their children."""
     stages, found = read_stages(root / STAGES_FILE), [name]
     for parent in found:
-        artifact = re.compile(rf"{ARTIFACTS}/{re.escape(parent)}(-.+)?\.tar")
-        derived = (each for each, stage in stages.items() if any(map(artifact.fullmatch, dependencies(stage))))
-        found += [each for each in derived if each not in found]
+        found += [each for each in derived_from(parent, stages) if each not in found]
     return found[1:]
 
 

@@ -12,6 +12,7 @@ from types import FrameType
 
 import loader
 from scripts._define.definition import ROOT, Definition
+from scripts._tfds.builder import code_of
 
 # packages that open the file that they are given
 READERS = (
@@ -41,16 +42,8 @@ class Callers:
     """
 
     def __init__(self, definition: Definition) -> None:
-        if definition.is_ours:
-            folder = definition.root / definition.builder
-            self._root, self._builder = definition.root, [str(folder), str(folder.resolve())]
-        else:
-            import tensorflow_datasets as tfds
-
-            package = Path(tfds.__file__).parent
-            excluded = ("core", "scripts", "__init__.py")
-            self._root = package.parent
-            self._builder = [str(path) for path in package.iterdir() if path.name not in excluded]
+        self._root, code = code_of(definition)
+        self._builder = [str(path) for path in code]
         self._owner = cache(self._find_owner)
 
     def line(self, frame: FrameType | None, through: Iterable[Owner]) -> str | None:

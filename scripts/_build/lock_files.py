@@ -10,6 +10,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from packaging.utils import canonicalize_name
+
 LOCK_FILES = "requirements*.lock"
 _PINNED = re.compile(r"^([\w.-]+)==([^\s;\\+]+)", re.MULTILINE)
 
@@ -57,7 +59,7 @@ def unpinned(modules: Iterable[str], *, declared: Iterable[Path], loaded: set[st
         owners = _owners(to_look_up, installed)
         for file, name in to_look_up.items():
             package, version = owners.get(file, ("in no package", ""))
-            if version.partition("+")[0] not in pinned.get(normal(package), ()):
+            if version.partition("+")[0] not in pinned.get(canonicalize_name(package), ()):
                 yield Module(name, file, f"{package} {version}".strip())
 
 
@@ -72,7 +74,7 @@ def pinned_packages(root: Path, lock_files: str = LOCK_FILES) -> dict[str, set[s
     pinned: dict[str, set[str]] = {}
     for lock in root.glob(lock_files):
         for package, version in _PINNED.findall(lock.read_text(encoding="utf-8")):
-            pinned.setdefault(normal(package), set()).add(version)
+            pinned.setdefault(canonicalize_name(package), set()).add(version)
     return pinned
 
 
@@ -90,8 +92,3 @@ def _owners(files: Iterable[Path], installed: Iterable[Path]) -> dict[Path, tupl
                 owners[file] = (package, version)
                 del lines[file]
     return owners
-
-
-def normal(package: str) -> str:
-    """Return the name of a package as package indexes compare it."""
-    return re.sub(r"[-_.]+", "-", package).lower()

@@ -15,11 +15,14 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Self
 
+from packaging.utils import canonicalize_name
+
 from loader import LoaderError
 from loader._errors import url_without_secrets
-from scripts._build.lock_files import normal, pinned_packages
+from scripts._build.lock_files import pinned_packages
 from scripts._build.workers import Workers
 from scripts._define.definition import Definition
+from scripts._define.packages import PACKAGES, PROJECT_LOCK
 from scripts._process.errors import ScriptError
 from scripts._process.scratch import scratch_folder
 from scripts._sources.source import FOLDER
@@ -38,8 +41,6 @@ SOURCES = "source files"
 _BEAM = "apache_beam"
 _LAZY = {"PIL_Image": "PIL", "PIL_ImageDraw": "PIL", "gcsfs_store": "gcsfs"}
 """The names in `tfds.core.lazy_imports` that are not those of the modules."""
-_PACKAGES = {"PIL": "pillow", "bs4": "beautifulsoup4", "cv2": "opencv-python-headless", "skimage": "scikit-image"}
-"""The packages that have other names than their modules."""
 _BUCKET = re.compile(r"gs://[^\s'\",;]+")
 
 
@@ -177,14 +178,14 @@ def _missing_packages(modules: set[str], root: Path) -> set[str]:
 
     That another lock file has added one to this environment does not count. Without that file, nothing is missing.
     """
-    pinned = pinned_packages(root, "requirements.lock")
+    pinned = pinned_packages(root, PROJECT_LOCK)
     if not pinned:
         return set()
     owners = metadata.packages_distributions()
     missing = set()
     for module in modules - sys.stdlib_module_names:
-        if not any(normal(owner) in pinned for owner in owners.get(module, ())):
-            missing.add(_PACKAGES.get(module) or normal(module))
+        if not any(canonicalize_name(owner) in pinned for owner in owners.get(module, ())):
+            missing.add(PACKAGES.get(module) or canonicalize_name(module))
     return missing
 
 

@@ -224,15 +224,15 @@ def rename_dataset(
     return _edit(edits, root, before_edit)
 
 
-def depend_on_folder(name: str, folder: Path, *, root: Path) -> bool:
-    """Make the stage of a dataset of TFDS depend on the dataset's folder, and return whether it did not.
+def depend_on(name: str, wanted: Path, *, root: Path) -> bool:
+    """Make the stage of a dataset of TFDS depend on its folder or a file in it, and return whether it did not.
 
     Raises
     ------
     ScriptError
         `dvc.yaml` cannot be edited. It is not changed.
     """
-    path = folder.relative_to(root).as_posix()
+    path = wanted.relative_to(root).as_posix()
     if path in dependencies(read_stage(root / STAGES_FILE, name)):
         return False
     return bool(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import posixpath
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import chain
@@ -245,6 +246,12 @@ def ancestors(name: str, parents: Parents) -> list[str]:
     for ancestor in found:  # grows while it is iterated
         found += [parent for parent in dict.fromkeys(parents(ancestor)) if parent not in found]
     return found
+
+
+def derived_from(name: str, stages: Mapping[str, Stage]) -> list[str]:
+    """Return the datasets whose stages depend on an artifact of `name`."""
+    artifact = re.compile(rf"{ARTIFACTS}/{re.escape(name)}(-.+)?\.tar")
+    return [other for other, stage in stages.items() if any(map(artifact.fullmatch, dependencies(stage)))]
 
 
 def group_related(names: Sequence[str], parents: Parents) -> list[list[str]]:

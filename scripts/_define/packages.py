@@ -36,7 +36,6 @@ PACKAGES = {
     "PIL": "pillow",
     "bs4": "beautifulsoup4",
     "cv2": "opencv-python-headless",
-    "pycocotools": "pycocotools",
     "skimage": "scikit-image",
     "sklearn": "scikit-learn",
     "tensorflow_io": "tensorflow-io",

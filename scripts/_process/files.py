@@ -13,12 +13,35 @@ from typing import Any, BinaryIO
 from scripts._process.errors import ScriptError
 
 CHUNK_BYTES = 1 << 20
+_hashes: dict[tuple[int, ...], str] = {}
 
 
 def hash_file(path: Path, algorithm: str = "sha256") -> str:
     """Return the hash (hex) of a file's bytes."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, algorithm).hexdigest()
+
+
+def hash_once(path: Path) -> tuple[int, str]:
+    """Return the size and the SHA-256 (hex) of a file, which is read once by this process while it does not change.
+
+    A build asks for each config, and there may be 80 GB of files.
+    """
+    identity = _identity(path)
+    if identity not in _hashes:
+        _hashes[identity] = hash_file(path)
+    return identity[2], _hashes[identity]
+
+
+def note_hash(path: Path, sha256: str) -> None:
+    """Take note of the SHA-256 of a file that was checked and then moved, so that `hash_once` does not read it."""
+    _hashes[_identity(path)] = sha256
+
+
+def _identity(path: Path) -> tuple[int, ...]:
+    """Return what changes if a file is replaced or written to: device, inode, size, and both times."""
+    status = path.stat()
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
 @contextmanager

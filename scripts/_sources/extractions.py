@@ -14,9 +14,9 @@ from threading import Event, Lock
 from typing import Self
 
 from scripts._process.errors import ScriptError, UnavailableError
+from scripts._process.files import hash_once
 from scripts._sources.archives import ArchiveError, unpack
 from scripts._sources.download import log
-from scripts._sources.manual import hash_once
 
 AT_ONCE = 4
 LARGE_BYTES = 64 << 20  # of an archive, whose extraction takes a while
@@ -72,7 +72,6 @@ class Extractions:
         self._extracting: dict[str, Future[Path]] = {}  # of this config, by key
         self._earlier: dict[str, _Extraction] = {}  # those on disk, in the order in which they were extracted
         self._asked: set[str] = set()  # SHA-256 of the files that this config downloads
-        self._hashes: dict[tuple[int, ...], str] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -99,11 +98,6 @@ class Extractions:
         with self._lock:
             self._asked.add(sha256)
 
-    def know(self, path: Path, sha256: str) -> None:
-        """Take note of the SHA-256 of a file that was checked, so that it is not computed again."""
-        with self._lock:
-            self._hashes[_identity(path)] = sha256
-
     def submit(self, archive: Path, method: str) -> Future[Path]:
         """Extract an archive in a thread, and return the future path of the folder or file.
 
@@ -120,7 +114,7 @@ class Extractions:
 
     def _extract(self, archive: Path, method: str) -> Path:
         try:
-            sha256 = self._hash(archive)
+            _, sha256 = hash_once(archive)
         except OSError as error:
             raise ScriptError(f"{self._dataset}: {archive} cannot be extracted: {error.strerror}") from error
         # a builder may use the name, which says what the file is
@@ -186,22 +180,6 @@ class Extractions:
 
     def _remove(self, key: str) -> None:
         shutil.rmtree(self._earlier.pop(key).folder, ignore_errors=True)
-
-    def _hash(self, path: Path) -> str:
-        identity = _identity(path)
-        with self._lock:
-            known = self._hashes.get(identity)
-        if known is None:
-            known = hash_once(path)[1]
-            with self._lock:
-                self._hashes[identity] = known
-        return known
-
-
-def _identity(path: Path) -> tuple[int, ...]:
-    """Return what changes if a file is replaced or written to."""
-    status = path.stat()
-    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
 def _state(folder: Path) -> str:

@@ -17,15 +17,13 @@ from pathlib import Path
 from urllib.parse import quote, unquote
 
 from scripts._process.errors import ScriptError
-from scripts._process.files import hash_file
+from scripts._process.files import hash_once
 
 FOLDER = "manual"
 SCHEME = "manual:"
 WHOLE = "./"  # the path of the whole folder as a tree
 LISTED_FILES = 100
 """Of more files, a folder is registered as a tree: the lines are reviewed in git, and a mirror is asked for each."""
-
-_hashes: dict[tuple[int, ...], str] = {}
 
 
 def manual_url(path: str) -> str:
@@ -108,18 +106,6 @@ def digest_tree(folder: Path) -> tuple[int, str]:
             lines.append((encoded, f"{sha256} {size} {encoded}\n"))
     text = "".join(line for _, line in sorted(lines))
     return total, hashlib.sha256(text.encode()).hexdigest()
-
-
-def hash_once(path: Path) -> tuple[int, str]:
-    """Return the size and the SHA-256 (hex) of a file, which is read once by this process while it does not change.
-
-    A build asks for each config, and there may be 80 GB of files.
-    """
-    status = path.stat()
-    key = (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
-    if key not in _hashes:
-        _hashes[key] = hash_file(path)
-    return status.st_size, _hashes[key]
 
 
 def measure(path: Path, *, tree: bool) -> tuple[int, str]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from loader._errors import url_without_secrets
+from scripts._define.lineage import SOURCES
 
-FOLDER = "sources"
+FOLDER = SOURCES
 
 
 @dataclass(frozen=True)

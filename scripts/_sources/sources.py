@@ -13,7 +13,7 @@ from urllib.parse import quote
 from loader._errors import url_without_secrets, without_secrets
 from scripts._define.definition import Definition
 from scripts._process.errors import ScriptError, UnavailableError
-from scripts._process.files import hash_file
+from scripts._process.files import hash_once
 from scripts._sources.accepted import HTML_PAGE, checked, discard_opened, is_html, opened
 from scripts._sources.advice import how_to_get, how_to_update
 from scripts._sources.download import download, log
@@ -248,7 +248,8 @@ class Sources:
                 try:
                     found = checked(opened(part, source), source)
                 except UnavailableError:
-                    other = f"{part.stat().st_size:,} bytes, SHA-256 {hash_file(part)}"
+                    found_size, found_sha256 = hash_once(part)
+                    other = f"{found_size:,} bytes, SHA-256 {found_sha256}"
                     page = f"; it is {HTML_PAGE}" if is_html(part, info) else ""
                 else:
                     return self._accept(part, found, source)

@@ -139,33 +139,36 @@ def describe_error(error: BaseException, definition: Definition) -> str:
         message = f"{message}; ffmpeg is not installed; install it with: {INSTALL}"
     elif remedy := missing_module(error, definition):
         message = f"{message}; {remedy}"
-    line = line_of(error) or _innermost_line(error, definition)
-    return f"{_shown(line, definition)}: {message}" if line else message
+    root, code = code_of(definition)
+    line = line_of(error) or _innermost_line(error, code)
+    if line is None:
+        return message
+    return f"{Path(line).relative_to(root) if Path(line).is_relative_to(root) else line}: {message}"
 
 
-def _innermost_line(error: BaseException, definition: Definition) -> str | None:
-    """Return the innermost line of the builder's code in a traceback, or where its syntax is wrong."""
-    if isinstance(error, SyntaxError) and _is_builders(error.filename or "", definition):
-        return f"{error.filename}:{error.lineno}"
-    for frame in reversed(traceback.extract_tb(error.__traceback__)):
-        if _is_builders(frame.filename, definition):
-            return f"{frame.filename}:{frame.lineno}"
-    return None
+def code_of(definition: Definition) -> tuple[Path, list[Path]]:
+    """Return where the code of a builder is: the files and folders that have it, and what their paths are shown from.
 
-
-def _is_builders(file: str, definition: Definition) -> bool:
+    For a builder of TFDS, the code of all builders of TFDS is taken for its own.
+    """
     if definition.is_ours:
-        return Path(file).is_relative_to(definition.root / definition.builder)
-    package, core = _tfds_folder(), ("core", "scripts", "__init__.py")
-    return Path(file).is_relative_to(package) and Path(file).relative_to(package).parts[0] not in core
-
-
-def _shown(line: str, definition: Definition) -> str:
-    folder = definition.root if definition.is_ours else _tfds_folder().parent
-    return str(Path(line).relative_to(folder)) if Path(line).is_relative_to(folder) else line
-
-
-def _tfds_folder() -> Path:
+        folder = definition.root / definition.builder
+        return definition.root, [folder, folder.resolve()]
     import tensorflow_datasets as tfds
 
-    return Path(tfds.__file__).parent
+    package = Path(tfds.__file__).parent
+    return package.parent, [path for path in package.iterdir() if path.name not in ("core", "scripts", "__init__.py")]
+
+
+def _innermost_line(error: BaseException, code: list[Path]) -> str | None:
+    """Return the innermost line of the builder's code in a traceback, or where its syntax is wrong."""
+
+    def is_builders(file: str) -> bool:
+        return any(Path(file).is_relative_to(place) for place in code)
+
+    if isinstance(error, SyntaxError) and is_builders(error.filename or ""):
+        return f"{error.filename}:{error.lineno}"
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        if is_builders(frame.filename):
+            return f"{frame.filename}:{frame.lineno}"
+    return None

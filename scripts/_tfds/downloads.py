@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import nullcontext
 from functools import cache
@@ -14,6 +14,7 @@ from loader._errors import url_without_secrets
 from scripts._define.definition import Definition
 from scripts._dvc.stages import STAGES_FILE, dependencies, read_stage
 from scripts._process.errors import ScriptError
+from scripts._process.files import note_hash
 from scripts._sources.by_hand import show_manual
 from scripts._sources.checksums import CHECKSUMS, checksums_file
 from scripts._sources.extractions import Extractions
@@ -62,16 +63,16 @@ def use_sources(builder: Any, sources: Sources, definition: Definition, extracti
 
     def make(**options: Any) -> Any:
         manager = make_manager(**options)
-        manager._url_infos = registered_urls(builder, definition)
+        manager._url_infos = registered = registered_urls(builder, definition)
 
         def download(url: str) -> PendingPath:
-            source = registered_source(builder, url, definition)
+            source = registered_source(registered, url, definition)
             # count it as downloaded: dataset_info.json contains the size of all sources, wherever they were found
-            manager._register_or_validate_checksums(url=url, url_info=manager._url_infos[url], path=None)
+            manager._register_or_validate_checksums(url=url, url_info=registered[url], path=None)
             extractions.expect(source.sha256)
 
             def found(path: Path) -> Path:
-                extractions.know(path, source.sha256)
+                note_hash(path, source.sha256)
                 return path
 
             return PendingPath(sources.submit(source), found)
@@ -170,15 +171,15 @@ def registered_urls(builder: Any, definition: Definition) -> dict[str, Any]:
     return registered
 
 
-def registered_source(builder: Any, url: str, definition: Definition) -> Source:
-    """Return the source file that a dataset's checksums list for a URL.
+def registered_source(registered: Mapping[str, Any], url: str, definition: Definition) -> Source:
+    """Return the source file that a dataset's checksums, as `registered_urls` returns them, list for a URL.
 
     Raises
     ------
     ScriptError
         They do not list the URL.
     """
-    info = registered_urls(builder, definition).get(url)
+    info = registered.get(url)
     if info is not None:
         return Source(url, info.filename or url.rpartition("/")[2], int(info.size), info.checksum)
     name = definition.name

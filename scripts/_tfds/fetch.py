@@ -12,7 +12,7 @@ from scripts._sources.by_hand import show_manual
 from scripts._sources.checksums import manual_sources
 from scripts._sources.source import Source
 from scripts._sources.sources import Sources
-from scripts._tfds.downloads import instructions, registered_source
+from scripts._tfds.downloads import instructions, registered_source, registered_urls
 from scripts._tfds.gather import gather
 
 
@@ -50,7 +50,8 @@ def fetch_sources(name: str, *, root: Path) -> list[FoundSource]:
     with Sources(definition) as sources, scratch_folder(root, f"fetch-{name}") as scratch:
 
         def fetch(builder: Any, urls: list[str]) -> dict[str, Path]:
-            wanted = [registered_source(builder, url, definition) for url in urls]
+            registered = registered_urls(builder, definition)
+            wanted = [registered_source(registered, url, definition) for url in urls]
             futures = {source: sources.submit(source) for source in wanted}
             for future in as_completed(futures.values()):
                 future.result()  # raises the first failure at once
