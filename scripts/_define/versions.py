@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import ast
 import io
-import re
 from collections.abc import Iterable
 from pathlib import Path
 
+from loader._format.names import version_order
 from scripts._define.definition import PARAMS_FILE, Definition
 
 
@@ -22,7 +22,7 @@ def builder_version(definition: Definition, config: str | None) -> str | None:
 
 def highest(versions: Iterable[str]) -> str:
     """Return the highest of some versions like "1.10.0"."""
-    return max(versions, key=lambda version: [int(part) for part in re.findall("[0-9]+", version)])
+    return max(versions, key=version_order)
 
 
 def raise_version(definition: Definition) -> str:
