@@ -27,7 +27,8 @@ from loader._features.sequences import split_rows
 from loader._features.values import Decoder, Fields
 from loader._format.example import Example
 
-_OWN_MODULE = re.compile(r"(?P<name>\w+?)_dataset_builder(?:\.(?P<part>[\w.]+))?$")  # a builder of the repository
+# of a builder of the repository: the module of its own file, and those of the other files of its folder
+_OWN_MODULE = re.compile(r"(?:(?P<name>\w+?)_dataset_builder|dataset_folders\.(?P<folder>\w+)\.(?P<part>[\w.]+))$")
 _NAME = "feature"  # the name of the feature in the record that TFDS decodes
 
 
@@ -83,7 +84,7 @@ def missing_class(document: Any) -> str | None:
         module, _, class_name = name.rpartition(".")
         dataset = _OWN_MODULE.match(module)
         if name not in known and dataset is not None:
-            folder = dataset["name"]
+            folder = dataset["name"] or dataset["folder"]
             path = "/".join([folder, *(dataset["part"] or folder).split(".")]) + ".py"
             for imported in list(known.values()):
                 file = getattr(sys.modules.get(imported.__module__), "__file__", None) or ""

@@ -277,8 +277,21 @@ def test_own_feature_classes_that_only_encode_are_read_without_them(clone):
     path = clone.root / "datasets/standard/tiny/tiny.py"
     path.write_text(path.read_text().replace('"pair": Pair(', '"pair": Doubled('))
     clone.scripts("build", "tiny")
+    assert_the_advice_of_the_error_works(clone, read, "tiny_dataset_builder.Doubled", "tiny/tiny.py")
+
+    # in a helper file
+    builder = path.read_text()
+    start, stop = builder.index("class Doubled"), builder.index("class Tiny")
+    head = builder[: builder.index("\nclass ")]
+    (path.parent / "connectors.py").write_text(head + "\n\n" + builder[start:stop])
+    path.write_text(builder[:start] + "from .connectors import Doubled\n\n\n" + builder[stop:])
+    clone.scripts("build", "tiny")
+    assert_the_advice_of_the_error_works(clone, read, "dataset_folders.tiny.connectors.Doubled", "tiny/connectors.py")
+
+
+def assert_the_advice_of_the_error_works(clone, read, class_name, file):
     failed = clone.python(read, check=False)
-    assert "feature 'pair' is a tiny_dataset_builder.Doubled, which only TFDS can decode" in failed
-    assert "datasets/*/tiny/tiny.py of the repository; import that file first" in failed
+    assert f"feature 'pair' is a {class_name}, which only TFDS can decode" in failed
+    assert f"datasets/*/{file} of the repository; import that file first" in failed
     advice = failed.partition("as with: ")[2].splitlines()[0].replace("<repository>", str(clone.root))
     assert "'pair': array([2., 4.], dtype=float32)" in clone.python(f"import sys; {advice}; {read}")
