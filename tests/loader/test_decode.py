@@ -327,3 +327,10 @@ def test_an_error_names_a_nested_feature_by_its_path():
 def test_a_tensor_that_tfds_cannot_write_either_is_unsupported(content, match):
     with pytest.raises(loader.UnsupportedError, match=f"feature 'x': .*{match}"):
         make_decoder(feature("Tensor", **content))
+
+
+def test_a_float_too_small_for_a_normal_one_is_the_one_that_is_stored():
+    stored = np.float32(1e-40)
+    example = decode(feature("Tensor", **tensor("float32")), lambda fields: fields["x"].float_list.value.append(stored))
+    assert (example["x"], example["x"].dtype) == (stored, np.float32)
+    assert example["x"] != 0  # what TensorFlow gives
