@@ -9,8 +9,9 @@ from loader._arguments import check_flags
 from loader._collate import make_collator
 from loader._errors import ArgumentError, NotFoundError
 from loader._examples import Examples
+from loader._format.records import Positions
 from loader._formats import Converter
-from loader._source import Batch, Positions, Source
+from loader._source import Batch, Source
 from loader._transforms import Function, KeptSource, MappedSource, all_values, function_name
 
 

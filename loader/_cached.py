@@ -28,7 +28,8 @@ from loader._features.values import Array
 from loader._fetch import store
 from loader._fetch.places import CACHE_VARIABLE
 from loader._format.files import open_regular
-from loader._source import Batch, Collator, Example, Positions, Source, chosen, integers
+from loader._format.records import Positions, integers
+from loader._source import Batch, Collator, Example, Source, chosen
 
 FORMAT = 2
 """The number of this layout, part of an entry's hash: raise it too if a decoder returns other values."""

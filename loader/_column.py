@@ -16,7 +16,7 @@ import numpy as np
 
 from loader._features.connectors import DType, Shape
 from loader._features.values import Array
-from loader._source import Positions, integers
+from loader._format.records import Positions, integers
 
 _INT64 = np.dtype(np.int64)
 

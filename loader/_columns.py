@@ -9,7 +9,8 @@ from loader._column import Buffer, Column, FixedColumn, ObjectColumn, RowsColumn
 from loader._errors import UnsupportedError
 from loader._features import connectors
 from loader._features.connectors import Feature, FeaturesDict
-from loader._source import Batch, Collator, Positions
+from loader._format.records import Positions
+from loader._source import Batch, Collator
 
 
 class Columns(Column):

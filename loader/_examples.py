@@ -14,8 +14,8 @@ from loader._arguments import check_integer
 from loader._errors import DecodeError
 from loader._features.connectors import FeaturesDict
 from loader._features.values import Array
-from loader._format.records import Records
-from loader._source import Batch, Collator, Example, Positions, RecordSource, Source, chosen
+from loader._format.records import Positions, Records
+from loader._source import Batch, Collator, Example, RecordSource, Source, chosen
 
 Convert = Callable[[Example], Any]
 

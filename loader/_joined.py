@@ -7,7 +7,9 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from loader._source import Batch, Collator, Example, Positions, Source, chosen, integers, order_text
+from loader._features.values import Array
+from loader._format.records import Positions, integers
+from loader._source import Batch, Collator, Example, Source, chosen, order_text
 from loader._transforms import join
 
 
@@ -32,16 +34,25 @@ class JoinedSource(Source):
         source, positions = self._parts[number]
         return source.read(int(positions[position - int(self._starts[number])]))
 
+    def expect(self, positions: Positions) -> None:
+        """Begin to fetch the examples at `positions`, each source its own."""
+        for (source, _), inside in zip(self._parts, self._divide(positions)[1], strict=True):
+            source.expect(inside)
+
     def in_order(self, positions: Positions) -> Iterator[Example]:
         """Yield the examples at `positions`; each source reads its own in their order."""
-        wanted = np.asarray(positions, np.intp)
-        numbers = np.searchsorted(self._starts, wanted, side="right") - 1
-        readers = []
-        for number, (source, own) in enumerate(self._parts):
-            inside = wanted[numbers == number] - self._starts[number]
-            readers.append(source.in_order(chosen(own, inside)))
+        numbers, parts = self._divide(positions)
+        readers = [source.in_order(inside) for (source, _), inside in zip(self._parts, parts, strict=True)]
         for number in integers(numbers):
             yield next(readers[number])
+
+    def _divide(self, positions: Positions) -> tuple[Array, list[Positions]]:
+        """Return the number of the source of each position, and the positions in each source."""
+        wanted = np.asarray(positions, np.intp)
+        numbers = np.searchsorted(self._starts, wanted, side="right") - 1
+        return numbers, [
+            chosen(own, wanted[numbers == number] - self._starts[number]) for number, (_, own) in enumerate(self._parts)
+        ]
 
     def batches(self, positions: Positions, size: int, numbers: range, collator: Collator) -> Iterator[Batch]:
         """Yield batches."""

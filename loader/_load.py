@@ -124,7 +124,7 @@ def load(
         With `format="torch"`, whether images have the shape (channels, height, width) instead of (height, width,
         channels); frames of videos too.
     stream
-        Read only the requested bytes, from the remote, instead of fetching the artifact.
+        If the artifact is not on this machine, read only the requested bytes from its remote instead of fetching it.
     offline
         Do not use the network; DATASETS_OFFLINE=1 has the same effect.
     trust

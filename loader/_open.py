@@ -14,11 +14,10 @@ from loader._features.parse import FeaturesDict
 from loader._fetch.access import current_access
 from loader._format.artifact import Artifact
 from loader._format.files import read_regular, reason
-from loader._format.records import Records
+from loader._format.records import Positions, Records
 from loader._formats import Converter
 from loader._info import DatasetInfo, read_info
 from loader._selection import Selection
-from loader._source import Positions
 from loader._split import Split
 from loader._split_spec import Slice, resolve
 from loader._splits import SplitsByName

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -11,7 +10,7 @@ from loader._diff import Comparison, Difference
 from loader._errors import FetchError
 from loader._fetch.git import Git
 from loader._fetch.repository import Repository
-from loader._fetch.revision import Commit, Revision, TrackedFile
+from loader._fetch.revision import Commit, Revision, TrackedFile, locked_md5s
 from loader._fetch.store import Hold
 from loader._format.manifest import Manifest
 from loader._format.names import ARTIFACTS
@@ -96,7 +95,7 @@ class _Past(Commit):
         """
         manifest = parse_recorded(name, self._data[f"{ARTIFACTS}/{name}.json"])
         entries = [entry for entry in manifest.artifacts if entry.filename == filename] if manifest else []
-        for md5 in _locked(self._data.get(LOCK_FILE, b""), f"{ARTIFACTS}/{filename}"):
+        for md5 in locked_md5s(self._data.get(LOCK_FILE, b""), f"{ARTIFACTS}/{filename}"):
             for entry in entries:
                 tracked = TrackedFile(name, md5, entry.size, None)
                 if self._places.place(entry, tracked) in (HERE, IN_CACHE):
@@ -104,19 +103,6 @@ class _Past(Commit):
         if self._offline:
             raise FetchError(f"{name}: {filename} of {self.commit} is not on this machine")
         return super().tracked_file(name, filename)
-
-
-def _locked(lock: bytes, path: str) -> Iterator[str]:
-    """Yield the MD5 (hex) that each entry of a `dvc.lock` with this path has."""
-    wanted = f"path: {path}\n".encode()
-    place = lock.find(wanted)
-    while place >= 0:
-        end = lock.find(b"\n", place) + 1
-        following = lock.find(b"- ", end)
-        entry = lock[lock.rfind(b"- ", 0, place) : following if following >= 0 else len(lock)]
-        if md5 := re.search(rb"\bmd5: ([0-9a-f]{32})\s", entry):
-            yield md5[1].decode()
-        place = lock.find(wanted, end)
 
 
 def _files(version: VersionEntry) -> list[str]:

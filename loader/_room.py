@@ -15,7 +15,8 @@ from loader._display.dataset import size_text
 from loader._errors import ArgumentError, FetchError
 from loader._features.connectors import Feature, FeaturesDict, Sequence
 from loader._fetch.places import CACHE_VARIABLE, cache_folder
-from loader._source import Positions, Source, chosen
+from loader._format.records import Positions
+from loader._source import Source, chosen
 
 _SAMPLE = 64  # examples that are decoded for an estimate
 _CGROUPS = Path("/sys/fs/cgroup")

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
-from itertools import chain, islice
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -15,15 +16,12 @@ from loader._collate import make_joiner
 from loader._errors import DecodeError
 from loader._features.connectors import FeaturesDict
 from loader._features.decode import make_decoder
-from loader._format.records import Records
+from loader._format.records import Pass, Positions, Records
 
 Example = dict[str, Any]
 Batch = dict[str, Any]
-Positions = range | np.ndarray[Any, np.dtype[np.intp]]
 Collator = Callable[[FeaturesDict], Callable[[list[Example]], Batch]]
 """Returns a function from a list of examples with some features to their batch, as `make_collator` does."""
-
-CHUNK_POSITIONS = 4096  # converted to Python integers at once
 
 
 class Source(ABC):
@@ -51,6 +49,10 @@ class Source(ABC):
         DecodeError
             They cannot be decoded.
         """
+
+    def expect(self, positions: Positions) -> None:
+        """Begin to fetch the examples at `positions`, which will be read next, if they are not on this machine."""
+        return
 
     @abstractmethod
     def in_order(self, positions: Positions) -> Iterator[Example]:
@@ -107,6 +109,7 @@ class RecordSource(Source):
 
     def _attach(self) -> None:
         self._read = self._records.reader()
+        self._last_pass: tuple[Positions, int, int, Pass] | None = None
         self._decode = make_decoder(self.features)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -123,11 +126,15 @@ class RecordSource(Source):
         except DecodeError as error:
             raise self._error(position, error) from error
 
+    def expect(self, positions: Positions) -> None:
+        """Begin to fetch the records at `positions`, which will be read next, if they are not on this machine."""
+        self._records.expect(positions)
+
     def in_order(self, positions: Positions) -> Iterator[Example]:
         """Yield the examples at `positions`; records that follow each other are read together."""
         decode, number = self._decode, 0
         try:
-            for record in self._records.in_order(integers(positions)):
+            for record in self._records.in_order(positions):
                 yield decode(record)
                 number += 1
         except DecodeError as error:
@@ -135,19 +142,23 @@ class RecordSource(Source):
 
     def batches(self, positions: Positions, size: int, numbers: range, collator: Collator) -> Iterator[Batch]:
         """Yield batches; the examples of each are decoded together if they are alike."""
-        decode, join = self._decode_batch, make_joiner(self.features)
-        if decode is None:
-            yield from super().batches(positions, size, numbers, collator)
-            return
-        wanted = positions[numbers.start * size : numbers.stop * size]
-        records = self._records.in_order(integers(wanted))
-        for number in range(len(numbers)):
+        decode, join, collate = self._decode_batch, make_joiner(self.features), collator(self.features)
+        first, last = numbers.start * size, min(numbers.stop * size, len(positions))
+        records = self._pass(positions, size, first)(first, last)
+        for number in numbers:
             some = list(islice(records, size))
-            columns = decode(some)
+            columns = None if decode is None else decode(some)
             if columns is None:
-                yield collator(self.features)(self._one_by_one(some, wanted[number * size :]))
+                yield collate(self._one_by_one(some, positions[number * size :]))
             else:
                 yield join(columns)
+
+    def _pass(self, positions: Positions, size: int, first: int) -> Pass:
+        """Return the pass that begins with these batches, or the one that they go on with if threads ask one by one."""
+        process, last = os.getpid(), self._last_pass
+        if first == 0 or last is None or last[0] is not positions or last[1:3] != (size, process):
+            last = self._last_pass = positions, size, process, self._records.begin_pass(positions, size)
+        return last[3]
 
     @cached_property
     def _decode_batch(self) -> Callable[[list[bytes]], dict[str, Any] | None] | None:
@@ -208,11 +219,3 @@ def chosen(positions: Positions, rows: Positions) -> Positions:
     if isinstance(positions, range):
         return positions.start + np.asarray(rows, np.intp) * positions.step
     return positions[np.asarray(rows, np.intp)]
-
-
-def integers(positions: Positions) -> Iterable[int]:
-    """Return the positions as Python integers, which are faster than NumPy's, converted in chunks."""
-    if isinstance(positions, range):
-        return positions
-    chunks = (positions[at : at + CHUNK_POSITIONS] for at in range(0, len(positions), CHUNK_POSITIONS))
-    return chain.from_iterable(chunk.tolist() for chunk in chunks)

@@ -148,7 +148,9 @@ class Split(Subsets, Sequence[Example]):
 
     def __getitems__(self, keys: Sequence[int], /) -> list[Example]:
         """Return several examples; PyTorch's DataLoader calls this for a batch."""
-        return list(self[keys])
+        part = self[keys]
+        part._source.expect(part._positions)
+        return list(part)
 
     def _indices(self, key: Any) -> np.ndarray[Any, Any]:
         """Return the indices that a list, an array or a mask names, as an array; an array without dimensions names one.

@@ -15,7 +15,8 @@ import numpy as np
 from loader._collate import make_collator
 from loader._errors import ArgumentError, NotFoundError
 from loader._features.connectors import FeaturesDict
-from loader._source import Batch, Collator, Example, Positions, Source, chosen, integers
+from loader._format.records import Positions, integers
+from loader._source import Batch, Collator, Example, Source, chosen
 
 Function = Callable[..., Any]
 
@@ -63,6 +64,10 @@ class MappedSource(Source):
         if self._is_batched:
             return next(self.in_order(range(position, position + 1)))
         return self._apply(self._origin.read(position))  # type: ignore[no-any-return]
+
+    def expect(self, positions: Positions) -> None:
+        """Begin to fetch the examples at `positions`."""
+        self._origin.expect(positions)
 
     def in_order(self, positions: Positions) -> Iterator[Example]:
         """Yield what the function makes of the examples at `positions`."""

@@ -12,7 +12,7 @@ import typer
 
 from loader._errors import LoaderError, printable, without_secrets
 
-COMMANDS = ("list", "info", "versions", "diff", "changelog", "show", "fetch", "catalog", "report")
+COMMANDS = ("list", "info", "versions", "diff", "changelog", "show", "fetch", "cache", "catalog", "report")
 COMPLETED = "loader"
 """The name of the program in shells: they complete the words after a program's name, not those after `python -m`."""
 

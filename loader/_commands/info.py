@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
 from loader._commands.options import Json, Name, Offline, Remote, Repo, Rev
 from loader._commands.tables import (
@@ -17,9 +17,11 @@ from loader._commands.tables import (
 )
 from loader._commands.versions import print_versions
 from loader._datasets import info, versions
+from loader._fetch.reference import find_artifact
 from loader._format.plain_table import size_text
 from loader._registry.entry import NO_ANSWER, UNKNOWN, ConfigEntry, DatasetEntry, unknown_remotes
 from loader._registry.features import leaves
+from loader._registry.read_from import ReadFrom, read_from
 from loader._registry.statistics import Range, Statistics, ValueStatistics
 from loader._registry.usage import load_call, shell_options
 
@@ -34,8 +36,10 @@ def command(
     entry = info(name, rev=rev, repo=repo, offline=offline or None, ask_remote=remote)
     history = versions(name, rev=rev, repo=repo, offline=offline or None)
     name = entry.name
+    origins = _origins(entry, rev, repo)
     if json:
-        print_json(entry.as_json() | {"versions": [asdict(version) for version in history]})
+        as_json = {filename: asdict(origin) for filename, origin in origins.items()}
+        print_json(entry.as_json() | {"read_from": as_json, "versions": [asdict(version) for version in history]})
         return
     print_line(f"{entry.name} {entry.version or ''}".rstrip())
     _print_lines(paragraphs(entry.description))
@@ -43,6 +47,7 @@ def command(
     for label, value in entry.facts:
         print_wrapped(value, label=label)
     if config := entry.loaded_config:
+        print_wrapped(str(origins[config.filename]), label="read from")
         _print_splits(entry)
         _print_features(config, entry.statistics)
     if entry.statistics is not None:
@@ -68,6 +73,14 @@ def command(
     print_heading("load it")
     for line in _usage(entry, rev, repo):
         print_line(line)
+
+
+def _origins(entry: DatasetEntry, rev: str | None, repo: str | None) -> dict[str, ReadFrom]:
+    """Return where a load would read each artifact from, by file name."""
+    if not entry.configs:
+        return {}
+    reference = find_artifact(entry.name, rev=rev, repo=repo, offline=True)  # its repository was just updated
+    return {each.filename: read_from(replace(reference, entry=each)) for each in reference.manifest.artifacts}
 
 
 def _print_splits(entry: DatasetEntry) -> None:

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from concurrent.futures import Future
+from queue import SimpleQueue
 from threading import Event, Thread
 from typing import TypeVar
 
 Result = TypeVar("Result")
+
+_idle: list[SimpleQueue[Callable[[], None]]] = []
+"""Where each idle thread waits for its next task."""
+os.register_at_fork(after_in_child=_idle.clear)  # which has none of the threads
 
 
 class DeadlineError(Exception):
@@ -34,7 +40,7 @@ def run_within(seconds: float, work: Callable[[Event], Result]) -> Result:
         except BaseException as error:
             result.set_exception(error)
 
-    Thread(target=run, name="loader-request", daemon=True).start()  # a daemon does not keep the program from exiting
+    _start(run)
     try:
         return result.result(seconds)
     except TimeoutError as error:
@@ -43,3 +49,20 @@ def run_within(seconds: float, work: Callable[[Event], Result]) -> Result:
         raise DeadlineError(f"no complete answer within {seconds:.0f} seconds") from error
     finally:
         is_abandoned.set()
+
+
+def _start(run: Callable[[], None]) -> None:
+    """Call a function in a thread that has nothing else to do; starting one takes as long as half a request."""
+    try:
+        tasks = _idle.pop()
+    except IndexError:
+        tasks = SimpleQueue()
+        # a daemon does not keep the program from exiting
+        Thread(target=_work, args=(tasks,), name="loader-request", daemon=True).start()
+    tasks.put(run)
+
+
+def _work(tasks: SimpleQueue[Callable[[], None]]) -> None:
+    while True:
+        tasks.get()()
+        _idle.append(tasks)

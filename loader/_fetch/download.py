@@ -12,13 +12,16 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from loader._errors import FetchError, IntegrityError
+from loader._fetch.cache_entry import ARRIVED_SUFFIX
 from loader._fetch.places import CACHE_VARIABLE
 from loader._fetch.store import lock
 
 if TYPE_CHECKING:
+    from tqdm import tqdm
+
     from loader._fetch.s3 import S3Object
 
 PART_BYTES = 4 << 20
@@ -54,20 +57,42 @@ def download(source: S3Object, target: Path, *, md5: str, size: int) -> None:
                 return
             target.unlink(missing_ok=True)  # something else truncated it
             target.parent.mkdir(parents=True, exist_ok=True)
+            arrived = target.with_name(f"{target.name}{ARRIVED_SUFFIX}")
+            if arrived.exists():  # a sparse copy that could not be completed
+                part.unlink(missing_ok=True)
+                arrived.unlink()
             resumed = part.exists()
             # if the result is wrong, the reason may be the partial file, so try once without it
             if not _complete(source, part, md5=md5, size=size):
                 part.unlink()
                 if not resumed or not _complete(source, part, md5=md5, size=size):
                     part.unlink(missing_ok=True)
-                    raise IntegrityError(
-                        f"the object on remote {source.remote!r} is not the one that dvc.lock records: it has another "
-                        f"MD5 ({source.url}); replace it from a clone that has the right one: {source.push_command}"
-                    )
+                    raise wrong_object(source, "it has another MD5")
             part.rename(target)
     except OSError as error:
-        full = f"; make room, or set {CACHE_VARIABLE} to another folder" if error.errno == errno.ENOSPC else ""
-        raise FetchError(f"{target} cannot be written: {error.strerror or error}{full}") from error
+        raise not_written(target, error) from error
+
+
+def wrong_object(source: S3Object, how: str) -> IntegrityError:
+    """Return an error that says how the object on the remote is not the recorded one."""
+    return IntegrityError(
+        f"the object on remote {source.remote!r} is not the one that dvc.lock records: {how} ({source.url}); "
+        f"replace it from a clone that has the right one: {source.push_command}"
+    )
+
+
+def not_written(target: Path, error: OSError) -> FetchError:
+    """Return an error that says why a file cannot be written."""
+    full = f"; make room, or set {CACHE_VARIABLE} to another folder" if error.errno == errno.ENOSPC else ""
+    return FetchError(f"{target} cannot be written: {error.strerror or error}{full}")
+
+
+def progress_bar(name: str, size: int, done: int = 0) -> tqdm[Any]:
+    """Return a progress bar of bytes, which is shown on a terminal only."""
+    from tqdm import tqdm
+
+    is_shown = sys.stderr is not None and sys.stderr.isatty()
+    return tqdm(total=size, initial=done, unit="B", unit_scale=True, desc=name, leave=False, disable=not is_shown)
 
 
 def _complete(source: S3Object, part: Path, *, md5: str, size: int) -> bool:
@@ -97,8 +122,6 @@ def _complete(source: S3Object, part: Path, *, md5: str, size: int) -> bool:
 
 def _parts(source: S3Object, start: int, size: int, name: str) -> Iterator[bytes]:
     """Yield the object's bytes from `start` on, in order, with several requests at once."""
-    from tqdm import tqdm
-
     offsets = iter(range(start, size, PART_BYTES))
     pool = ThreadPoolExecutor(PARTS_AT_ONCE, thread_name_prefix="loader")
     pending: deque[Future[bytes]] = deque()
@@ -107,10 +130,7 @@ def _parts(source: S3Object, start: int, size: int, name: str) -> Iterator[bytes
         if (offset := next(offsets, None)) is not None:
             pending.append(pool.submit(source.read, offset, min(PART_BYTES, size - offset)))
 
-    progress = tqdm(
-        total=size, initial=start, unit="B", unit_scale=True, desc=name, leave=False, disable=not _on_terminal()
-    )
-    with progress:
+    with progress_bar(name, size, start) as progress:
         try:
             for _ in range(PARTS_AT_ONCE):
                 request_next()
@@ -121,7 +141,3 @@ def _parts(source: S3Object, start: int, size: int, name: str) -> Iterator[bytes
                 request_next()
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
-
-
-def _on_terminal() -> bool:
-    return sys.stderr is not None and sys.stderr.isatty()

@@ -7,49 +7,28 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
-from itertools import chain
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from loader._errors import FetchError, IntegrityError, LoaderError, ManifestError, NotFoundError
+from loader._errors import FetchError, IntegrityError, LoaderError, ManifestError
 from loader._fetch import store
 from loader._fetch.access import current_access
+from loader._fetch.cache_entry import write_note
+from loader._fetch.cached_artifact import CachedArtifact
 from loader._fetch.checked_out import find_version, is_right, warn_once
+from loader._fetch.copies import CACHE, WORK_TREE, Copies, Copy
 from loader._fetch.places import OFFLINE_VARIABLE, cache_folder, is_offline
-from loader._fetch.repository import PathLike, Repository, find_repository, open_repository
+from loader._fetch.repository import PathLike, Repository, open_repository
 from loader._fetch.revision import Revision, TrackedFile, WorkTree
 from loader._format.artifact import CHUNK_BYTES, Artifact, LocalArtifact
-from loader._format.files import RandomAccessFile
 from loader._format.manifest import ArtifactEntry, Manifest
-from loader._format.names import ARTIFACTS, object_path
+from loader._format.names import ARTIFACTS
+
+if TYPE_CHECKING:
+    from loader._fetch.s3 import S3Object
+    from loader._fetch.stream import StreamedArtifact
 
 ATTEMPTS = 5
-
-
-class CachedArtifact(LocalArtifact):
-    """An artifact in the loader's cache, which stays there while it is open."""
-
-    def __getstate__(self) -> dict[str, object]:
-        return {name: value for name, value in super().__getstate__().items() if name != "hold"}
-
-    @cached_property
-    def hold(self) -> store.Hold:
-        """The lock on its entry."""
-        return store.Hold(self.path.parent)
-
-    @cached_property
-    def file(self) -> RandomAccessFile:
-        """The tar, open; the errors are those of `LocalArtifact`."""
-        try:
-            self.hold  # noqa: B018  (before it is opened)
-        except FileNotFoundError as error:
-            raise self.missing() from error
-        except OSError as error:
-            raise self.unreadable(error) from error
-        return super().file
-
-    def missing(self) -> LoaderError:
-        """Return an error that says that the tar is missing."""
-        return FetchError(f"{self.manifest.name}: {self.path} was removed from the cache: load it again")
 
 
 @dataclass(frozen=True)
@@ -68,6 +47,33 @@ class ArtifactReference:
     entry: ArtifactEntry
     offline: bool
     hold: store.Hold | None
+
+    def find(self, problems: list[LoaderError]) -> tuple[Copy, LocalArtifact] | None:
+        """Return the copy on this machine that is used, and the artifact in it; None if there is none.
+
+        What is wrong with the tar in the work tree is added to `problems`.
+
+        Raises
+        ------
+        IntegrityError, ManifestError
+            A build would read another copy than the tar in the work tree, or `dvc.lock` does not record the artifact.
+        """
+        try:
+            for copy in Copies(self.repository).possible(self.entry, lambda: self.tracked.md5):
+                artifact = (CachedArtifact if copy.kind == CACHE else LocalArtifact)(
+                    copy.path, self.manifest, self.entry
+                )
+                # of a commit, the work tree may have another version
+                is_recorded_here = copy.kind == WORK_TREE and isinstance(self.revision, WorkTree)
+                if is_right(artifact, problems if is_recorded_here else []):
+                    return copy, artifact
+                if problems and current_access() is not None:
+                    raise problems[0]
+        except ManifestError:
+            if problems:
+                raise problems[0] from None
+            raise
+        return None
 
     def open(self) -> LocalArtifact:
         """Return the artifact on this machine; fetch it into the cache if it is missing.
@@ -89,40 +95,40 @@ class ArtifactReference:
             The file in the work tree or the fetched object is not the one recorded, and no other copy is.
         """
         problems: list[LoaderError] = []
-        if isinstance(self.revision, WorkTree):
-            checked_out = self._local(self.revision.root / ARTIFACTS / self.entry.filename)
-            if is_right(checked_out, problems):
-                return checked_out
-            if problems and current_access() is not None:
-                raise problems[0]
-        try:
-            tracked = self._tracked_file()
-            cached = CachedArtifact(store.artifact_path(tracked.md5, self.entry.filename), self.manifest, self.entry)
-            for artifact in chain((cached,), self._other_copies(tracked)):
-                if is_right(artifact, []):
-                    store.mark_used(cached.path.parent)
-                    if problems:
-                        self._warn(checked_out, problems[0], artifact)
-                    return artifact
-        except ManifestError:
-            if problems:
-                raise problems[0] from None
-            raise
+        if (artifact := self._open_copy(problems)) is not None:
+            return artifact
         if not problems:
             with self._named_errors():
-                return self._fetch(tracked, cached.path)
-        if (version := find_version(checked_out, self.repository.git)) is None:
+                return self._fetch()
+        if (version := find_version(self.checked_out, self.repository.git)) is None:
             raise problems[0]
-        here = f"{checked_out.path} is that of version {version}, and the recorded one is not on this machine"
+        here = f"{self.checked_out.path} is that of version {version}, and the recorded one is not on this machine"
         with self._named_errors(here):
-            fetched = self._fetch(tracked, cached.path)
-        self._warn(checked_out, problems[0], fetched)
+            fetched = self._fetch()
+        self._warn(problems[0], fetched)
         return fetched
 
-    def _warn(self, checked_out: LocalArtifact, problem: LoaderError, used: LocalArtifact) -> None:
+    def _open_copy(self, problems: list[LoaderError]) -> LocalArtifact | None:
+        """Return what `find` does, with a warning if the tar in the work tree is wrong."""
+        if (found := self.find(problems)) is None:
+            return None
+        copy, artifact = found
+        if copy.kind == CACHE:
+            store.mark_used(copy.path.parent)
+        if problems:
+            self._warn(problems[0], artifact)
+        return artifact
+
+    @property
+    def checked_out(self) -> LocalArtifact:
+        """The tar in the work tree."""
+        assert self.repository.root is not None
+        return LocalArtifact(self.repository.root / ARTIFACTS / self.entry.filename, self.manifest, self.entry)
+
+    def _warn(self, problem: LoaderError, used: LocalArtifact) -> None:
         """Say once that the tar in the work tree is not the recorded one, and that another file is read."""
         how = "pull" if isinstance(used, CachedArtifact) else "checkout"  # DVC's cache may lack what the loader's has
-        warn_once(checked_out, problem, used, self.repository.git, f"dvc {how} {self.manifest.name}")
+        warn_once(self.checked_out, problem, used, self.repository.git, f"dvc {how} {self.manifest.name}")
 
     def ensure(self, *, verify: bool = False) -> Path:
         """Return the path of the artifact, fetched if it is missing; the errors are those of `open`.
@@ -142,47 +148,63 @@ class ArtifactReference:
         return artifact.path
 
     def stream(self) -> Artifact:
-        """Return the artifact on its remote.
+        """Return the artifact to read in byte ranges: a copy on this machine if there is one, or else on its remote.
+
+        A tar in the work tree that is not the recorded artifact is passed over: nothing is fetched that would hide it.
 
         Raises
         ------
         FetchError
-            Its remote cannot be used, or `offline` is set.
+            It is not on this machine, and its remote cannot be used, or `offline` is set.
+        IntegrityError, ManifestError
+            As `find`.
+        """
+        if (artifact := self._open_copy([])) is not None:
+            return artifact
+        streamed = self.on_remote(keep=True)
+        self._write_note()  # beside what is kept of it
+        store.mark_used(store.entry_folder(store.ARTIFACTS, self.tracked.md5))
+        return streamed
+
+    def on_remote(self, *, keep: bool = False) -> StreamedArtifact:
+        """Return the artifact on its remote; the error is the first one of `stream`.
+
+        With `keep`, what is read of it is kept in the cache.
         """
         if self.offline:
             raise FetchError(
-                f"{self.manifest.name}: streaming needs the network; leave out offline=True and {OFFLINE_VARIABLE}"
+                f"{self.manifest.name}: {self.entry.filename} is not on this machine, and streaming needs the network; "
+                f"leave out offline=True and {OFFLINE_VARIABLE}"
             )
-        from loader._fetch.remote import locate
         from loader._fetch.stream import StreamedArtifact
 
         with self._named_errors():
-            tracked = self._tracked_file()
-            return StreamedArtifact(locate(self.repository.dvc_config(), tracked), self.manifest, self.entry)
+            folder = store.entry_folder(store.ARTIFACTS, self.tracked.md5) if keep else None
+            return StreamedArtifact(self.source(), self.manifest, self.entry, folder)
 
-    def _local(self, path: Path) -> LocalArtifact:
-        return LocalArtifact(path, self.manifest, self.entry)
+    def source(self) -> S3Object:
+        """Return the object on the remote, which is not asked; imports botocore.
 
-    def _other_copies(self, tracked: TrackedFile) -> Iterator[LocalArtifact]:
-        """Yield files on this machine that may be the artifact, the cheapest to find first; they are used in place."""
-        if self.repository.root is not None and not isinstance(self.revision, WorkTree):
-            yield self._local(self.repository.root / ARTIFACTS / self.entry.filename)  # may be checked out
-        for cache in self._dvc_caches():
-            yield self._local(cache / object_path(tracked.md5))
+        Raises
+        ------
+        FetchError
+            The remote cannot be used.
+        ManifestError
+            `dvc.lock` does not record the artifact.
+        """
+        from loader._fetch.remote import locate
 
-    def _dvc_caches(self) -> Iterator[Path]:
-        roots = set() if self.repository.root is None else {self.repository.root}
-        with suppress(NotFoundError):  # the repository of the working folder, which may be another one
-            roots.add(find_repository())
-        for root in roots:
-            yield root / ".dvc" / "cache"
-        from loader._fetch.remote import read_config  # imports botocore, which is slow, so this comes last
+        return locate(self.repository.dvc_config(), self.tracked)
 
-        config = self.repository.dvc_config() if self.repository.root is not None else read_config(None)
-        if folder := config.get("cache", {}).get("dir"):
-            yield Path(folder)
+    @cached_property
+    def tracked(self) -> TrackedFile:
+        """What `dvc.lock` and `dvc.yaml` record of it.
 
-    def _tracked_file(self) -> TrackedFile:
+        Raises
+        ------
+        ManifestError
+            They cannot be read, do not record it, or record another artifact than the manifest does.
+        """
         tracked = self.revision.tracked_file(self.manifest.name, self.entry.filename)
         if tracked.size != self.entry.size:
             raise ManifestError(
@@ -191,24 +213,42 @@ class ArtifactReference:
             )
         return tracked
 
-    def _fetch(self, tracked: TrackedFile, path: Path) -> LocalArtifact:
+    def _fetch(self) -> LocalArtifact:
         if self.offline:
             raise FetchError(f"nothing is fetched offline; load it once without offline=True and {OFFLINE_VARIABLE}")
-        from loader._fetch.download import download
-        from loader._fetch.remote import locate
+        from loader._fetch.older import fetch, find_older
 
-        source = locate(self.repository.dvc_config(), tracked)
+        source, tracked = self.source(), self.tracked
+        path = store.artifact_path(tracked.md5, self.entry.filename)
         for _ in range(ATTEMPTS):  # another process may clear the cache before it is opened
-            with store.lock(tracked.md5):  # `download` would take a wrong file of the right size for the right one
+            with store.lock(tracked.md5):  # `fetch` would take a wrong file of the right size for the right one
                 if not is_right(CachedArtifact(path, self.manifest, self.entry), []):
                     path.unlink(missing_ok=True)
-            download(source, path, md5=tracked.md5, size=tracked.size)
+                self._write_note()
+            older = find_older(self.repository, self.revision, self.manifest, self.entry)
+            fetch(source, path, self.manifest, self.entry, older)
             fetched = CachedArtifact(path, self.manifest, self.entry)
             with suppress(FetchError):
                 fetched.header  # noqa: B018  (opens the artifact, so that it stays in the cache)
                 store.trim()
                 return fetched
         raise FetchError(f"the cache {cache_folder()} is cleared again and again")
+
+    def _write_note(self) -> None:
+        """Write what the artifact is, beside it in the cache."""
+        folder = store.entry_folder(store.ARTIFACTS, self.tracked.md5)
+        write_note(folder, self.manifest, self.entry, find_revision=self._find_commit)
+
+    def _find_commit(self) -> str | None:
+        """Return a commit (hex) that records the artifact: of a work tree, HEAD if it has the same manifest."""
+        if self.revision.commit is not None:
+            return self.revision.commit
+        path, git = f"{ARTIFACTS}/{self.manifest.name}.json", self.repository.git
+        try:
+            head = git.commit("HEAD")
+            return head if git.read(head, path) == self.revision.read(path) else None
+        except (LoaderError, OSError):  # not a git repository, no commit yet, or no git here
+            return None
 
     @contextmanager
     def _named_errors(self, problem: str = "") -> Iterator[None]:

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from threading import Event
 from typing import Any
 
@@ -24,7 +25,16 @@ from urllib3.exceptions import HTTPError
 
 from loader._errors import REFUSED_CREDENTIALS, FetchError, credential_errors, explain_s3, s3_code, s3_reason, s3_status
 from loader._fetch.deadline import DeadlineError, Result, run_within
-from loader._fetch.s3_client import Options, address, client, is_anonymous, timeouts
+from loader._fetch.s3_client import (
+    Options,
+    address,
+    ask_again,
+    byte_range,
+    client,
+    is_anonymous,
+    remember,
+    timeouts,
+)
 
 ATTEMPTS = 5
 FIRST_PAUSE_SECONDS = 0.2
@@ -102,7 +112,7 @@ class S3Object:
         """
         if size == 0:
             return b""
-        return self._repeat(lambda is_abandoned: self._read(offset, size, is_abandoned), offset, size)
+        return self._repeat(partial(self._read, offset, size), offset, size)
 
     def stored_size(self) -> int | None:
         """Return the number of bytes that the object on the remote has, None if the remote does not have it.
@@ -112,10 +122,10 @@ class S3Object:
         FetchError
             The server refuses, or all attempts failed.
         """
-        return self._repeat(lambda _: self._stored_size(), 0, 1)
+        return self._repeat(lambda *_: self._stored_size(), 0, 1)
 
-    def _repeat(self, work: Callable[[Event], Result], offset: int, size: int) -> Result:
-        """Return what `work` reads of the `size` bytes at `offset`, attempted several times."""
+    def _repeat(self, work: Callable[[int, Event], Result], offset: int, size: int) -> Result:
+        """Return what `work`, which is given the number of the attempt, reads of the `size` bytes at `offset`."""
         seconds = sum(timeouts(dict(self.options))) + size / SLOWEST_BYTES_PER_SECOND
         for attempt in range(ATTEMPTS):
             if attempt and not threading.main_thread().is_alive():
@@ -123,7 +133,7 @@ class S3Object:
             if attempt:
                 time.sleep(FIRST_PAUSE_SECONDS * 2 ** (attempt - 1) * random.uniform(0.5, 1.5))
             try:
-                return run_within(seconds, work)
+                return run_within(seconds, partial(work, attempt))
             except FetchError:
                 raise
             except _TRANSIENT as error:
@@ -138,9 +148,10 @@ class S3Object:
                 raise FetchError(f"{self._place} does not answer as S3 does ({error!r}; {self.url})") from error
         raise FetchError(f"{self._explain(failure)}, tried {ATTEMPTS} times ({self.url})") from failure
 
-    def _read(self, offset: int, size: int, is_abandoned: Event) -> bytes:
-        """Make one attempt."""
-        response = self._request(offset, size)
+    def _read(self, offset: int, size: int, attempt: int, is_abandoned: Event) -> bytes:
+        """Make one attempt; only the first one sends an earlier request again, which would not say why it fails."""
+        again = None if attempt else ask_again(self.options, self.url, byte_range(offset, size))
+        response = again or self._request(offset, size)
         metadata = response["ResponseMetadata"]
         is_part = metadata["HTTPStatusCode"] == 206
         if is_part:
@@ -186,8 +197,9 @@ class S3Object:
 
         def get(*, anonymous: bool = False) -> dict[str, Any]:
             response: dict[str, Any] = client(self.options, anonymous=anonymous).get_object(
-                Bucket=bucket, Key=key, Range=f"bytes={offset}-{offset + size - 1}"
+                Bucket=bucket, Key=key, Range=byte_range(offset, size)
             )
+            remember(self.options, self.url, response)
             return response
 
         if known in _read_without_credentials:

@@ -1,6 +1,6 @@
 """The cache's folder, in which entries are stored by hash.
 
-artifacts/<md5>/<name>.tar        artifacts, or the partial file of an interrupted fetch (`.part`)
+artifacts/<md5>/<name>.tar        artifacts; `.part` is what has arrived of one (with holes, if `.arrived` is beside it)
 extracted/<sha256>/<name>/...     folders for TFDS, by the hash of the artifact's index header
 decoded/<hash>/<name>/...         decoded examples as arrays; see `loader._cached`
 repositories/<hash of URL>        clones of datasets repositories
@@ -17,11 +17,12 @@ import fcntl
 import os
 import weakref
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from loader._errors import ArgumentError, FetchError
+from loader._fetch.cache_entry import Entry, read_artifact, read_folder
 from loader._fetch.places import cache_folder
 
 if TYPE_CHECKING:
@@ -33,30 +34,6 @@ DECODED = "decoded"
 REPOSITORIES = "repositories"
 SCRATCH = "scratch"
 _LIMIT = "limit"
-
-
-class Entry(NamedTuple):
-    """An entry of the cache.
-
-    Attributes
-    ----------
-    name
-        The file name of an artifact, like "digit.tar", or the name of an extracted or decoded dataset, like "digit".
-    kind
-        "artifacts" for tars, "extracted" for folders that TFDS reads, "decoded" for the arrays of `cache(disk=True)`.
-    size
-        Number of bytes.
-    used
-        When it was last loaded, in seconds since 1970.
-    path
-        Its folder.
-    """
-
-    name: str
-    kind: str
-    size: int
-    used: float
-    path: Path
 
 
 def entry_folder(kind: str, hash: str) -> Path:
@@ -153,16 +130,19 @@ def mark_used(folder: Path) -> None:
 def entries() -> list[Entry]:
     """Return the entries, the least recently used first."""
     found = []
-    for kind in (ARTIFACTS, EXTRACTED, DECODED):
+    for kind, read in ((ARTIFACTS, read_artifact), (EXTRACTED, read_folder), (DECODED, read_folder)):
         for folder in (cache_folder() / kind).glob("*"):
-            try:
-                files = [path for path in folder.rglob("*") if path.is_file()]
-                first = min(path.relative_to(folder).parts[0] for path in files)
-                size = sum(path.stat().st_size for path in files)
-                found.append(Entry(first.removesuffix(".part"), kind, size, folder.stat().st_mtime, folder))
-            except (OSError, ValueError):  # just removed, or empty
-                continue
+            with suppress(OSError, ValueError):  # just removed, or empty
+                found.append(read(kind, folder))
     return sorted(found, key=lambda entry: entry.used)
+
+
+def arrived(md5: str) -> float:
+    """Return the fraction of the artifact with this MD5 that is in the cache, as `Entry` has it; 0.0 if nothing is."""
+    try:
+        return read_artifact(ARTIFACTS, entry_folder(ARTIFACTS, md5)).arrived
+    except (OSError, ValueError):
+        return 0.0
 
 
 def limit(size: float | None) -> None:
@@ -197,17 +177,24 @@ def limit(size: float | None) -> None:
     trim()
 
 
-def trim() -> None:
-    """Remove the least recently used entries, but none in use, until the cache is within its limit."""
+def trim() -> bool:
+    """Remove the least recently used entries, but none in use, until the cache is within its limit.
+
+    Returns
+    -------
+    is_within
+        Whether it is; entries that are in use may be larger.
+    """
     try:
         allowed = int((cache_folder() / _LIMIT).read_text())
     except (OSError, ValueError):
-        return
+        return True
     found = entries()
     total = sum(entry.size for entry in found)
     for entry in found:
         if total > allowed and _remove(entry.path):
             total -= entry.size
+    return total <= allowed
 
 
 def clear() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
@@ -13,10 +13,10 @@ import numpy as np
 from loader._errors import FetchError, IntegrityError, LoaderError, ManifestError
 from loader._format import advice, index
 from loader._format.files import Pread, RandomAccessFile, reason
-from loader._format.index import BLOCK_BYTES, ROW, ROW_TYPE, ROWS_NAME, Header, Member
+from loader._format.index import BLOCK_BYTES, ROW_TYPE, ROWS_NAME, Header, Member
 from loader._format.manifest import ArtifactEntry, Manifest
-from loader._format.records import Records
-from loader._format.rows import verified_rows
+from loader._format.records import Positions, Records, integers
+from loader._format.rows import Read, verified_reader, verified_rows
 
 CHUNK_BYTES = 1 << 20
 MAX_METADATA_BYTES = 64 << 20
@@ -41,6 +41,11 @@ class Artifact(ABC):
     @abstractmethod
     def read(self, offset: int, size: int) -> bytes:
         """Return the `size` bytes at `offset`, not verified."""
+
+    def read_verified(self, offset: int, size: int, expected: str) -> bytes | None:
+        """Return the `size` bytes at `offset`, None if `expected` (hex) is not their SHA-256."""
+        data = self.read(offset, size)
+        return data if sha256(data).hexdigest() == expected else None
 
     @property
     @abstractmethod
@@ -74,8 +79,8 @@ class Artifact(ABC):
     def header(self) -> Header:
         """The index header, verified against the manifest."""
         entry = self.entry
-        data = self.read(entry.index_offset, entry.index_size)
-        if sha256(data).hexdigest() != entry.index_sha256:
+        data = self.read_verified(entry.index_offset, entry.index_size, entry.index_sha256)
+        if data is None:
             raise self.mismatch()
         try:
             header = index.parse(data, tar_size=entry.size)
@@ -110,7 +115,10 @@ class Artifact(ABC):
             hasher.update(chunk)
             yield chunk
         if hasher.hexdigest() != member.sha256:
-            raise self.error(f"is damaged in its member {member.path}")
+            raise self._damaged(member)
+
+    def _damaged(self, member: Member) -> IntegrityError:
+        return self.error(f"is damaged in its member {member.path}")
 
     def read_file(self, name: str) -> bytes:
         """Return the bytes of the metadata file `name`.
@@ -127,7 +135,10 @@ class Artifact(ABC):
             raise FileNotFoundError(f"{self.label} has no {name}")
         if member.size > MAX_METADATA_BYTES:
             raise self.error(f"holds {member.path} of {member.size:,} bytes, of which a metadata file has fewer")
-        return b"".join(self.chunks(member))
+        data = self.read_verified(member.offset, member.size, member.sha256)
+        if data is None:
+            raise self._damaged(member)
+        return data
 
     def block(self, number: int) -> bytes:
         """Return a block of rows, verified against the index header.
@@ -139,8 +150,8 @@ class Artifact(ABC):
         """
         rows = self.header.rows
         start = number * BLOCK_BYTES
-        data = self.read(rows.offset + start, min(BLOCK_BYTES, rows.size - start))
-        if sha256(data).hexdigest() != self.header.blocks[number]:
+        data = self.read_verified(rows.offset + start, min(BLOCK_BYTES, rows.size - start), self.header.blocks[number])
+        if data is None:
             raise self.error(f"is damaged in block {number:,} of its record index")
         # before anything of the stated length is read or allocated; the sum of two uint64 could overflow
         fields, size = np.frombuffer(data, ROW_TYPE), np.uint64(self.entry.size)
@@ -269,35 +280,27 @@ class LocalRecords(Records):
         """Return a function from a position to the record's bytes."""
         return self._reader
 
-    def in_order(self, positions: Iterable[int]) -> Iterator[bytes]:
+    def in_order(self, positions: Positions) -> Iterator[bytes]:
         """Yield the records at `positions`, in their order; adjacent ones are read together."""
-        return map(self._verified(self._artifact.file.pread_ahead()), positions)
+        return map(self._verified(self._artifact.file.pread_ahead()), integers(positions))
 
     @cached_property
     def _reader(self) -> Callable[[int], bytes]:
         return self._verified(self._artifact.file.pread)
 
     @cached_property
-    def _rows(self) -> tuple[Callable[[int], bytes], int]:
+    def _rows(self) -> tuple[Read, int]:
         return verified_rows(self._artifact.header.rows, self._artifact.block, self._artifact.file.pread)
 
     def _verified(self, pread: Pread) -> Callable[[int], bytes]:
         """Return a function from a position to the record's bytes, which are read with `pread` and verified."""
-        # a closure, because every example passes through it, and it finds its variables faster than a method would
-        artifact, (rows, count), sha = self._artifact, self._rows, sha256
-        unpack, row_bytes = ROW.unpack_from, ROW.size
+        artifact = self._artifact
 
-        def read(row: int) -> bytes:
-            offset, length, _, digest = unpack(rows(row // count), row % count * row_bytes)
-            try:
-                record = pread(length, offset)
-            except (OSError, MemoryError) as error:
-                raise artifact.unreadable(error) from error
-            if sha(record).digest()[:16] != digest:
-                # the system may have read fewer bytes than there are; if the file ends there, this says so
-                record = artifact.read(offset, length)
-                if index.digest(record) != digest:
-                    raise artifact.error(f"is damaged in {artifact.describe_row(row)}")
+        def read_again(row: int, offset: int, length: int, digest: bytes) -> bytes:
+            # the system may have read fewer bytes than there are; if the file ends there, this says so
+            record = artifact.read(offset, length)
+            if index.digest(record) != digest:
+                raise artifact.error(f"is damaged in {artifact.describe_row(row)}")
             return record
 
-        return read
+        return verified_reader(*self._rows, pread, read_again)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from loader._errors import ManifestError, NotFoundError
 from loader._format.files import read_regular
 from loader._format.index import FORMAT
-from loader._format.names import MAX_FILENAME
+from loader._format.names import is_filename
 from loader._format.strict_json import integer, mapping, optional_text, parse_object, sha256_of, text
 
 MAX_BYTES = 64 << 20
@@ -140,7 +139,7 @@ def parse_manifest(data: bytes, *, name: str, label: str, fix: str) -> Manifest:
 
 
 def _entry(filename: str, entry: Any) -> ArtifactEntry:
-    if not re.fullmatch(r"[\w-][\w.-]*", filename) or len(filename) > MAX_FILENAME:
+    if not is_filename(filename):
         raise ValueError(f"{filename!r} is not the name of a file in artifacts/")
     index = mapping(entry, "index")
     found = ArtifactEntry(

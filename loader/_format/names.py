@@ -17,6 +17,11 @@ def tar_name(dataset: str, config: str | None = None) -> str:
     return f"{dataset}-{config}.tar" if config else f"{dataset}.tar"
 
 
+def is_filename(name: object) -> bool:
+    """Return whether a value of a manifest can be the file name of an artifact; it becomes a part of paths."""
+    return isinstance(name, str) and len(name) <= MAX_FILENAME and re.fullmatch(r"[\w-][\w.-]*", name) is not None
+
+
 def object_path(md5: str) -> str:
     """Return the path of an object in a DVC remote or cache, as DVC 3 lays it out."""
     return f"files/md5/{md5[:2]}/{md5[2:]}"

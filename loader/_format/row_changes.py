@@ -111,6 +111,21 @@ def match_records(old: Array, new: Array) -> tuple[Array, Array]:
     return match(old.view(_PAIRS)["digest"], new.view(_PAIRS)["digest"])
 
 
+def find_records(old: Array, new: Array) -> Array:
+    """Return for each new row the position of an old row whose record has the same bytes, -1 where there is none.
+
+    Unlike `match_records`, it may return a position several times; both arrays and the result are of shape (n,).
+    """
+    if not len(old):
+        return np.full(len(new), -1)
+    old, new = old.view(_PAIRS), new.view(_PAIRS)
+    order = np.argsort(old["digest"][:, 0], kind="stable")
+    first = np.searchsorted(old["digest"][order, 0], new["digest"][:, 0])
+    found = order[np.minimum(first, len(old) - 1)]
+    is_same = (old["length"][found] == new["length"]) & ~_differ(old["digest"][found], new["digest"])
+    return np.where(is_same, found, -1)
+
+
 def _differ(old: Array, new: Array) -> Array:
     return np.asarray((old[:, 0] != new[:, 0]) | (old[:, 1] != new[:, 1]))
 

@@ -1,4 +1,4 @@
-"""Keep what was verified of the rows of an artifact on disk, in bounded memory."""
+"""Read records by their rows, and keep what was verified of the rows in bounded memory."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ _GROUPS_OF_BLOCK = BLOCK_RECORDS // GROUP_RECORDS
 _DIGEST_BYTES = 16
 
 Read = Callable[[int], bytes]
+ReadAgain = Callable[[int, int, int, bytes], bytes]
+"""Returns a record by its row, offset, length and digest."""
 
 
 def verified_rows(rows: Member, block: Read, pread: Pread) -> tuple[Read, int]:
@@ -56,6 +58,32 @@ def verified_rows(rows: Member, block: Read, pread: Pread) -> tuple[Read, int]:
         return groups[place]
 
     return lru_cache(maxsize=BLOCKS_KEPT * _GROUPS_OF_BLOCK)(group), GROUP_RECORDS
+
+
+def verified_reader(rows: Read, count: int, pread: Pread, read_again: ReadAgain) -> Callable[[int], bytes]:
+    """Return a function from the number of a row to its record's bytes, which are verified.
+
+    Parameters
+    ----------
+    rows, count
+        What `verified_rows` returns.
+    pread
+        Returns up to a number of bytes of the tar at an offset, not verified.
+    read_again
+        Returns a record, verified, if `pread` failed or returned other bytes.
+    """
+    # a closure, because every example passes through it, and it finds its variables faster than a method would
+    unpack, row_bytes, sha = ROW.unpack_from, ROW.size, sha256
+
+    def read(row: int) -> bytes:
+        offset, length, _, digest = unpack(rows(row // count), row % count * row_bytes)
+        try:
+            record = pread(length, offset)
+        except (OSError, MemoryError):
+            return read_again(row, offset, length, digest)
+        return record if sha(record).digest()[:16] == digest else read_again(row, offset, length, digest)
+
+    return read
 
 
 def _digest(data: bytes) -> bytes:

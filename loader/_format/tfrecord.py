@@ -10,13 +10,13 @@ from __future__ import annotations
 import mmap
 import struct
 from array import array
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 
 from loader._errors import IntegrityError
 from loader._format.files import Pread, RandomAccessFile, reason
-from loader._format.records import Records
+from loader._format.records import Positions, Records, integers
 
 _LENGTH = struct.Struct("<QI")
 _CRC = struct.Struct("<I")
@@ -34,6 +34,12 @@ def masked_crc(data: bytes) -> int:
 
     crc: int = google_crc32c.value(data)
     return (((crc >> 15) | (crc << 17)) + 0xA282EAD8) & 0xFFFFFFFF
+
+
+def frame(record: bytes) -> bytes:
+    """Return the bytes of a record in its shard: with its length before it, and the checksums."""
+    length = len(record).to_bytes(8, "little")
+    return length + _CRC.pack(masked_crc(length)) + record + _CRC.pack(masked_crc(record))
 
 
 def scan(buffer: Buffer, start: int, end: int) -> Iterator[tuple[int, int]]:
@@ -141,9 +147,10 @@ class TFRecordFiles(Records):
         """Return a function from a position (0 <= position < len) to the record's bytes, checked by their CRC."""
         return self._reader(lambda shard: self._open(shard).pread_exactly)
 
-    def in_order(self, positions: Iterable[int]) -> Iterator[bytes]:
+    def in_order(self, positions: Positions) -> Iterator[bytes]:
         """Yield the records at `positions`, in their order; adjacent ones are read together."""
-        return map(self._reader(lru_cache(maxsize=1)(lambda shard: self._open(shard).pread_ahead())), positions)
+        read = self._reader(lru_cache(maxsize=1)(lambda shard: self._open(shard).pread_ahead()))
+        return map(read, integers(positions))
 
     def _reader(self, pread_of: Callable[[int], Pread]) -> Callable[[int], bytes]:
         """Return a function from a position to the record's bytes, which are read with the `pread` of its shard."""

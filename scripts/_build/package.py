@@ -19,6 +19,7 @@ import numpy as np
 from loader._format.description import Description, read_description
 from loader._format.index import BLOCK_BYTES, BLOCK_RECORDS, HEADER_NAME, ROW, ROW_TYPE, ROWS_NAME, Header, Member
 from loader._format.manifest import ArtifactEntry
+from loader._format.tar import member_header, padded, tar_size
 from scripts._build.prepare import Prepared
 from scripts._process.errors import ScriptError
 from scripts._process.files import CHUNK_BYTES, hash_file, release, replacing
@@ -139,18 +140,17 @@ def _plan(header_path: str, sizes: dict[str, int], splits: dict[str, int]) -> _L
     blocks = (NO_SHA256,) * -(-sum(splits.values()) // BLOCK_RECORDS)
     header_size = 0
     while True:
-        header_offset = len(_tar_header(header_path, header_size))
-        position = header_offset + _padded(header_size)
+        header_offset = len(member_header(header_path, header_size))
+        position = header_offset + padded(header_size)
         members = []
         for path, size in sizes.items():
-            position += len(_tar_header(path, size))
+            position += len(member_header(path, size))
             members.append(Member(path, position, size, NO_SHA256))
-            position += _padded(size)
+            position += padded(size)
         header = Header(tuple(members), splits, blocks)
         rendered = len(header.render())
         if rendered == header_size:
-            end = position + 2 * tarfile.BLOCKSIZE
-            return _Layout(header, header_offset, header_size, -(-end // tarfile.RECORDSIZE) * tarfile.RECORDSIZE)
+            return _Layout(header, header_offset, header_size, tar_size(position))
         header_size = rendered
 
 
@@ -208,11 +208,11 @@ def _write_tar(
         def pad(multiple: int) -> None:
             out.write(bytes(-file.tell() % multiple))
 
-        out.write(_tar_header(header_path, len(header)))
+        out.write(member_header(header_path, len(header)))
         out.write(header)
         pad(tarfile.BLOCKSIZE)
         for path, source in sources.items():
-            out.write(_tar_header(path, source.stat().st_size))
+            out.write(member_header(path, source.stat().st_size))
             with source.open("r+b") as opened:
                 while chunk := opened.read(CHUNK_BYTES):
                     out.write(chunk)
@@ -251,18 +251,6 @@ class _Hashing:
         if len(self._running) > CHUNKS_AHEAD:
             for future in self._running.popleft():
                 future.result()
-
-
-def _tar_header(path: str, size: int) -> bytes:
-    """Return a member's header: no time, no owner, mode 644; PAX records only if the path or size needs them."""
-    info = tarfile.TarInfo(path)
-    info.size = size
-    info.mode = 0o644
-    return info.tobuf(tarfile.PAX_FORMAT)
-
-
-def _padded(size: int) -> int:
-    return -(-size // tarfile.BLOCKSIZE) * tarfile.BLOCKSIZE
 
 
 def _check_disk(target: Path, size: int, shards: list[os.stat_result]) -> None:

@@ -7,6 +7,7 @@ import shlex
 import shutil
 import sqlite3
 import time
+import warnings
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,8 @@ from dvc.lock import LockError
 from dvc.repo import Repo
 from filelock import FileLock, Timeout
 
-from loader import FetchError
+import loader
+from loader import FetchError, LoaderError
 from scripts._dvc.objects import artifact_object, cached_file, open_repo
 from scripts._dvc.proof import examine
 from scripts._dvc.remote_object import RemoteObject
@@ -50,7 +52,7 @@ def dvc_pull(root: Path, path: Path, *, name: str) -> None:
         raise FetchError(f"DVC cannot pull into {root}, whose path has a backslash; move the repository")
     repo = open_repo(root)
     found = artifact_object(repo, path)
-    cached = cached_file(repo, found.md5) or _download(repo, found, again=make_command("push", name, found.remote))
+    cached = cached_file(repo, found.md5) or _download(repo, found, path, name=name)
     try:
         wait_for_lock(lambda: repo.checkout(targets=[str(path)]))
     except (DvcException, OSError, sqlite3.Error) as error:  # DVC's own state is kept by SQLite
@@ -65,8 +67,9 @@ def dvc_pull(root: Path, path: Path, *, name: str) -> None:
         ) from error
 
 
-def _download(repo: Repo, found: RemoteObject, *, again: str) -> Path:
+def _download(repo: Repo, found: RemoteObject, path: Path, *, name: str) -> Path:
     """Download an object into DVC's cache, resuming an interrupted download, and return its path there."""
+    again = make_command("push", name, found.remote)
     info = found.head()  # first, because a partial file from an earlier run may hide that the object is gone
     if info is None:
         raise FetchError(
@@ -84,7 +87,8 @@ def _download(repo: Repo, found: RemoteObject, *, again: str) -> Path:
         with FileLock(folder / "pull.lock", timeout=LOCK_WAIT_SECONDS):
             if not cached.exists():  # another process may have been faster
                 part = folder / f"{found.md5}.part"
-                _download_checked(found, part, info, again=again)
+                if not _take_from_loader(path, part, name=name, md5=found.md5):
+                    _download_checked(found, part, info, again=again)
                 cached.parent.mkdir(exist_ok=True, parents=True)
                 part.replace(cached)
                 cached.chmod(0o444)  # as DVC does, because the work tree may link to it
@@ -96,6 +100,29 @@ def _download(repo: Repo, found: RemoteObject, *, again: str) -> Path:
             f"on remote {found.remote!r}; run again when the cache can be written, and the download is resumed"
         ) from error
     return cached
+
+
+def _take_from_loader(path: Path, part: Path, *, name: str, md5: str) -> bool:
+    """Have the loader fetch an artifact, if a version of it is here, and return whether it is at `part`, checked.
+
+    The loader moves only the records that no artifact on this machine has. If it fails, the download says why.
+    """
+    if not path.exists() and all(entry.name != path.name for entry in loader.cache.entries()):
+        return False
+    config = path.stem.removeprefix(name).removeprefix("-") or None
+    try:
+        with warnings.catch_warnings(action="ignore"):  # that another version is checked out
+            fetched = loader.ensure(name, config=config, repo=path.parents[1])
+        if hash_file(fetched, "md5") != md5:  # the loader takes a file by its record index
+            return False
+        part.unlink(missing_ok=True)
+        try:
+            part.hardlink_to(fetched)
+        except OSError:  # on another file system
+            shutil.copyfile(fetched, part)
+    except (LoaderError, OSError):
+        return False
+    return True
 
 
 def _download_checked(found: RemoteObject, part: Path, head: Mapping[str, Any], *, again: str) -> None:

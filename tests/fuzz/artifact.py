@@ -74,6 +74,7 @@ class Remote:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.url = f"s3://bucket/{path.name}"
+        self.remote = "public"
         self.push_command = "make push DATASET=small"
 
     def read(self, offset: int, size: int) -> bytes:

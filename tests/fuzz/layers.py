@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+import numpy as np
 from hypothesis import strategies as st
 
 import loader
@@ -28,7 +29,7 @@ from loader._format.extraction import extractable
 from loader._format.index import ROW, ROWS_NAME, digest
 from loader._format.tfrecord import masked_crc, scan
 from loader._info import read_info
-from tests.fuzz import values
+from tests.fuzz import difference, values
 from tests.fuzz.artifact import MutableArtifact, Remote
 from tests.fuzz.edits import NUMBERS, Draw, Edit, Splice, apply, edit_json, json_edits, spliced, splices
 from tests.fuzz.encoded import other_fields
@@ -153,10 +154,10 @@ def index_rows(seeds: Path, scratch: Path) -> Layer:
 
         errors: list[LoaderError] = []
         for records in (artifact.records(), streamed.records()):
-            read = records.reader()
+            read, order = records.reader(), np.array(numbers)
             _call_each(errors, (lambda n=n, read=read: verify(n, read(n)) for n in numbers))
             _call_each(
-                errors, [lambda r=records: [verify(n, d) for n, d in zip(numbers, r.in_order(numbers), strict=True)]]
+                errors, [lambda r=records, o=order: [verify(n, d) for n, d in zip(numbers, r.in_order(o), strict=True)]]
             )
         _, ds = load(root)
         first = len(ds["train"])
@@ -337,6 +338,7 @@ LAYERS: dict[str, Callable[[Path, Path], Layer]] = {
     "Example, values": example_fields,
     "split strings": split_strings,
     "iterator states": states,
+    "difference": lambda seeds, scratch: Layer(*difference.make(seeds, scratch)),
     WITH_TFDS: left_to_tfds,
 }
 

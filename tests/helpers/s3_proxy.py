@@ -85,6 +85,15 @@ def running_proxy(endpoint: str) -> Iterator[Proxy]:
                 proxy.responses.append((byte_range, len(data)))
             self.wfile.write(data)
 
+        def do_HEAD(self) -> None:
+            connection = http.client.HTTPConnection(upstream)
+            connection.request("HEAD", self.path, headers=dict(self.headers))
+            with closing(connection), connection.getresponse() as response:
+                self.send_response(response.status)
+                for name, value in response.getheaders():
+                    self.send_header(name, value)
+                self.end_headers()
+
         def log_message(self, *arguments: object) -> None:
             pass
 

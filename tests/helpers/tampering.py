@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from loader._format.index import BLOCK_BYTES, ROW, Header, Member, digest, parse
+from loader._format.tar import member_header, padded
 from loader._format.tfrecord import masked_crc
-from scripts._build.package import _padded, _tar_header
 from tests.helpers.recorded_dataset import record_artifacts
 
 NO_SHA256 = "0" * 64
@@ -93,16 +93,16 @@ class Forgery:
         data += bytes(2 * tarfile.BLOCKSIZE)
         data += bytes(-len(data) % tarfile.RECORDSIZE)
         (self.root / "artifacts/small.tar").write_bytes(data)
-        offset = len(_tar_header(self.header_path, size))
+        offset = len(member_header(self.header_path, size))
         sign(self.root, index={"offset": offset, "size": size, "sha256": _sha256(header)})
 
     def _offsets(self, header_size: int) -> list[int]:
-        position = len(_tar_header(self.header_path, header_size)) + _padded(header_size)
+        position = len(member_header(self.header_path, header_size)) + padded(header_size)
         offsets = []
         for file in self.files:
-            position += len(_tar_header(file.path, len(file.data)))
+            position += len(member_header(file.path, len(file.data)))
             offsets.append(position)
-            position += _padded(len(file.data))
+            position += padded(len(file.data))
         return offsets
 
     def _header(self, offsets: Iterable[int], blocks: list[str]) -> Header:
@@ -160,7 +160,7 @@ def flip(data: bytes, offset: int) -> bytes:
 
 
 def _entry(path: str, data: bytes) -> bytes:
-    return _tar_header(path, len(data)) + data + bytes(-len(data) % tarfile.BLOCKSIZE)
+    return member_header(path, len(data)) + data + bytes(-len(data) % tarfile.BLOCKSIZE)
 
 
 def _sha256(data: bytes) -> str:

@@ -6,6 +6,9 @@ import pytest
 
 import loader
 from loader._fetch import store
+from loader._fetch.cache_entry import write_note
+from loader._fetch.sparse import SparseCopy
+from loader._format.manifest import ArtifactEntry, Manifest
 
 
 def add_entry(name, size, *, used, kind="artifacts"):
@@ -41,6 +44,76 @@ def test_entries_are_listed_least_recently_used_first(three):
     first = loader.cache.entries()[0]
     assert names() == ["a.tar", "b.tar", "c.tar"]
     assert (first.size, first.used, first.kind, first.path) == (1000, 100, "artifacts", three[1])
+
+
+def note(folder, *, size=None):
+    """Say of an entry what a fetch does."""
+    entry = ArtifactEntry("b.tar", None, size or 1000, "", 0, 0, "")
+    manifest = Manifest("", "b", "1.0.0", (entry,), None, {})
+    write_note(folder, manifest, entry, find_revision=lambda: "f" * 40)
+
+
+def test_an_entry_says_which_artifact_it_is(three):
+    note(three[0])
+    entry = loader.cache.entries()[-1]
+    assert entry[5:] == ("b", "1.0.0", "f" * 40, 1.0)
+    assert (entry.name, entry.size) == ("b.tar", 1000)
+
+
+@pytest.mark.parametrize("damage", [b"", b"[1]", b'{"dataset": 1, "version": ["x"], "size": "many"}', b"\xff"])
+def test_without_a_note_the_tar_says_which_artifact_it_is(three, damage):
+    (three[0] / "b.tar").write_bytes(b"b/config/2.1.0/record_index.json".ljust(512, b"\0"))
+    (three[0] / ".dataset.json").write_bytes(damage)  # an older entry has none, like the two others
+    found = {(entry.dataset, entry.version, entry.revision) for entry in loader.cache.entries()}
+    assert found == {("a", None, None), ("b", "2.1.0", None), ("c", None, None)}
+
+
+def test_a_copy_with_holes_counts_with_what_it_takes_on_the_disk(three):
+    folder = loader.cache.folder() / "artifacts/hash-of-d"
+    sparse = SparseCopy(folder, "d.tar", size=10 << 20)
+    sparse.write(4 << 20, bytes(1 << 20))
+    sparse.mark(0, 300)
+    os.utime(folder, (400, 400))
+    entry = loader.cache.entries()[-1]
+    assert (entry.name, entry.dataset, entry.used) == ("d.tar", "d", 400)
+    assert 1 << 20 < entry.size < 2 << 20
+    assert entry.arrived == pytest.approx(0.1, abs=0.01)
+    loader.cache.limit(entry.size + 1500)
+    assert names() == ["c.tar", "d.tar"]
+    loader.cache.limit(0)
+    assert names() == ["d.tar"]  # in use
+    loader.cache.clear()
+    assert names() == ["d.tar"]
+    del sparse
+    loader.cache.clear()
+    assert names() == []
+
+
+def test_an_interrupted_fetch_has_arrived_in_part(three):
+    for folder, size in ((three[0], 4000), (three[2], None)):
+        path = next(folder.iterdir())
+        path.rename(f"{path}.part")
+        if size:
+            note(folder, size=size)
+        os.utime(folder, (500, 500))
+    found = {entry.name: (entry.size, entry.arrived) for entry in loader.cache.entries()}
+    assert found == {
+        "a.tar": (1000, 1.0),
+        "b.tar": (1000, 0.25),
+        "c.tar": (1000, 0.0),
+    }  # nothing says how large c.tar is
+
+
+def test_extracted_and_decoded_datasets_are_named(tmp_path):
+    for path in (
+        "extracted/h/small/theo/1.2.0/features.json",
+        "extracted/h/small/.config/metadata.json",
+        "decoded/h/digit/0",
+    ):
+        (loader.cache.folder() / path).parent.mkdir(parents=True)
+        (loader.cache.folder() / path).write_bytes(b"1234")
+    found = {(entry.kind, entry.dataset, entry.version, entry.size) for entry in loader.cache.entries()}
+    assert found == {("extracted", "small", "1.2.0", 8), ("decoded", "digit", None, 4)}
 
 
 def test_using_an_entry_moves_it_to_the_end(three):

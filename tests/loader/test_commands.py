@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+import loader
 from tests.helpers.made_up_registry import make_registry
 from tests.helpers.recorded_dataset import make_dvc, make_git, make_recorded
 
@@ -172,7 +173,7 @@ class TestInfo:
 
     def test_json_has_the_versions(self, repository):
         found = json.loads(output("info", "small", "--repo", repository, "--json"))
-        assert set(found) == ENTRY | {"versions"}
+        assert set(found) == ENTRY | {"read_from", "versions"}
         assert set(found["versions"][0]) == VERSION
 
     def test_a_dataset_that_was_never_built_says_how(self, small):
@@ -225,6 +226,20 @@ class TestFetch:
         assert "its configs: jackson, nicolas, theo" in done.stderr
 
 
+class TestCache:
+    def test_what_the_cache_holds_is_a_table(self):
+        folder = loader.cache.folder()
+        assert output("cache") == f"{folder}: 0 B\n"
+        (folder / "artifacts/hash").mkdir(parents=True)
+        (folder / "artifacts/hash/small.tar").write_bytes(b"small/1.0.0/record_index.json".ljust(1000, b"\0"))
+        heading, line, empty, total = output("cache").splitlines()
+        assert heading.split() == ["NAME", "KIND", "VERSION", "REVISION", "ARRIVED", "SIZE", "USED"]
+        assert line.split()[:7] == ["small.tar", "artifacts", "1.0.0", "-", "100", "%", "1.0"]
+        assert (empty, total) == ("", f"{folder}: 1.0 kB")
+        [entry] = json.loads(output("cache", "--json"))
+        assert set(entry) == set(loader.cache.Entry._fields)
+
+
 class TestTerminal:
     def test_tables_are_drawn_and_nothing_is_lost(self, repository):
         text = on_a_terminal("list", "--repo", repository)
@@ -268,6 +283,7 @@ class TestProgram:
             "diff",
             "show",
             "fetch",
+            "cache",
             "catalog",
             "report",
             "Exit codes: 0 if it worked",

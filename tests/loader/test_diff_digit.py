@@ -5,6 +5,7 @@ import json
 import re
 import shutil
 import sys
+from contextlib import contextmanager
 
 import pytest
 
@@ -107,6 +108,34 @@ def test_the_report_of_a_branch_names_what_it_does_to_the_dataset(changed):
 
 
 def test_of_the_old_version_on_s3_only_the_record_index_moves(changed, tmp_path, s3_server):
+    clone, remote, old_tar = with_remote(changed, tmp_path, s3_server)
+    remote.publish(old_tar)
+    header = open_tar(old_tar).header
+    old_tar.unlink()
+    with behind_proxy(clone, s3_server) as proxy:
+        found = compare(clone, "HEAD~1", DATASETS_REPO=str(clone.root))
+        assert found["bytes_fetched"] == proxy.bytes_transferred == len(header.render()) + header.rows.size
+    assert found["configs"][0]["splits"][0]["removed"] == 450
+
+
+def test_of_the_new_version_on_s3_only_what_changed_moves(changed, tmp_path, s3_server):
+    clone, remote, old_tar = with_remote(changed, tmp_path, s3_server)
+    tar = clone.root / "artifacts/digit.tar"
+    remote.publish(tar)
+    new = tar.read_bytes()
+    tar.unlink()
+    shutil.copyfile(old_tar, tar)  # as after `git pull`
+    (clone.root / ".dvc/cache" / object_path(hashlib.md5(new).hexdigest())).unlink()
+    with behind_proxy(clone, s3_server) as proxy:
+        loader(clone, "fetch", "digit", DATASETS_CACHE=str(tmp_path / "cache"))
+        # the record index, 51 of 1,000 records, and a little between them
+        assert proxy.bytes_transferred < 0.1 * len(new)
+    [fetched] = (tmp_path / "cache").glob("artifacts/*/digit.tar")
+    assert fetched.read_bytes() == new
+
+
+def with_remote(changed, tmp_path, s3_server):
+    """A copy of the clone that has a remote, the remote, and the old tar in DVC's cache."""
     clone = Clone(tmp_path / "clone")
     shutil.copytree(changed.root, clone.root, symlinks=True)
     remote = Remote(s3_server, tmp_path)
@@ -118,15 +147,16 @@ def test_of_the_old_version_on_s3_only_the_record_index_moves(changed, tmp_path,
         for path in cache.glob("*/*")
         if path.stat().st_size > 1_000_000 and object_path(new_md5) not in str(path) and is_digit(path)
     )
-    remote.publish(old_tar)
-    header = open_tar(old_tar).header
-    old_tar.unlink()
+    return clone, remote, old_tar
+
+
+@contextmanager
+def behind_proxy(clone, s3_server):
+    """Put a proxy in front of the clone's remote, and return it."""
     with running_proxy(s3_server.endpoint) as proxy:
         local = clone.root / ".dvc/config.local"
         local.write_text(re.sub("endpointurl = .*", f"endpointurl = {proxy.url}", local.read_text()))
-        found = compare(clone, "HEAD~1", DATASETS_REPO=str(clone.root))
-        assert found["bytes_fetched"] == proxy.bytes_transferred == len(header.render()) + header.rows.size
-    assert found["configs"][0]["splits"][0]["removed"] == 450
+        yield proxy
 
 
 def is_digit(path):

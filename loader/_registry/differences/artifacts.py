@@ -179,7 +179,7 @@ def _decode(artifact: Artifact, positions: list[int]) -> tuple[FeaturesDict | No
         features, decode = None, _cannot_decode
     order = np.argsort(positions, kind="stable")  # in the order of the file, so that adjacent ones are read together
     found: dict[int, Decoded] = {}
-    records = artifact.records().in_order([positions[n] for n in order])
+    records = artifact.records().in_order(np.asarray(positions, np.intp)[order])
     for place, record in zip(order.tolist(), records, strict=True):
         try:
             found[place] = Decoded(record, decode(record))

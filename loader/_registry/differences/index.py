@@ -33,39 +33,35 @@ class RemoteArtifact(StreamedArtifact):
         super().__init__(source, manifest, entry)
         self.bytes_fetched = 0
         self._lock = Lock()
-        self._ahead: dict[int, bytes] = {}  # read but not yet verified, by offset
         self._rows: memoryview | None = None
 
-    def read(self, offset: int, size: int) -> bytes:
+    def fetch(self, offset: int, size: int) -> bytes:
         """Return bytes of the object."""
-        if (data := self._ahead.pop(offset, None)) is not None:
-            return data
-        data = super().read(offset, size)
+        data = super().fetch(offset, size)
         with self._lock:
             self.bytes_fetched += len(data)
         return data
 
-    def block(self, number: int) -> bytes:
-        """Return a block of rows, verified."""
-        if self._rows is not None:
-            return bytes(self._rows[number * BLOCK_BYTES : (number + 1) * BLOCK_BYTES])
-        return super().block(number)
+    def _kept(self, offset: int, size: int, expected: str) -> bytes | None:
+        """Return verified rows that are in memory, None of other bytes."""
+        if self._rows is None or not 0 <= (start := offset - self.header.rows.offset) < len(self._rows):
+            return super()._kept(offset, size, expected)
+        return bytes(self._rows[start : start + size])
 
     def blocks(self, numbers: Sequence[int]) -> Iterator[bytes]:
         """Yield blocks of rows, verified; adjacent ones are read together, and several requests run at once."""
         rows = self.header.rows
 
-        def fetch(run: list[int]) -> bytes:
-            start = run[0] * BLOCK_BYTES
-            return self.read(rows.offset + start, min(len(run) * BLOCK_BYTES, rows.size - start))
+        def fetch(run: list[int]) -> None:
+            starts = [number * BLOCK_BYTES for number in run]
+            parts = [(rows.offset + start, min(BLOCK_BYTES, rows.size - start)) for start in starts]
+            self.read_ahead(parts, [self.header.blocks[number] for number in run])
 
         runs = _runs(numbers)
         pool = ThreadPoolExecutor(READS_AT_ONCE, thread_name_prefix="loader")
         try:
-            for run, data in zip(runs, pool.map(fetch, runs), strict=True):
-                for place, number in enumerate(run):
-                    part = data[place * BLOCK_BYTES : (place + 1) * BLOCK_BYTES]
-                    self._ahead[rows.offset + number * BLOCK_BYTES] = part
+            for run, _ in zip(runs, pool.map(fetch, runs), strict=True):
+                for number in run:
                     yield super().block(number)
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
@@ -100,8 +96,7 @@ def locate(reference: ArtifactReference) -> Artifact:
                 f"fetched offline; leave out --offline and {OFFLINE_VARIABLE} to read only its record index from the "
                 f"remote, or fetch it with: python -m loader fetch {name}{where}"
             ) from None
-    streamed = reference.stream()
-    assert isinstance(streamed, StreamedArtifact)
+    streamed = reference.on_remote()
     return RemoteArtifact(streamed.source, streamed.manifest, streamed.entry)
 
 

@@ -1,0 +1,314 @@
+"""Which records of a streamed artifact have arrived, and how the others are fetched."""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from collections.abc import Callable
+from concurrent.futures import CancelledError, Future
+from contextlib import nullcontext
+from functools import partial
+from hashlib import sha256
+
+import numpy as np
+
+from loader._fetch import store
+from loader._fetch.blocks import Blocks
+from loader._fetch.ranged import RangedArtifact
+from loader._fetch.s3_client import CONNECTIONS
+from loader._fetch.sparse import SparseCopy
+from loader._fetch.threads import DaemonThreads
+from loader._fetch.units import Array, Unit, unit_around
+from loader._format.files import Pread
+from loader._format.index import BLOCK_RECORDS, ROW, ROW_TYPE
+from loader._format.rows import verified_reader, verified_rows
+from loader._format.tfrecord import HEAD_BYTES, TAIL_BYTES
+
+EXACT_READS = 64
+"""How many records that are asked for by their numbers are read alone; of the next ones, the neighbors are read too."""
+CHECK_BYTES = 16 << 20
+"""After how many bytes to look whether the cache is within its limit."""
+MISSING, UNDER_WAY, ARRIVED, HELD = range(4)
+_SPAN_BYTES = 4096
+"""For each row, how many bytes of hints are read at once rather than one by one."""
+
+
+class Arrivals:
+    """The records of a streamed artifact that this process has, on disk or in memory.
+
+    Parameters
+    ----------
+    artifact
+        The artifact.
+    copy
+        Its sparse copy, None if it has none.
+    keeps
+        Whether what arrives is written to the copy. If not, it is held in memory until it is read once.
+    shared
+        The arrivals whose threads and rows to use.
+    """
+
+    def __init__(
+        self, artifact: RangedArtifact, copy: SparseCopy | None, *, keeps: bool, shared: Arrivals | None = None
+    ) -> None:
+        self.artifact = artifact
+        self.copy = copy
+        self.keeps = keeps and copy is not None
+        self.count = artifact.header.records
+        self.state = np.zeros(self.count, np.uint8)
+        self._under_way: dict[int, Future[None]] = {}
+        self._held: dict[int, bytes] = {}
+        self._lock = threading.Lock()
+        self._index_reads = 0
+        self._all = np.broadcast_to(np.True_, self.count)
+        self._unchecked = CHECK_BYTES  # so that the first record that is kept is looked at
+        self._looked_up: set[int] = set()  # blocks
+        self._whole_to = 0  # all records before it have arrived
+        self._completion: threading.Thread | None = None
+        if shared is None:
+            self._threads = DaemonThreads(CONNECTIONS)
+            self.blocks = Blocks(artifact, self._threads)
+            self._rows, self._in_group = verified_rows(artifact.header.rows, self.blocks, _pread_of(copy))
+        else:
+            self._threads, self.blocks = shared._threads, shared.blocks
+            self._rows, self._in_group = shared._rows, shared._in_group
+        if copy is not None:
+            self.state[copy.arrived(0, self.count)] = ARRIVED
+
+    def without_keeping(self) -> Arrivals:
+        """Return the same records, of which those that arrive are held in memory."""
+        return Arrivals(self.artifact, self.copy, keeps=False, shared=self)
+
+    def reader(self, pread: Pread | None = None) -> Callable[[int], bytes]:
+        """Return a function from a row to its record, which has arrived, and is fetched if that is not true.
+
+        It reads the copy, with `pread` if that is faster.
+        """
+        return verified_reader(self._rows, self._in_group, pread or _pread_of(self.copy), self._read_again)
+
+    def waiting_reader(self) -> Callable[[int], bytes]:
+        """Return a function from a row to its record, which waits for its request if that is under way."""
+        arrived, under_way, held, fetch = self.reader(), self._under_way, self._held, self.fetch
+
+        def read(row: int) -> bytes:
+            return fetch(row) if row in under_way or held else arrived(row)
+
+        return read
+
+    def index_reader(self) -> Callable[[int], bytes]:
+        """Return a function from a row to its record, for records that are asked for by their numbers."""
+        state, expect, read_waiting = self.state, self.expect, self.waiting_reader()
+
+        def read(row: int) -> bytes:
+            if state[row] == MISSING:
+                expect(np.array([row]))
+            return read_waiting(row)
+
+        return read
+
+    def _read_again(self, row: int, *_: object) -> bytes:
+        return self.fetch(row)
+
+    def fetch(self, row: int) -> bytes:
+        """Return a record that was not found in the copy.
+
+        Raises
+        ------
+        FetchError
+            It cannot be fetched.
+        IntegrityError
+            Its bytes are not those recorded.
+        """
+        if (record := self._arriving(row)) is None:
+            self._receive(self._wrong_near(row) if self.state[row] == ARRIVED else [row])
+            if (record := self._arriving(row)) is None:
+                raise self.artifact.error(f"is damaged in {self.artifact.describe_row(row)}")
+        return record
+
+    def _arriving(self, row: int) -> bytes | None:
+        if (future := self._under_way.get(row)) is not None:
+            try:
+                future.result()
+            except CancelledError:  # the pass that wanted it was left
+                return None
+        if (record := self._held.pop(row, None)) is not None:
+            self.state[row] = MISSING
+            return record
+        return self._read_copy(row)
+
+    def _wrong_near(self, row: int) -> list[int]:
+        """Return a row whose record has not arrived although it is marked, and the others near it for which that is so.
+
+        A file that was cut off, or lost writes, would else be one request for each record.
+        """
+        near = self.unit(row, self._all, state=ARRIVED).rows
+        return [each for each in near if each == row or self._read_copy(each) is None]
+
+    def _read_copy(self, row: int) -> bytes | None:
+        """Return a record from the copy; None if it is not there, or wrong."""
+        if self.copy is None:
+            return None
+        offset, length, _, digest = self._row(row)
+        try:
+            record = self.copy.read(offset, length)
+        except (OSError, MemoryError):
+            return None
+        return record if sha256(record).digest()[:16] == digest else None
+
+    def _row(self, row: int) -> tuple[int, int, bytes, bytes]:
+        return ROW.unpack_from(self._rows(row // self._in_group), row % self._in_group * ROW.size)
+
+    def missing(self, rows: Array) -> Array:
+        """Return those of the rows that have neither arrived nor are under way."""
+        missing: Array = rows[self.state[rows] == MISSING]
+        return self._look(missing) if missing.size else missing
+
+    def _look(self, rows: Array) -> Array:
+        """Return those of the rows that have not arrived in the copy either, which another process may have fetched."""
+        if self.copy is None:
+            return rows
+        first, last = int(rows.min()), int(rows.max())
+        if last - first < _SPAN_BYTES * len(rows):
+            arrived = self.copy.arrived(first, last - first + 1)[rows - first]
+        else:
+            arrived = np.array([self.copy.arrived(row, 1)[0] for row in rows.tolist()])
+        self.state[rows[arrived]] = ARRIVED
+        missing: Array = rows[~arrived]
+        return missing
+
+    def expect(self, rows: Array) -> None:
+        """Begin to fetch records that are asked for by their numbers.
+
+        The first ones are read alone. Whoever goes on reads many, so that the next ones are read with their neighbors,
+        and while the consumer uses those that have arrived, as many of the following ones.
+        """
+        if not self.keeps:
+            return
+        missing = self.missing(rows)
+        if not missing.size:
+            self.complete_if_whole()
+        following: list[int] = []
+        for wanted in (missing.tolist(), following):
+            self.load_rows(np.array(wanted, np.intp))
+            for row in wanted:
+                if self.state[row] == MISSING:
+                    self._index_reads += 1
+                    is_alone = self._index_reads <= EXACT_READS
+                    unit = self.unit(row, None if is_alone else self._all)
+                    self.request(unit)
+                    if wanted is not following and not is_alone and unit.rows[-1] + 1 < self.count:
+                        following.append(unit.rows[-1] + 1)
+
+    def load_rows(self, rows: Array, *, wait: bool = True) -> bool:
+        """Have the blocks of some rows in memory, and return whether they are; see `Blocks.load`.
+
+        Then it is known which of their records an interrupted download had left in the copy.
+        """
+        numbers = np.unique(rows // BLOCK_RECORDS).tolist()
+        if not self.blocks.load(numbers, wait=wait):
+            return False
+        if self.copy is not None and self.copy.prefix:
+            for number in set(numbers) - self._looked_up:
+                block = np.frombuffer(self.blocks(number), ROW_TYPE)
+                state = self.state[number * BLOCK_RECORDS :][: len(block)]
+                state[(block["offset"] + block["length"] <= self.copy.prefix) & (state == MISSING)] = ARRIVED
+            self._looked_up.update(numbers)
+        return True
+
+    def unit(self, row: int, wanted: Array | None, *, state: int = MISSING) -> Unit:
+        """Return what to read for a row: it, and the ones near it that are wanted and have the same state.
+
+        Parameters
+        ----------
+        row
+            The row.
+        wanted
+            A mask of the wanted rows: bool of shape (records,); None for this row alone.
+        state
+            The state.
+        """
+        number, place = divmod(row, BLOCK_RECORDS)
+        first = number * BLOCK_RECORDS
+        some = slice(first, first + BLOCK_RECORDS)
+        is_wanted = None if wanted is None else wanted[some] & (self.state[some] == state)
+        return unit_around(self.blocks(number), first, place, is_wanted, self.artifact.entry.size)
+
+    def request(self, unit: Unit) -> Future[None]:
+        """Have the records of a unit fetched with one request."""
+        with self._lock:
+            self.state[unit.rows] = UNDER_WAY
+            future = self._threads.submit(self._fetch, unit)
+            self._under_way.update(dict.fromkeys(unit.rows, future))
+        future.add_done_callback(partial(self._finish, unit.rows))
+        return future
+
+    def _finish(self, rows: list[int], _: Future[None]) -> None:
+        with self._lock:
+            for row in rows:
+                self._under_way.pop(row, None)
+            unfinished = np.array(rows)
+            self.state[unfinished[self.state[unfinished] == UNDER_WAY]] = MISSING
+
+    def _fetch(self, unit: Unit) -> None:
+        with self.artifact.claim(unit.offset, unit.end) if self.keeps else nullcontext():
+            rows = self._look(np.array(unit.rows)).tolist() if self.keeps else unit.rows
+            if rows:
+                self._receive(rows)
+
+    def _receive(self, rows: list[int]) -> None:
+        """Fetch and verify records, and keep those that are right; who reads a wrong one says so."""
+        found = [(row, *self._row(row)) for row in rows]
+        start = max(min(offset for _, offset, *_ in found) - HEAD_BYTES, 0)
+        end = min(max(offset + length for _, offset, length, *_ in found) + TAIL_BYTES, self.artifact.entry.size)
+        data = memoryview(self.artifact.fetch(start, end - start))
+        right = [
+            (row, offset, length)
+            for row, offset, length, _, digest in found
+            if sha256(data[offset - start :][:length]).digest()[:16] == digest
+        ]
+        if self.keeps and self.copy is not None:
+            try:
+                self.copy.keep(right, data, start)
+                self.state[[row for row, *_ in right]] = ARRIVED
+                self._check_room(end - start)
+                return
+            except OSError as error:
+                self.stop_keeping(f"cannot be written to ({error.strerror or error})")
+        for row, offset, length in right:
+            self._held[row] = bytes(data[offset - start : offset - start + length])
+            self.state[row] = HELD
+
+    def _check_room(self, written: int) -> None:
+        """Stop keeping what arrives if the cache has no room left within its limit; looked at now and then."""
+        with self._lock:
+            self._unchecked += written
+            is_due = self._unchecked >= CHECK_BYTES
+            if is_due:
+                self._unchecked = 0
+        if is_due and not store.trim():
+            self.stop_keeping("is at its limit")
+
+    def complete_if_whole(self) -> None:
+        """If all records have arrived, make the copy the cached artifact, in a thread; the next pass reads that."""
+        while self._whole_to < self.count:
+            part = slice(self._whole_to, self._whole_to + BLOCK_RECORDS)
+            unknown = self._whole_to + np.flatnonzero(self.state[part] != ARRIVED)
+            if unknown.size and (missing := self._look(unknown)).size:
+                self._whole_to = int(missing[0])
+                return
+            self._whole_to += BLOCK_RECORDS
+        if self.keeps and self._completion is None:
+            self._completion = threading.Thread(target=self.artifact.complete, daemon=True)
+            self._completion.start()
+
+    def stop_keeping(self, problem: str) -> None:
+        """Say once why what arrives from now on is held in memory only."""
+        if self.keeps:
+            self.keeps = False
+            warnings.warn(
+                f"{self.artifact.manifest.name}: the cache {problem}, so what is streamed is not kept", stacklevel=2
+            )
+
+
+def _pread_of(copy: SparseCopy | None) -> Pread:
+    return (lambda size, offset: b"") if copy is None else copy.pread

@@ -1,0 +1,95 @@
+"""The blocks of rows of an artifact on its remote, several of which are read at once."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable
+from concurrent.futures import Future
+from threading import Lock
+
+from loader._fetch.ranged import RangedArtifact
+from loader._fetch.threads import DaemonThreads
+from loader._format.index import BLOCK_BYTES
+from loader._format.rows import BLOCKS_KEPT
+
+BLOCKS_AT_ONCE = 6
+"""Most blocks in one request: 1 MiB."""
+
+
+class Blocks:
+    """Verified blocks of rows, of which the last ones used stay in memory.
+
+    Parameters
+    ----------
+    artifact
+        The artifact.
+    threads
+        Where the blocks are fetched.
+    """
+
+    def __init__(self, artifact: RangedArtifact, threads: DaemonThreads) -> None:
+        self._artifact = artifact
+        self._threads = threads
+        self._kept: OrderedDict[int, bytes] = OrderedDict()
+        self._under_way: dict[int, Future[None]] = {}
+        self._lock = Lock()
+
+    def __call__(self, number: int) -> bytes:
+        """Return a block; the errors are those of `Artifact.block`."""
+        self.load((number,))
+        with self._lock:
+            data = self._kept.get(number)
+        return self._artifact.block(number) if data is None else data  # None if others have displaced it
+
+    def load(self, numbers: Iterable[int], *, wait: bool = True) -> bool:
+        """Have blocks fetched, all at once and adjacent ones together, and return whether they are in memory.
+
+        Parameters
+        ----------
+        numbers
+            Which blocks.
+        wait
+            Whether to wait for them; the errors are those of `Artifact.block`.
+        """
+        with self._lock:
+            missing = []
+            for number in numbers:
+                if number in self._kept:
+                    self._kept.move_to_end(number)
+                else:
+                    missing.append(number)
+            for run in _runs(number for number in missing if number not in self._under_way):
+                self._under_way.update(dict.fromkeys(run, self._threads.submit(self._fetch, run)))
+            futures = {self._under_way[number] for number in missing}
+        if wait:
+            for future in futures:
+                future.result()
+        return wait or not futures
+
+    def _fetch(self, run: list[int]) -> None:
+        rows = self._artifact.header.rows
+        starts = [number * BLOCK_BYTES for number in run]
+        parts = [(rows.offset + start, min(BLOCK_BYTES, rows.size - start)) for start in starts]
+        try:
+            with self._artifact.claim(parts[0][0], sum(parts[-1])):
+                self._artifact.read_ahead(parts, [self._artifact.header.blocks[number] for number in run])
+                found = [(number, self._artifact.block(number)) for number in run]
+            with self._lock:
+                self._kept.update(found)
+                while len(self._kept) > BLOCKS_KEPT:
+                    self._kept.popitem(last=False)
+        finally:
+            with self._lock:
+                for number in run:
+                    self._under_way.pop(number, None)
+
+
+def _runs(numbers: Iterable[int]) -> list[list[int]]:
+    """Return the numbers in runs of consecutive ones, each to be read in one request."""
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and runs[-1][-1] == number - 1 and len(runs[-1]) < BLOCKS_AT_ONCE:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    return runs

@@ -1,0 +1,314 @@
+"""What is streamed is kept in a sparse copy: read again from there, repaired, shared, and completed."""
+
+import errno
+import multiprocessing
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import loader
+from loader._fetch import arrivals
+from loader._fetch.reference import find_artifact
+from loader._fetch.sparse import SparseCopy
+from tests.helpers.recorded_dataset import make_git, make_recorded, record
+from tests.helpers.s3_proxy import running_proxy
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def published(tmp_path_factory, s3_server):
+    """A repository whose artifact is only on the remote, the artifact's bytes and its record index."""
+    from tests.conftest import Remote
+
+    root = make_recorded(tmp_path_factory.mktemp("streamed") / "repository")
+    make_git(root)
+    remote = Remote(s3_server, root)
+    remote.point(root)
+    remote.publish(root / "artifacts/small.tar")
+    tar = (root / "artifacts/small.tar").read_bytes()
+    rows = find_artifact("small", repo=root).open().header.rows
+    (root / "artifacts/small.tar").unlink()
+    return root, tar, rows.offset
+
+
+@pytest.fixture
+def proxy(published, s3_server):
+    root, *_ = published
+    with running_proxy(s3_server.endpoint) as running:
+        path = root / ".dvc/config.local"
+        path.write_text(re.sub("endpointurl = .*", f"endpointurl = {running.url}", path.read_text()))
+        yield running
+
+
+@pytest.fixture
+def train(published, proxy):
+    return open_train(published)
+
+
+def open_train(published, split="train"):
+    return loader.load("small", split=split, repo=published[0], stream=True)[1]
+
+
+def texts(examples):
+    return [example["text"] for example in examples]
+
+
+def moved(proxy):
+    """The bytes transferred since the last call."""
+    total = proxy.bytes_transferred
+    proxy.responses.clear()
+    return total
+
+
+def copy_of():
+    [entry] = loader.cache.entries()
+    [part] = entry.path.glob("*.part")
+    return part
+
+
+def expected(order):
+    return [f"train {number}".encode() for number in order]
+
+
+def orders(train, epoch=0):
+    """The order of the shuffled examples, which is that of the local artifact."""
+    return [int(text.split()[1]) for text in texts(train.shuffle(7, epoch=epoch))]
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_a_shuffled_epoch_moves_each_byte_once_and_the_second_none(published, proxy, train, workers):
+    batches = train.batches(64, shuffle=True, seed=7, workers=workers)
+    first = [text for batch in batches for text in batch["text"]]
+    assert sorted(first) == sorted(expected(range(5300)))
+    size = len(published[1])
+    assert size * 0.5 < moved(proxy) < size * 1.02
+    assert proxy.requests < 60
+    second = [text for batch in batches for text in batch["text"]]
+    assert second != first
+    assert sorted(second) == sorted(first)
+    assert [text for batch in batches.epoch(0) for text in batch["text"]] == first
+    assert texts(open_train(published).shuffle(7)) == first  # as another process would
+    assert moved(proxy) == 0
+
+
+def test_a_copy_of_which_all_has_arrived_becomes_the_cached_artifact(published, proxy):
+    root, tar, _ = published
+    both = open_train(published, "train+test")
+    assert len(list(both)) == 5370
+    deadline = time.monotonic() + 30
+    while loader.cache.entries()[0].arrived < 1 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    [entry] = loader.cache.entries()
+    assert [path.read_bytes() for path in entry.path.glob("*.tar*")] == [tar]
+    moved(proxy)
+    assert texts(both)[:3] == expected(range(3))
+    assert both[3]["text"] == b"train 3"
+    assert texts(loader.load("small", split="test", repo=root, offline=True)[1])[0] == b"test 0"
+    assert moved(proxy) == 0
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda data, at: data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :],
+        lambda data, at: data[:at] + bytes(300) + data[at + 300 :],
+        lambda data, at: data[:at],
+        lambda data, at: b"",
+    ],
+    ids=["a flipped bit", "lost writes", "truncated", "emptied"],
+)
+def test_what_is_wrong_in_the_copy_is_fetched_again(published, proxy, train, damage):
+    _, tar, _ = published
+    assert len(list(train)) == 5300
+    part = copy_of()
+    at = tar.index(record("train", 4000)) + 5
+    part.write_bytes(damage(part.read_bytes(), at))  # the same file, which is open
+    moved(proxy)
+    assert texts(train.shuffle(7)) == expected(orders(train))
+    assert train[4000]["text"] == b"train 4000"
+    assert texts(open_train(published)) == expected(range(5300))
+    once = moved(proxy)
+    assert 0 < once < len(tar) * 1.1
+    list(open_train(published))
+    assert moved(proxy) == 0
+
+
+def test_hints_are_not_trusted(published, proxy, train):
+    train[0]
+    [arrived] = copy_of().parent.glob("*.arrived")
+    arrived.write_bytes(b"\xff" * 8 + b"\1" * 9000)  # everything, and more
+    fresh = open_train(published)
+    assert texts(fresh[4990:5010]) == expected(range(4990, 5010))
+    assert fresh[17]["text"] == b"train 17"
+
+
+def test_the_beginning_of_an_interrupted_download_is_used(published, proxy):
+    root, tar, _ = published
+    tracked = find_artifact("small", repo=root).tracked
+    folder = loader.cache.folder() / "artifacts" / tracked.md5
+    folder.mkdir(parents=True)
+    (folder / "small.tar.part").write_bytes(tar[: len(tar) * 2 // 3])
+    assert texts(open_train(published).shuffle(7)) == expected(orders(open_train(published)))
+    assert 0 < moved(proxy) < len(tar) * 0.36
+
+
+def _read_shuffled(split, seed):
+    return sum(len(batch["text"]) for batch in split.batches(100, shuffle=True, seed=seed))
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+@pytest.mark.filterwarnings("ignore:.*use of fork.*:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:os.fork.. was called:RuntimeWarning")
+def test_processes_share_what_arrives(published, proxy, train, method):
+    with multiprocessing.get_context(method).Pool(2) as pool:
+        assert pool.starmap(_read_shuffled, [(train, 1), (train, 2)]) == [5300, 5300]
+    assert moved(proxy) < len(published[1]) * 1.25
+
+
+def test_a_batch_of_indices_is_requested_at_once_and_then_with_its_neighbors(published, proxy, train):
+    proxy.fault = lambda number: "slow" if number > 4 else None  # half a second each
+    started = time.monotonic()
+    numbers = np.random.default_rng(0).permutation(5300)
+    assert texts(train.__getitems__(numbers[:48].tolist())) == expected(numbers[:48])
+    assert time.monotonic() - started < 10
+    assert moved(proxy) < len(published[1]) * 0.5  # the index, and 48 records
+    proxy.fault = lambda number: None
+    before = proxy.requests
+    for batch in numbers.reshape(-1, 100):
+        assert texts(train.__getitems__(batch.tolist())) == expected(batch)
+    assert proxy.requests - before < 60
+
+
+@pytest.mark.parametrize("fault", ["drop", "500", "503"])
+def test_a_shuffled_epoch_survives_a_server_that_fails(published, proxy, train, fault):
+    proxy.fault = lambda number: None if number % 3 else fault
+    assert sorted(texts(train.shuffle(7))) == sorted(expected(range(5300)))
+
+
+def test_a_killed_process_loses_nothing_that_has_arrived(published, proxy):
+    root, tar, _ = published
+    code = (
+        f"import loader, sys\n_, train = loader.load('small', split='train', repo={str(root)!r}, stream=True)\n"
+        "for number, _ in enumerate(train.shuffle(7)):\n"
+        "    if number == 2000: print('here', flush=True); sys.stdin.read()"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT, text=True
+    )
+    assert process.stdout.readline() == "here\n"
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    first = moved(proxy)
+    assert sorted(texts(open_train(published).shuffle(8))) == sorted(expected(range(5300)))
+    assert first + moved(proxy) < len(tar) * 1.1
+
+
+def test_leaving_a_pass_does_not_keep_the_program_from_exiting(published, proxy):
+    proxy.fault = lambda number: "hang" if number > 6 else None
+    code = (
+        f"import loader\n_, train = loader.load('small', split='train', repo={str(published[0])!r}, stream=True)\n"
+        "train[0]\nexamples = iter(train.batches(256, shuffle=True))\n"
+        "import threading; threading.Thread(target=next, args=(examples,), daemon=True).start()"
+    )
+    started = time.monotonic()
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
+    assert time.monotonic() - started < 20
+
+
+def test_a_cache_that_cannot_be_written_to_is_streamed_without(published, proxy, monkeypatch, tmp_path):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("DATASETS_CACHE", str(tmp_path / "file/cache"))
+    with pytest.warns(UserWarning, match=r"^small: .*/file/cache/.* cannot be written to \(Not a directory\), so what"):
+        train = open_train(published)
+    for epoch in range(2):
+        assert sorted(texts(train.shuffle(7, epoch=epoch))) == sorted(expected(range(5300)))
+    assert len(published[1]) < moved(proxy) < len(published[1]) * 4
+    assert train[5]["text"] == b"train 5"
+
+
+def test_a_disk_that_fills_up_ends_keeping_and_not_the_epoch(published, proxy, train, monkeypatch):
+    write, written = SparseCopy.write, []
+
+    def fail_later(self, offset, data):
+        written.append(len(data))
+        if sum(written) > 200_000:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        write(self, offset, data)
+
+    monkeypatch.setattr(SparseCopy, "write", fail_later)
+    with pytest.warns(UserWarning, match=r"cannot be written to \(No space left on device\)"):
+        assert sorted(texts(train.shuffle(7))) == sorted(expected(range(5300)))
+    assert sorted(texts(train.shuffle(8))) == sorted(expected(range(5300)))
+
+
+def test_what_does_not_fit_into_the_limit_is_not_kept(published, proxy, monkeypatch):
+    monkeypatch.setattr(arrivals, "CHECK_BYTES", 1)
+    loader.cache.limit(1000)
+    train = open_train(published)
+    with pytest.warns(UserWarning, match="^small: the cache is at its limit, so what is streamed is not kept$"):
+        assert sorted(texts(train.shuffle(7))) == sorted(expected(range(5300)))
+    del train
+    loader.cache.limit(1000)
+    assert loader.cache.entries() == []
+
+
+def test_a_copy_is_not_made_while_another_process_downloads(published, proxy):
+    from loader._fetch import store
+
+    tracked = find_artifact("small", repo=published[0]).tracked
+    with store.lock(tracked.md5):
+        assert texts(open_train(published)[:3]) == expected(range(3))
+    assert not list(store.entry_folder("artifacts", tracked.md5).glob("*.tar*"))
+
+
+class TestSparseCopy:
+    def test_it_has_what_was_written_and_zeros(self, tmp_path):
+        copy = SparseCopy(tmp_path / ("0" * 32), "a.tar", size=1 << 20)
+        copy.write(1000, b"abc")
+        copy.mark(7, 2)
+        again = SparseCopy(tmp_path / ("0" * 32), "a.tar", size=1 << 20)
+        assert again.read(998, 7) == b"\0\0abc\0\0"
+        assert again.arrived(6, 4).tolist() == [False, True, True, False]
+        assert again.path.stat().st_blocks * 512 < 1 << 19
+
+    def test_a_whole_artifact_has_none(self, tmp_path):
+        folder = tmp_path / ("0" * 32)
+        folder.mkdir(parents=True)
+        (folder / "a.tar").write_bytes(b"whole")
+        with pytest.raises(FileExistsError):
+            SparseCopy(folder, "a.tar", size=5)
+
+    def test_only_one_process_has_a_unit(self, tmp_path):
+        copy = SparseCopy(tmp_path / ("0" * 32), "a.tar", size=100)
+        code = (
+            "import sys; from pathlib import Path; from loader._fetch.sparse import SparseCopy\n"
+            f"copy = SparseCopy(Path({str(copy.path.parent)!r}), 'a.tar', size=100)\n"
+            "with copy.claim(5, 3): print('claimed', flush=True); sys.stdin.read()"
+        )
+        other = subprocess.Popen(
+            [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=ROOT, text=True
+        )
+        assert other.stdout.readline() == "claimed\n"
+        with copy.claim(4), copy.claim(8):
+            pass
+        with ThreadPoolExecutor(1) as pool:
+
+            def claim():
+                with copy.claim(6):
+                    return "claimed"
+
+            waiting = pool.submit(claim)
+            time.sleep(0.1)
+            assert not waiting.done()
+            other.kill()
+            other.communicate()
+            assert waiting.result(10) == "claimed"
