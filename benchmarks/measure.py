@@ -47,6 +47,8 @@ class Column:
         The format of the figure.
     less
         Whether less is better.
+    is_compared
+        Whether a column of ratios follows.
     """
 
     title: str
@@ -54,6 +56,7 @@ class Column:
     key: str = "rate"
     form: str = "{:,.0f}"
     less: bool = False
+    is_compared: bool = True
 
 
 def run(dataset: str, reader: str, measure: str, number: int = 0) -> Figures:
@@ -81,7 +84,7 @@ def rows(titles: dict[str, str], columns: Sequence[Column], rounds: dict[tuple[s
     rounds
         The figures of each round, by reader and number of threads or cores. A reader without figures gets a dash.
     """
-    heads = [head for column in columns for head in (column.title, "ratio")]
+    heads = [head for column in columns for head in (column.title, "ratio")[: 1 + column.is_compared]]
     lines = [f"| | {' | '.join(heads)} |", f"|---{'|---:' * len(heads)}|"]
     first = next(iter(titles))
     for reader, title in titles.items():
@@ -89,10 +92,11 @@ def rows(titles: dict[str, str], columns: Sequence[Column], rounds: dict[tuple[s
         for column in columns:
             ours, theirs = (rounds.get((name, column.number)) for name in (first, reader))
             if theirs is None:
-                cells += ["-", ""]
+                cells += ["-", ""][: 1 + column.is_compared]
                 continue
             cells.append(column.form.format(statistics.median(figures[column.key] for figures in theirs)))
-            cells.append("" if reader == first or ours is None else _ratio(ours, theirs, column))
+            if column.is_compared:
+                cells.append("" if reader == first or ours is None else _ratio(ours, theirs, column))
         lines.append(f"| {title} | {' | '.join(cells)} |")
     return lines
 
