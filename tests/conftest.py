@@ -11,7 +11,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -32,6 +32,21 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # in background jobs; tes
 
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
+LINES_SHOWN_AT_ONCE = 15
+ATTEMPTS = {"AWS_MAX_ATTEMPTS": "2"}  # of botocore: its pauses before further ones add up to 15 seconds
+# The files with the longest tests, the longest first. They start first, so that no worker waits for one at the end.
+LONGEST = (
+    "test_docs.py",
+    "catalogue/test_catalogue.py",
+    "test_frameworks.py",
+    "test_team_walk.py",
+    "scripts/test_beam.py",
+    "scripts/test_repro.py",
+    "test_pythons.py",
+    "catalogue/test_move_in.py",
+    "test_workflows.py",
+    "test_make.py",
+)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -39,6 +54,24 @@ def pytest_configure(config: pytest.Config) -> None:
     if not hasattr(config, "workerinput"):
         for folder in ("loader", "scripts"):
             compileall.compile_dir(ROOT / folder, quiet=1)
+
+
+@pytest.hookimpl(trylast=True)  # after the tests are left out that are not asked for
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the longest tests first in each half of all tests, because each of two workers begins with one half."""
+    rank = {ROOT / "tests" / name: number for number, name in enumerate(LONGEST)}
+    long = sorted((item for item in items if item.path in rank), key=lambda item: rank[item.path])
+    first, second = ([item for item in long if rank[item.path] % 2 == half] for half in (0, 1))
+    others = [item for item in items if item.path not in rank]
+    middle = max(0, len(items) // 2 - len(first))
+    items[:] = [*first, *others[:middle], *second, *others[middle:]]
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Show a failure at once, because a run that is ended from outside prints no summary."""
+    if report.failed and "PYTEST_XDIST_WORKER" not in os.environ:
+        last = "\n".join(report.longreprtext.splitlines()[-LINES_SHOWN_AT_ONCE:])
+        print(f"\nFAILED {report.nodeid}\n{last}", file=sys.stderr, flush=True)
 
 
 @dataclass(frozen=True)
@@ -79,7 +112,8 @@ def clean_environment() -> dict[str, str]:
     removed = ("AWS_", "DATASETS_REPO", "MAKE", "TF_")  # importing JAX sets a TF_ variable that makes TensorFlow log
     # the variables of `make test ALL=1` must not reach the make commands that are tested
     environment = {name: value for name, value in os.environ.items() if not name.startswith(removed) and name != "ALL"}
-    return {**environment, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}", "AWS_EC2_METADATA_DISABLED": "true"}
+    path = f"{BIN}{os.pathsep}{os.environ['PATH']}"
+    return {**environment, **ATTEMPTS, "PATH": path, "AWS_EC2_METADATA_DISABLED": "true"}
 
 
 def make_clone(target: Path) -> Clone:
@@ -126,6 +160,7 @@ def own_environment(tmp_path: Path) -> Iterator[None]:
     os.environ["PATH"] = f"{BIN}{os.pathsep}{os.environ['PATH']}"
     os.environ["DATASETS_CACHE"] = str(tmp_path / "loader-cache")
     os.environ["AWS_EC2_METADATA_DISABLED"] = "true"  # or botocore asks an address outside for credentials
+    os.environ.update(ATTEMPTS)
     yield
     os.environ.clear()
     os.environ.update(before)
@@ -235,22 +270,24 @@ class Remote:
 
     def keys(self, bucket: str) -> list[str]:
         """Return the keys of this test's objects in a bucket."""
-        found = self._filesystem().find(f"{bucket}/{self.root.name}-{id(self)}")
+        found = self.filesystem.find(f"{bucket}/{self.root.name}-{id(self)}")
         return [str(key) for key in found]
 
     def read(self, key: str) -> bytes:
         """Return the bytes of an object."""
-        return bytes(self._filesystem().cat_file(key))
+        return bytes(self.filesystem.cat_file(key))
 
     def write(self, key: str, data: bytes) -> None:
         """Store an object, replacing an existing one."""
-        self._filesystem().pipe_file(key, data)
+        self.filesystem.pipe_file(key, data)
 
     def remove(self, key: str) -> None:
         """Remove an object."""
-        self._filesystem().rm_file(key)
+        self.filesystem.rm_file(key)
 
-    def _filesystem(self):  # type: ignore[no-untyped-def]
+    @cached_property
+    def filesystem(self):  # type: ignore[no-untyped-def]
+        """The file system of s3fs with the keys of the server."""
         import configparser
 
         from s3fs import S3FileSystem

@@ -11,7 +11,7 @@ from tests.conftest import BIN, ROOT
 
 UV = BIN / "uv"
 LOCK = ROOT / "requirements.lock"
-DATASETS = ("mnist", "digit", "mnist_fgsm", "digit_speakers")
+DATASETS = ("mnist", "digit", "digit_speakers")
 OTHERS = sorted({"3.11", "3.12", "3.13"} - {f"{sys.version_info.major}.{sys.version_info.minor}"})
 
 
@@ -50,7 +50,7 @@ def test_datasets_have_the_recorded_bytes_if_another_python_builds_them(clone):
         pytest.skip("the source files are not available; set DATASETS_MIRROR")
     assert built.returncode == 0, built.stdout + built.stderr
     assert {path.name for path in (clone.root / "artifacts").glob("*.tar")} == {
-        *("mnist.tar", "digit.tar", "mnist_fgsm.tar"),
+        *("mnist.tar", "digit.tar"),
         *(f"digit_speakers-{speaker}.tar" for speaker in ("jackson", "nicolas", "theo")),
     }
     assert clone.run("git", "status", "--porcelain", "--untracked-files=no").stdout == ""

@@ -1,10 +1,13 @@
 """Which module may import which, and that no two import each other."""
 
 import ast
+from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
+
+from tests.conftest import LONGEST
 
 ROOT = Path(__file__).resolve().parents[1]
 # each may import those before it
@@ -26,6 +29,7 @@ def modules(*folders):
 OURS = modules("loader", "scripts", "datasets", "tests", "benchmarks")
 
 
+@cache
 def imports(path):
     """The modules of this repository that a file imports, wherever in it, for type checking too."""
     found = set()
@@ -112,3 +116,7 @@ def test_no_modules_import_each_other():
 def test_modules_are_of_a_size_that_can_be_read():
     lengths = {name: len(path.read_text().splitlines()) for name, path in modules("loader", "scripts").items()}
     assert {name: length for name, length in lengths.items() if length > 320} == {}
+
+
+def test_the_files_whose_tests_start_first_exist():
+    assert [name for name in LONGEST if not (ROOT / "tests" / name).exists()] == []

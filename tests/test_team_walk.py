@@ -113,8 +113,7 @@ def alice(clone, remote, hub):
     alice.make("setup")
     urls = (f"{bucket.upper()}=s3://{bucket}/{remote.root.name}-{id(remote)}" for bucket in BUCKETS)
     alice.make("remote", *urls, f"ENDPOINT={remote.server.endpoint}")
-    for name in CHILDREN_FIRST:
-        alice.make("remove", f"DATASET={name}")
+    alice.make("remove", f"DATASET={' '.join(CHILDREN_FIRST)}")
     return alice
 
 

@@ -10,8 +10,6 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from tests.helpers.buildable_dataset import add_buildable
-
 ROOT = Path(__file__).resolve().parents[1]
 FILES = sorted((ROOT / ".github/workflows").glob("*.yml"))
 WORKFLOWS = {path.stem: YAML(typ="safe").load(path) for path in FILES}
@@ -29,6 +27,7 @@ OF_A_PUSH = VALUES | {"github.base_ref && format('origin/{0}', github.base_ref) 
 NOT_HERE = {
     "sudo sysctl --write kernel.apparmor_restrict_unprivileged_userns=0": "it changes the machine",
     ".ci/run": "it runs all tests, this one among them",
+    "make lint": "it is the first command of .ci/run",
 }
 
 
@@ -96,6 +95,7 @@ class TestWhatWorkflowsMayDo:
     def test_what_is_not_run_here_is_still_a_command_of_the_workflows(self):
         assert {step["run"] for _, step in STEPS if step.get("run") in NOT_HERE} == {*NOT_HERE}
         assert os.access(ROOT / ".ci/run", os.X_OK)
+        assert "make lint" in (ROOT / ".ci/run").read_text().splitlines()
         assert subprocess.run(["bash", "-n", ROOT / ".ci/run"]).returncode == 0
 
 
@@ -108,11 +108,11 @@ class Runner:
         self.temp = folder / "runner"
         self.temp.mkdir()
 
-    def run(self, workflow, *, values=VALUES, without=()):
-        """Run all commands but those `without`, even if one fails; return what they print, and those that fail."""
+    def run(self, workflow, *, values=VALUES):
+        """Run all commands, even if one fails; return what they print, and those that fail."""
         printed, failed = "", []
         for name, step in STEPS:
-            if name != workflow or "run" not in step or step["run"] in {*NOT_HERE, *without}:
+            if name != workflow or "run" not in step or step["run"] in NOT_HERE:
                 continue
             script = self.temp / "step.sh"
             script.write_text(step["run"])
@@ -130,12 +130,16 @@ class Runner:
         return {**github, "RUNNER_TEMP": str(self.temp), **given}
 
 
-@pytest.fixture
-def runner(clone, remote, tmp_path):
-    """A clone as GitHub checks it out, with the branch `main` on the remote `origin`."""
+def make_runner(clone, remote, folder):
+    """Make a clone what GitHub checks out, with its last commit as the branch `main` of the remote `origin`."""
     clone.run("git", "update-ref", "refs/remotes/origin/main", "HEAD")
     remote.point(clone.root)
-    return Runner(clone, tmp_path)
+    return Runner(clone, folder)
+
+
+@pytest.fixture
+def runner(clone, remote, tmp_path):
+    return make_runner(clone, remote, tmp_path)
 
 
 def merge(clone):
@@ -150,13 +154,12 @@ def merge(clone):
 
 class TestTheirCommands:
     @pytest.mark.slow
-    def test_a_new_dataset_is_reported_and_rebuilt(self, runner):
-        add_buildable(runner.clone.root)
-        runner.clone.run("make", "build", "DATASET=tiny")
+    def test_a_new_dataset_is_reported_and_rebuilt(self, built_tiny, remote, tmp_path):
+        runner = make_runner(built_tiny, remote, tmp_path)
         (runner.clone.root / "artifacts/tiny.tar").unlink()  # a checkout has no artifacts
         shutil.rmtree(runner.clone.root / ".dvc/cache")
         merge(runner.clone)
-        printed, failed = runner.run("check", without=["make lint"])
+        printed, failed = runner.run("check")
         assert (failed, "the records agree" in printed) == ([], True)
         report = (runner.temp / "report.md").read_text()
         assert "| tiny | 1.0.0 | new | not on its remote | push |" in report
@@ -168,9 +171,8 @@ class TestTheirCommands:
         assert "mnist" not in printed
 
     @pytest.mark.slow
-    def test_an_artifact_that_its_sources_do_not_give_fails_the_rebuild(self, runner):
-        add_buildable(runner.clone.root)
-        runner.clone.run("make", "build", "DATASET=tiny")
+    def test_an_artifact_that_its_sources_do_not_give_fails_the_rebuild(self, built_tiny, remote, tmp_path):
+        runner = make_runner(built_tiny, remote, tmp_path)
         builder = runner.clone.root / "datasets/standard/tiny/tiny.py"
         builder.write_text(builder.read_text().replace("number / 3", "number / 4"))
         merge(runner.clone)
@@ -178,7 +180,7 @@ class TestTheirCommands:
         assert len(failed) == 1
         assert "a build from its sources" in printed
         assert "differs from the recorded artifact" in printed
-        printed, failed = runner.run("check", without=["make lint"])
+        printed, failed = runner.run("check")
         assert failed == []
         assert (
             "# it was built before these changes: datasets/standard/tiny\n" in (runner.temp / "report.md").read_text()
@@ -193,7 +195,7 @@ class TestTheirCommands:
         params = runner.clone.root / "params.yaml"
         params.write_text(params.read_text().replace("epsilon: 26", "epsilon: 8"))
         merge(runner.clone)
-        printed, failed = runner.run("check", without=["make lint"])
+        printed, failed = runner.run("check")
         assert failed == ["make check"]
         assert "mnist_fgsm: params.yaml has changed since it was built" in printed
         assert "make build DATASET=mnist_fgsm" in runner.summary.read_text()
@@ -202,12 +204,8 @@ class TestTheirCommands:
         (runner.clone.root / "note.md").write_text("A note.\n")
         merge(runner.clone)
         runner.clone.run("git", "update-ref", "refs/remotes/origin/main", "HEAD")
-        assert runner.run("check", values=OF_A_PUSH, without=["make lint"])[1] == []
+        assert runner.run("check", values=OF_A_PUSH)[1] == []
         assert "4 datasets are unchanged since HEAD^1 (" in runner.summary.read_text()
-
-    @pytest.mark.slow  # mypy starts without its cache
-    def test_style_and_types_are_checked(self, runner):
-        assert runner.run("check", without=["make check"])[1] == []
 
 
 HARNESS = """

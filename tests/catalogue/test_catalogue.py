@@ -56,8 +56,9 @@ def test_no_line_of_a_definition_was_changed(catalogue):
 
 
 def test_every_one_is_proved_and_built_again_from_its_sources(catalogue):
-    printed = catalogue.scripts("verify", "--rebuild", *NAMES)
-    assert f"{len(NAMES)} of {len(NAMES)} datasets: ok" in printed
+    names = [name for name in NAMES if name != "herbarium"]  # which test_move_in.py builds again
+    printed = catalogue.scripts("verify", "--rebuild", *names)
+    assert f"{len(names)} of {len(names)} datasets: ok" in printed
 
 
 @pytest.mark.parametrize("name", [name for name in NAMES if name != "corpus"])

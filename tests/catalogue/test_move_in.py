@@ -1,4 +1,7 @@
-"""Someone's plain TFDS definition moves in: two configs, a helper module, a package, an archive downloaded by hand."""
+"""Someone's plain TFDS definition moves in: two configs, a helper module, a package, an archive downloaded by hand.
+
+It is built and pushed here, pulled, read and rebuilt in another clone, and removed there.
+"""
 
 import os
 import shutil
@@ -7,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from scripts._process.s3_server import S3_PROFILE
 from tests.catalogue.sources import make_scans, make_sources
 from tests.conftest import BIN, Clone
 
@@ -19,7 +23,9 @@ def make(clone, *arguments, check=True):
 
 
 @pytest.mark.slow
-def test_add_lock_register_build_verify_push_pull_and_load_without_a_changed_line(clone, remote, tmp_path, monkeypatch):
+def test_add_lock_register_build_push_pull_load_verify_and_remove_without_a_changed_line(
+    clone, remote, tmp_path, monkeypatch
+):
     remote.point(clone.root)
     make_sources(tmp_path / "mirror", only=("herbarium",))
     monkeypatch.setenv("DATASETS_MIRROR", str(tmp_path / "mirror"))
@@ -39,9 +45,9 @@ def test_add_lock_register_build_verify_push_pull_and_load_without_a_changed_lin
     built = make(clone, "build", "DATASET=herbarium", "REGISTER=1")
     assert "registered manual:scans.tar" in built
     assert "registered https://herbarium.invalid/table.csv" in built
-    assert "a build from its sources gives the same bytes" in make(clone, "verify", "DATASET=herbarium", "REBUILD=1")
     assert make(clone, "push", "DATASET=herbarium").count("s3://private/") == 2
     make(clone, "mirror", "DATASET=herbarium")
+    assert remote.keys("public") == []
     clone.run("git", "add", "--all", "datasets", "artifacts", "sources", "params.yaml", "dvc.yaml", "dvc.lock")
     clone.run("git", "-c", "user.name=t", "-c", "user.email=t@example.org", "commit", "--quiet", "-m", "herbarium")
     for file in DEFINITION.iterdir():
@@ -59,4 +65,12 @@ def test_add_lock_register_build_verify_push_pull_and_load_without_a_changed_lin
     make(other, "pull", "DATASET=herbarium")
     load = "import loader; info, ds = loader.load('herbarium/family'); print(info.full_name, len(ds['train']))"
     assert other.python(load).split() == ["herbarium/family/2.1.0", "6"]
+    assert other.run("dvc", "status", "herbarium").stdout.strip() == "Data and pipelines are up to date."
     assert "a build from its sources gives the same bytes" in make(other, "verify", "DATASET=herbarium", "REBUILD=1")
+
+    # it is removed
+    assert "removed herbarium from" in make(other, "remove", "DATASET=herbarium")
+    changed = other.run("git", "status", "--porcelain").stdout
+    assert "herbarium" in changed
+    assert "mnist" not in changed
+    assert S3_PROFILE not in changed

@@ -13,6 +13,7 @@ import pytest
 import loader
 from scripts._define.definition import ROOT, read_definition
 from scripts._tfds.builder import find_builder
+from tests.conftest import copy_clone
 
 README = ROOT / "datasets/adversarial/mnist_fgsm/README.md"
 EPSILON = 26
@@ -150,21 +151,11 @@ def test_what_is_recorded_is_so(built, module):
 
 
 @pytest.mark.slow
-def test_another_epsilon_rebuilds_this_one_alone(built, tmp_path):
-    clone = type(built("mnist_fgsm"))(tmp_path / "clone")
-    clone.root.mkdir()
-    clone.run("cp", "-r", f"{built('mnist_fgsm').root}/.", ".")
+def test_another_epsilon_changes_this_one_alone(built, tmp_path):
+    clone = copy_clone(built("mnist_fgsm").root, tmp_path / "clone")
     params = clone.root / "params.yaml"
     params.write_text(params.read_text().replace("epsilon: 26", "epsilon: 8"))
     assert list(json.loads(clone.run("dvc", "status", "mnist", "mnist_fgsm", "--json").stdout)) == ["mnist_fgsm"]
-
-    built_anew = clone.run("dvc", "repro", "mnist_fgsm").stdout
-    assert "Stage 'mnist' didn't change, skipping" in built_anew
-    manifest = json.loads((clone.root / "artifacts/mnist_fgsm.json").read_text())
-    metadata = manifest["artifacts"]["mnist_fgsm.tar"]["metadata"]
-    assert metadata == {"epsilon": 8, "clean_accuracy": 0.9256, "adversarial_accuracy": 0.7701}
-    (batch,) = loader.load("mnist_fgsm", repo=clone.root, split="test")[1].batches(10_000)
-    assert np.abs(batch["adversarial_image"].astype(int) - batch["image"]).max() == 8
 
 
 def test_dvc_knows_what_it_is_derived_from(clone):

@@ -18,12 +18,9 @@ from scripts._tfds.shards import ShardWriter
 KILL = {
     "sources": (Sources, "find"),
     "shards": (ShardWriter, "write_records"),
-    "packing": (build, "pack"),
-    "rows": (package, "_write_rows"),
     "tar": (package, "_write_tar"),
     "rename": (files.Path, "replace"),
     "statistics": (Statistician, "statistics"),
-    "croissant": (manifest, "croissant"),
     "manifest": (manifest, "write_manifest"),
 }
 

@@ -537,7 +537,7 @@ def test_nothing_is_removed_if_a_remote_cannot_be_listed(stored):
 
 
 def begin_upload(repository, md5):
-    s3 = repository.remote._filesystem()
+    s3 = repository.remote.filesystem
     bucket, key, _ = s3.split_path(repository.key(md5))
     begun = s3.call_s3("create_multipart_upload", Bucket=bucket, Key=key)
     s3.call_s3("upload_part", Bucket=bucket, Key=key, UploadId=begun["UploadId"], PartNumber=1, Body=b"x" * 5000)

@@ -107,7 +107,6 @@ def test_an_adversarial_dataset_without_a_parent_and_one_named_as_one_of_tfds_bu
         f"print(*(len(loader.load(name, split='train')[1]) for name in ('resisc45', {longest!r})))\n"
     )
     assert loaded == "4 {8} [0, 0, 1, 1] ('horizontal', 'vertical')\n6 6\n"
-    assert "6 records match" in clone.scripts("verify", longest) or True
 
 
 def test_an_environment_variable_does_not_set_the_name(clone):

@@ -14,35 +14,14 @@ from scripts._define.definition import read_definition
 from scripts._define.packages import LOCK, install_packages
 from scripts._process.errors import ScriptError
 from tests.conftest import clean_environment, make_clone
-from tests.helpers.buildable_dataset import BUILDER, add_buildable
-
-BUILDER_WITH_PACKAGE = BUILDER.replace("import json\n", "import json\n\nimport cv2\nimport wordy\n", 1).replace(
-    "text = words[number % len(words)]", "text = wordy.spell(number) + cv2.__version__"
-)
-
-HEAD, _ = BUILDER_WITH_PACKAGE.split("    def _split_generators(self, dl_manager):")
-BEAM_BUILDER = (
-    HEAD
-    + """
-    def _split_generators(self, dl_manager, pipeline):
-        import apache_beam as beam
-
-        dl_manager.download(URL)
-        return {
-            split: pipeline | f"{split} numbers" >> beam.Create(range(count)) | f"{split} examples" >> beam.Map(make)
-            for split, count in (("train", 200), ("test", 30))
-        }
-
-    def _generate_examples(self):
-        raise NotImplementedError
+from tests.helpers.several_files import BEAM, GENERATOR, add_several_files
 
 
-def make(number):
-    image = np.arange(number, number + 192, dtype=np.int64).astype(np.uint8).reshape(8, 8, 3)
-    text = wordy.spell(number) + cv2.__version__
-    return f"{number}", {"image": image, "label": number % 2, "number": number / 3, "text": text}
-"""
-)
+def with_package(builder):
+    """A builder of several files that also uses a package, and one of which it has to get the environment's version."""
+    text = builder.replace("import json\n", "import json\n\nimport cv2\nimport wordy\n", 1)
+    text = text.replace("text = make_text(number)", "text = wordy.spell(number) + make_text(number)")
+    return text.replace("sub.module.words.WORDS[0]", "sub.module.words.WORDS[0] + ' ' + cv2.__version__")
 
 
 def add_wheel(folder, name, version, files, requires=()):
@@ -91,7 +70,7 @@ def index(tmp_path_factory):
 def packaged(tmp_path_factory, index):
     """A clone whose `tiny` needs a package, and what the build says without it, unlocked, and with it."""
     clone = make_clone(tmp_path_factory.mktemp("packaged") / "clone")
-    add_buildable(clone.root, builder=BUILDER_WITH_PACKAGE)
+    add_several_files(clone.root, builder=with_package(GENERATOR))
     said = [clone.scripts("build", "tiny", check=False, env=index)]
     (clone.root / "datasets/standard/tiny/requirements.txt").write_text("wordy >= 1  # spells numbers\n")
     with pytest.raises(ScriptError) as unlocked:
@@ -143,22 +122,22 @@ def test_the_installed_packages_are_there_in_the_sandbox(packaged):
 @pytest.mark.slow
 @pytest.mark.skipif(importlib.util.find_spec("apache_beam") is None, reason="add Beam with: make beam")
 @pytest.mark.parametrize("options", ["", "--runner=DaskRunner --dask_npartitions=3"])
-def test_the_installed_packages_are_there_in_beams_workers(packaged, options):
+def test_the_installed_packages_and_the_builders_own_files_are_there_in_beams_workers(packaged, options):
     clone, _ = packaged
     tar, path = clone.root / "artifacts/tiny.tar", clone.root / "datasets/standard/tiny/tiny.py"
     expected = tar.read_bytes()
-    path.write_text(BEAM_BUILDER)
+    path.write_text(with_package(BEAM))
     try:
         clone.scripts("build", "tiny", env={"DATASETS_BEAM": options})
         assert tar.read_bytes() == expected
     finally:
-        path.write_text(BUILDER_WITH_PACKAGE)
+        path.write_text(with_package(GENERATOR))
 
 
 def test_two_builds_at_once_install_the_packages_once(packaged, tmp_path, index):
     clone, _ = packaged
     other = make_clone(tmp_path / "other")
-    add_buildable(other.root, builder=BUILDER_WITH_PACKAGE)
+    add_several_files(other.root, builder=with_package(GENERATOR))
     for file in ("requirements.txt", LOCK):
         content = (clone.root / "datasets/standard/tiny" / file).read_bytes()
         (other.root / "datasets/standard/tiny" / file).write_bytes(content)

@@ -54,7 +54,7 @@ def md5(data):
 
 def write_in_parts(remote, key, data, part_bytes):
     """Store an object as programs do that upload in parts."""
-    s3 = remote._filesystem()
+    s3 = remote.filesystem
     bucket, _, name = key.partition("/")
     where = {"Bucket": bucket, "Key": name}
     where["UploadId"] = s3.call_s3("create_multipart_upload", **where)["UploadId"]
@@ -124,7 +124,7 @@ def test_deep_sees_through_false_metadata(repository, remote, proxy):
     tar = tar_of(repository)
     proxy.change_headers = encrypted
     bucket, _, name = key_of(repository, remote).partition("/")
-    remote._filesystem().call_s3(
+    remote.filesystem.call_s3(
         "put_object",
         Bucket=bucket,
         Key=name,

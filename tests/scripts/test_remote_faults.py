@@ -7,8 +7,6 @@ import shutil
 import subprocess
 import sys
 import time
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -25,7 +23,6 @@ from tests.helpers.scripted_s3 import response, scripted_s3
 
 ROOT = Path(__file__).resolve().parents[2]
 PULL = "from pathlib import Path; from scripts.pull import pull; pull('small', root=Path({!r}))"
-PUSH = "from pathlib import Path; from scripts.push import push; push('small', public=True, root=Path({!r}))"
 
 
 @pytest.fixture
@@ -55,7 +52,7 @@ def proxy(repository, s3_server):
 @pytest.fixture
 def quick(monkeypatch):
     """Short time limits."""
-    monkeypatch.setattr(transfer, "STEP_SECONDS", 3)
+    monkeypatch.setattr(transfer, "STEP_SECONDS", 1.5)
     monkeypatch.setattr(transfer, "ABORT_SECONDS", 1)
 
 
@@ -68,23 +65,17 @@ def leftovers(root):
     return list((root / ".dvc/cache/files").glob("*.part"))
 
 
-MESSAGES = {
-    "silent": "is silent or too slow: a step took more than",
-    "trickle": "is silent or too slow: a step took more than",
-    "reset": "cannot be reached",
-}
-STALLS = pytest.mark.parametrize("fault", ["silent", "trickle"])
+TOO_SLOW = "is silent or too slow: a step took more than"
 REMOTE = r"remote 'public' at http://127\.0\.0\.1:\d+"
 
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("quick")
-@STALLS
-@pytest.mark.parametrize("method", ["HEAD", "GET"])
+@pytest.mark.parametrize(("fault", "method"), [("silent", "HEAD"), ("trickle", "GET")])
 def test_a_pull_ends_whatever_the_server_does(pushed, proxy, fault, method):
     proxy.fault = lambda asked, _: fault if asked == method else None
     start = time.monotonic()
-    with pytest.raises(FetchError, match=f"small: {REMOTE} {MESSAGES[fault]}"):
+    with pytest.raises(FetchError, match=f"small: {REMOTE} {TOO_SLOW}"):
         pull("small", root=pushed)
     assert time.monotonic() - start < 30
     assert not tar_of(pushed).exists()
@@ -96,12 +87,11 @@ def test_a_pull_ends_whatever_the_server_does(pushed, proxy, fault, method):
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("quick")
-@STALLS
-@pytest.mark.parametrize("method", ["HEAD", "PUT"])
+@pytest.mark.parametrize(("fault", "method"), [("trickle", "HEAD"), ("silent", "PUT")])
 def test_a_push_ends_whatever_the_server_does(repository, remote, proxy, fault, method):
     proxy.fault = lambda asked, _: fault if asked == method else None
     start = time.monotonic()
-    with pytest.raises(FetchError, match=f"{REMOTE} {MESSAGES[fault]}"):
+    with pytest.raises(FetchError, match=f"{REMOTE} {TOO_SLOW}"):
         push("small", public=True, root=repository)
     assert time.monotonic() - start < 30
     proxy.fault = lambda *_: None
@@ -131,29 +121,14 @@ def test_a_redirect_is_not_followed_and_ends_at_once(repository, status, method)
 
 def test_a_connection_that_is_reset_is_one_error(pushed, proxy):
     proxy.fault = lambda method, _: "reset" if method == "GET" else None
-    with pytest.raises(FetchError, match=f"small: {REMOTE} {MESSAGES['reset']}"):
+    with pytest.raises(FetchError, match=f"small: {REMOTE} cannot be reached"):
         pull("small", root=pushed)
 
 
-@pytest.mark.slow
-def test_with_the_real_limits_both_end_within_two_minutes(repository, s3_server):
-    """All at once, because they mostly wait."""
-    with ExitStack() as stack:
-        running = []
-        for fault in MESSAGES:
-            for code in (PULL, PUSH):
-                root = Path(shutil.copytree(repository, repository.with_name(f"{fault}-{len(running)}")))
-                stack.enter_context(faulty_s3_of(root, s3_server.endpoint)).fault = lambda *_, fault=fault: fault
-                if code == PULL:
-                    tar_of(root).unlink()
-                    shutil.rmtree(root / ".dvc/cache")
-                running.append((fault, stack.enter_context(ThreadPoolExecutor(1)).submit(run, code, root, timeout=120)))
-        assert [fault for fault, done in running if MESSAGES[fault] not in last_line(done.result())] == []
-
-
-def run(code, root, **options):
+def pull_alone(root, **options):
+    """Pull in another process."""
     return subprocess.run(
-        [sys.executable, "-c", code.format(os.fspath(root))],
+        [sys.executable, "-c", PULL.format(os.fspath(root))],
         cwd=ROOT,
         env=clean_environment(),
         capture_output=True,
@@ -225,7 +200,7 @@ def limit_file_size():
 @pytest.mark.slow
 def test_a_full_disk_does_not_blame_the_object(pushed, remote):
     (key,) = remote.keys("public")
-    done = run(PULL, pushed, preexec_fn=limit_file_size)
+    done = pull_alone(pushed, preexec_fn=limit_file_size)
     assert "FetchError: small: DVC's cache cannot be written" in last_line(done)
     assert "nothing is wrong with the object on remote 'public'" in last_line(done)
     assert "remove" not in last_line(done)
@@ -238,7 +213,7 @@ def test_artifacts_that_cannot_be_written_do_not_blame_the_object(pushed):
     pull("small", root=pushed)
     tar_of(pushed).unlink()
     subprocess.run(["dvc", "config", "--local", "cache.type", "copy"], cwd=pushed, check=True)
-    done = run(PULL, pushed, preexec_fn=limit_file_size)
+    done = pull_alone(pushed, preexec_fn=limit_file_size)
     assert f"FetchError: small: {tar_of(pushed)} cannot be written" in last_line(done)
     assert last_line(done).endswith("make pull DATASET=small")
     assert not tar_of(pushed).exists()

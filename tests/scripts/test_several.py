@@ -4,7 +4,6 @@ import pytest
 
 from scripts._define.several import NothingToDoError, chosen, for_each
 from scripts._process.errors import ScriptError
-from tests.helpers.buildable_dataset import add_buildable
 from tests.helpers.commented_repository import git_commit
 
 BUILDS = {"a": None, "b": ScriptError("b: its source is gone"), "c": OSError("the disk is full"), "d": None}
@@ -47,12 +46,11 @@ def test_datasets_are_taken_once(small):
 
 
 @pytest.mark.slow
-def test_beside_datasets_that_were_never_built_every_command_works(clone, remote):
-    add_buildable(clone.root)
+def test_beside_datasets_that_were_never_built_every_command_works(built_tiny, remote):
+    clone = built_tiny
     clone.scripts("remove", "mnist", "mnist_fgsm", "digit", "digit_speakers")
     clone.scripts("new", "planned")
     clone.scripts("add", "resisc45")  # its files must be downloaded by hand
-    clone.run("dvc", "repro", "tiny")
     remote.point(clone.root)
     git_commit(clone.root)
 

@@ -1,7 +1,9 @@
-"""A builder may be several files, whatever other package has the name of one of them."""
+"""A builder may be several files, whatever other package has the name of one of them.
+
+That Beam's workers get them is in test_packages.py.
+"""
 
 import hashlib
-import importlib.util
 import json
 import pickle
 import sys
@@ -14,10 +16,9 @@ from scripts._tfds.builder import find_builder
 from scripts._tfds.modules import load_module, read_code
 from scripts._verify.sandbox import rebuilt
 from tests.conftest import make_clone
-from tests.helpers.several_files import BEAM, add_several_files
+from tests.helpers.several_files import add_several_files
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning")
-needs_beam = pytest.mark.skipif(importlib.util.find_spec("apache_beam") is None, reason="add Beam with: make beam")
 
 
 @pytest.fixture(autouse=True)
@@ -155,13 +156,3 @@ def test_a_builder_of_several_files_is_built_in_the_sandbox(several):
     with rebuilt(definition, read_manifest(definition.manifest)) as build:
         content = (build.folder / "tiny.tar").read_bytes()
     assert hashlib.md5(content, usedforsecurity=False).hexdigest() == expected
-
-
-@needs_beam
-@pytest.mark.slow
-@pytest.mark.parametrize("options", ["", "--runner=DaskRunner --dask_npartitions=3"])
-def test_a_builder_of_several_files_runs_in_beams_workers(several, options):
-    clone, expected = several
-    (clone.root / "datasets/standard/tiny/tiny.py").write_text(BEAM)
-    clone.scripts("build", "tiny", env={"DATASETS_BEAM": options})
-    assert md5(clone) == expected

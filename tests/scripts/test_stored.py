@@ -10,6 +10,7 @@ import loader
 from scripts._build.stored import StoredValues
 from scripts._process.errors import ScriptError
 from scripts._tfds.names import check_class_names, check_split_names
+from scripts.build import build
 from tests.helpers.buildable_dataset import add_buildable
 
 tfds = pytest.importorskip("tensorflow_datasets")
@@ -265,7 +266,7 @@ def test_a_build_tells_once_per_feature_with_the_first_key_and_the_number_of_val
 @pytest.mark.slow
 def test_own_feature_classes_that_only_encode_are_read_without_them(clone):
     define(clone, OWN)
-    clone.scripts("build", "tiny")
+    build("tiny", root=clone.root)
     read = "import loader; print(loader.load('tiny', 'train.v2')[1][0])"
     shown = clone.python(read)
     assert "'pair': array([1., 2.], dtype=float32)" in shown
@@ -276,7 +277,7 @@ def test_own_feature_classes_that_only_encode_are_read_without_them(clone):
 
     path = clone.root / "datasets/standard/tiny/tiny.py"
     path.write_text(path.read_text().replace('"pair": Pair(', '"pair": Doubled('))
-    clone.scripts("build", "tiny")
+    build("tiny", root=clone.root)
     assert_the_advice_of_the_error_works(clone, read, "tiny_dataset_builder.Doubled", "tiny/tiny.py")
 
     # in a helper file
@@ -285,7 +286,7 @@ def test_own_feature_classes_that_only_encode_are_read_without_them(clone):
     head = builder[: builder.index("\nclass ")]
     (path.parent / "connectors.py").write_text(head + "\n\n" + builder[start:stop])
     path.write_text(builder[:start] + "from .connectors import Doubled\n\n\n" + builder[stop:])
-    clone.scripts("build", "tiny")
+    build("tiny", root=clone.root)
     assert_the_advice_of_the_error_works(clone, read, "dataset_folders.tiny.connectors.Doubled", "tiny/connectors.py")
 
 

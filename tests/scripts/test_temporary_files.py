@@ -1,4 +1,4 @@
-"""The folder for temporary files is left as it was found."""
+"""The folder for temporary files is left as it was found; by the commands together: tests/test_make.py."""
 
 import os
 import tempfile
@@ -9,7 +9,6 @@ import pytest
 from scripts._process import s3_server
 from scripts._process.scratch import temporary_files_in
 from scripts._tfds.fetch import fetch_sources
-from tests.helpers.buildable_dataset import add_buildable
 from tests.helpers.source_files_dataset import make_source_files_dataset
 
 
@@ -21,16 +20,6 @@ def temporary(tmp_path, monkeypatch):
     monkeypatch.setenv("TMPDIR", os.fspath(folder))
     monkeypatch.setattr(tempfile, "tempdir", None)
     return folder
-
-
-@pytest.mark.slow
-def test_build_fetch_push_pull_and_rebuild_leave_no_temporary_files(clone, remote, temporary):
-    add_buildable(clone.root)
-    remote.point(clone.root)
-    for command in ("build", "fetch", "push", "pull", "verify", "extract"):
-        options = {"push": ("PUBLIC=1",), "verify": ("REBUILD=1",)}.get(command, ())
-        clone.run("make", command, "DATASET=tiny", *options)
-        assert list(temporary.iterdir()) == [], command
 
 
 def test_the_temporary_files_of_a_builder_are_in_its_scratch_folder(tmp_path, temporary):
