@@ -10,8 +10,9 @@ from loader._diff import Comparison, Difference
 from loader._errors import FetchError
 from loader._fetch.git import Git
 from loader._fetch.repository import Repository
-from loader._fetch.revision import Commit, Revision, TrackedFile, locked_md5s
+from loader._fetch.revision import Commit, Revision, TrackedFile
 from loader._fetch.store import Hold
+from loader._format.dvc_lock import locked_md5s
 from loader._format.manifest import Manifest
 from loader._format.names import ARTIFACTS
 from loader._registry.entry import HERE, IN_CACHE, VersionEntry

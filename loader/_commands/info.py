@@ -17,6 +17,7 @@ from loader._commands.tables import (
 )
 from loader._commands.versions import print_versions
 from loader._datasets import info, versions
+from loader._fetch.places import is_offline
 from loader._fetch.reference import find_artifact
 from loader._format.plain_table import size_text
 from loader._registry.entry import NO_ANSWER, UNKNOWN, ConfigEntry, DatasetEntry, unknown_remotes
@@ -36,7 +37,7 @@ def command(
     entry = info(name, rev=rev, repo=repo, offline=offline or None, ask_remote=remote)
     history = versions(name, rev=rev, repo=repo, offline=offline or None)
     name = entry.name
-    origins = _origins(entry, rev, repo)
+    origins = _origins(entry, rev, repo, offline=is_offline(offline or None))
     if json:
         as_json = {filename: asdict(origin) for filename, origin in origins.items()}
         print_json(entry.as_json() | {"read_from": as_json, "versions": [asdict(version) for version in history]})
@@ -75,12 +76,13 @@ def command(
         print_line(line)
 
 
-def _origins(entry: DatasetEntry, rev: str | None, repo: str | None) -> dict[str, ReadFrom]:
+def _origins(entry: DatasetEntry, rev: str | None, repo: str | None, *, offline: bool) -> dict[str, ReadFrom]:
     """Return where a load would read each artifact from, by file name."""
     if not entry.configs:
         return {}
-    reference = find_artifact(entry.name, rev=rev, repo=repo, offline=True)  # its repository was just updated
-    return {each.filename: read_from(replace(reference, entry=each)) for each in reference.manifest.artifacts}
+    found = find_artifact(entry.name, rev=rev, repo=repo, offline=True)  # its repository was just updated
+    artifacts = (replace(found, entry=each, offline=offline) for each in found.manifest.artifacts)
+    return {each.entry.filename: read_from(each) for each in artifacts}
 
 
 def _print_splits(entry: DatasetEntry) -> None:

@@ -6,7 +6,7 @@ import threading
 import warnings
 from collections.abc import Callable
 from concurrent.futures import CancelledError, Future
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from functools import partial
 from hashlib import sha256
 
@@ -17,8 +17,8 @@ from loader._fetch.blocks import Blocks
 from loader._fetch.ranged import RangedArtifact
 from loader._fetch.s3_client import CONNECTIONS
 from loader._fetch.sparse import SparseCopy
-from loader._fetch.threads import DaemonThreads
-from loader._fetch.units import Array, Unit, unit_around
+from loader._fetch.threads import DaemonThreads, Forkable
+from loader._fetch.units import Array, Unit, unit_around, window_bits
 from loader._format.files import Pread
 from loader._format.index import BLOCK_RECORDS, ROW, ROW_TYPE
 from loader._format.rows import verified_reader, verified_rows
@@ -33,7 +33,7 @@ _SPAN_BYTES = 4096
 """For each row, how many bytes of hints are read at once rather than one by one."""
 
 
-class Arrivals:
+class Arrivals(Forkable):
     """The records of a streamed artifact that this process has, on disk or in memory.
 
     Parameters
@@ -58,13 +58,12 @@ class Arrivals:
         self.state = np.zeros(self.count, np.uint8)
         self._under_way: dict[int, Future[None]] = {}
         self._held: dict[int, bytes] = {}
-        self._lock = threading.Lock()
-        self._index_reads = 0
+        self._index_reads = self._requests = 0
         self._all = np.broadcast_to(np.True_, self.count)
         self._unchecked = CHECK_BYTES  # so that the first record that is kept is looked at
         self._looked_up: set[int] = set()  # blocks
         self._whole_to = 0  # all records before it have arrived
-        self._completion: threading.Thread | None = None
+        super().__init__()
         if shared is None:
             self._threads = DaemonThreads(CONNECTIONS)
             self.blocks = Blocks(artifact, self._threads)
@@ -74,6 +73,12 @@ class Arrivals:
             self._rows, self._in_group = shared._rows, shared._in_group
         if copy is not None:
             self.state[copy.arrived(0, self.count)] = ARRIVED
+
+    def _start(self) -> None:
+        self._under_way.clear()  # which readers refer to
+        self.state[self.state == UNDER_WAY] = MISSING
+        self._lock = threading.Lock()
+        self._completion: threading.Thread | None = None
 
     def without_keeping(self) -> Arrivals:
         """Return the same records, of which those that arrive are held in memory."""
@@ -127,10 +132,8 @@ class Arrivals:
 
     def _arriving(self, row: int) -> bytes | None:
         if (future := self._under_way.get(row)) is not None:
-            try:
+            with suppress(CancelledError):  # the pass that wanted it was left
                 future.result()
-            except CancelledError:  # the pass that wanted it was left
-                return None
         if (record := self._held.pop(row, None)) is not None:
             self.state[row] = MISSING
             return record
@@ -204,7 +207,7 @@ class Arrivals:
 
         Then it is known which of their records an interrupted download had left in the copy.
         """
-        numbers = np.unique(rows // BLOCK_RECORDS).tolist()
+        numbers = np.flatnonzero(np.bincount(rows // BLOCK_RECORDS)).tolist()  # `unique` would import numpy.ma
         if not self.blocks.load(numbers, wait=wait):
             return False
         if self.copy is not None and self.copy.prefix:
@@ -231,11 +234,13 @@ class Arrivals:
         first = number * BLOCK_RECORDS
         some = slice(first, first + BLOCK_RECORDS)
         is_wanted = None if wanted is None else wanted[some] & (self.state[some] == state)
-        return unit_around(self.blocks(number), first, place, is_wanted, self.artifact.entry.size)
+        bits, size = window_bits(self._requests), self.artifact.entry.size
+        return unit_around(self.blocks(number), first, place, is_wanted, size, bits=bits)
 
     def request(self, unit: Unit) -> Future[None]:
         """Have the records of a unit fetched with one request."""
         with self._lock:
+            self._requests += 1
             self.state[unit.rows] = UNDER_WAY
             future = self._threads.submit(self._fetch, unit)
             self._under_way.update(dict.fromkeys(unit.rows, future))
@@ -257,7 +262,8 @@ class Arrivals:
 
     def _receive(self, rows: list[int]) -> None:
         """Fetch and verify records, and keep those that are right; who reads a wrong one says so."""
-        found = [(row, *self._row(row)) for row in rows]
+        unpack, of_group, count = ROW.unpack_from, self._rows, self._in_group  # of many records
+        found = [(row, *unpack(of_group(row // count), row % count * ROW.size)) for row in rows]
         start = max(min(offset for _, offset, *_ in found) - HEAD_BYTES, 0)
         end = min(max(offset + length for _, offset, length, *_ in found) + TAIL_BYTES, self.artifact.entry.size)
         data = memoryview(self.artifact.fetch(start, end - start))
@@ -282,10 +288,10 @@ class Arrivals:
         """Stop keeping what arrives if the cache has no room left within its limit; looked at now and then."""
         with self._lock:
             self._unchecked += written
-            is_due = self._unchecked >= CHECK_BYTES
-            if is_due:
-                self._unchecked = 0
-        if is_due and not store.trim():
+            if self._unchecked < CHECK_BYTES:
+                return
+            self._unchecked = 0
+        if not store.trim():
             self.stop_keeping("is at its limit")
 
     def complete_if_whole(self) -> None:

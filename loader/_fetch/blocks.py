@@ -8,7 +8,7 @@ from concurrent.futures import Future
 from threading import Lock
 
 from loader._fetch.ranged import RangedArtifact
-from loader._fetch.threads import DaemonThreads
+from loader._fetch.threads import DaemonThreads, Forkable
 from loader._format.index import BLOCK_BYTES
 from loader._format.rows import BLOCKS_KEPT
 
@@ -16,7 +16,7 @@ BLOCKS_AT_ONCE = 6
 """Most blocks in one request: 1 MiB."""
 
 
-class Blocks:
+class Blocks(Forkable):
     """Verified blocks of rows, of which the last ones used stay in memory.
 
     Parameters
@@ -31,6 +31,9 @@ class Blocks:
         self._artifact = artifact
         self._threads = threads
         self._kept: OrderedDict[int, bytes] = OrderedDict()
+        super().__init__()
+
+    def _start(self) -> None:
         self._under_way: dict[int, Future[None]] = {}
         self._lock = Lock()
 

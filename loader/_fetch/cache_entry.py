@@ -75,7 +75,7 @@ def write_note(
     """
     path = folder / _NOTE
     with suppress(OSError):
-        if not path.exists():
+        if not _read_note(folder):  # of one that was interrupted, or did not fit on the disk, nothing can be read
             version = entry.version or manifest.version
             note = {"dataset": manifest.name, "version": version, "revision": find_revision(), "size": entry.size}
             folder.mkdir(parents=True, exist_ok=True)

@@ -20,7 +20,7 @@ from threading import Lock
 import numpy as np
 
 from loader._errors import LoaderError
-from loader._fetch.download import not_written, wrong_object
+from loader._fetch.download import NO_ROOM, not_written, wrong_object
 from loader._fetch.hashing import Hashing, read_into
 from loader._fetch.pieces import (
     HERE,
@@ -57,6 +57,8 @@ def complete(
     manifest: Manifest,
     entry: ArtifactEntry,
     older: Sequence[LocalArtifact] = (),
+    *,
+    shows_progress: bool = True,
 ) -> bool:
     """Complete a copy and make it the cached artifact. If several processes do this at once, one does, the others wait.
 
@@ -73,6 +75,8 @@ def complete(
         The dataset's manifest, and its entry for this artifact.
     older
         Artifacts on this machine that may have some of its records, the one to prefer first.
+    shows_progress
+        Whether a terminal shows a progress bar.
 
     Returns
     -------
@@ -92,15 +96,16 @@ def complete(
         with lock(copy.path.parent.name):
             if target.exists() and target.stat().st_size == entry.size:
                 return True
-            if not _Completion(copy, source, manifest, entry, older).run():
+            if not _Completion(copy, source, manifest, entry, older, shows_progress).run():
                 return False
-            copy.arrived_path.unlink()  # first: without it, the file is one whose download was interrupted at its end
+            # first: without it, the file is one whose download was interrupted at its end
+            copy.arrived_path.unlink(missing_ok=True)
             copy.path.rename(target)
             return True
     except ValueError:  # of `_Completion`
         return False
     except OSError as error:
-        if error.errno == errno.ENOSPC:
+        if error.errno in NO_ROOM:
             raise not_written(target, error) from error
         return False
 
@@ -121,8 +126,10 @@ class _Completion:
         manifest: Manifest,
         entry: ArtifactEntry,
         older: Sequence[LocalArtifact],
+        shows_progress: bool,
     ) -> None:
         self._copy, self._source, self._entry, self._older = copy, source, entry, older
+        self._name = entry.filename if shows_progress else None
         self._proving = Lock()
         first = Piece(entry.index_offset, entry.index_offset + entry.index_size, entry.index_sha256)
         if not self._is_right(first):
@@ -168,7 +175,7 @@ class _Completion:
         if shutil.disk_usage(copy.path.parent).free < needed:
             raise OSError(errno.ENOSPC, f"{needed:,} bytes are needed")
         parts = (run for run in runs if run.source == REMOTE)
-        with Hashing(copy.path, name=entry.filename, size=entry.size) as hashing, self._requests(parts) as fetched:
+        with Hashing(copy.path, name=self._name, size=entry.size) as hashing, self._requests(parts) as fetched:
             for run in runs:
                 while run.source == REMOTE and run.end > fetched_to:
                     fetched_to = next(fetched)
@@ -177,9 +184,12 @@ class _Completion:
                     self._copy_run(run, older[run.source], hashing)
                 hashing.update(run.end)
             hashing.update(entry.size)
-        with copy.path.open("rb") as file:
+        if (hashing.md5.hexdigest(), hashing.sha256.hexdigest()) != (copy.path.parent.name, entry.sha256):
+            return False
+        with copy.path.open("r+b") as file:
+            file.truncate(entry.size)  # if something else made it longer
             os.fsync(file.fileno())
-        return (hashing.md5.hexdigest(), hashing.sha256.hexdigest()) == (copy.path.parent.name, entry.sha256)
+        return True
 
     def _copy_run(self, run: Run, artifact: LocalArtifact, hashing: Hashing) -> None:
         """Copy and hash records of an older artifact; if it cannot be read, fetch them."""

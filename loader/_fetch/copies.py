@@ -77,14 +77,15 @@ class Copies:
         filename
             The artifact's file name, like "digit.tar".
         md5s
-            The MD5s (hex) that it had in known versions; the loader's cache is searched without them.
+            The MD5s (hex) that it had in known versions; used only if there is a cache of DVC.
         """
         if self._root is not None:
             yield self._root / ARTIFACTS / filename
         folders = (cache_folder() / store.ARTIFACTS).glob("*")
         yield from (folder / filename for folder in sorted(folders, key=_last_used, reverse=True))
-        for md5 in md5s:
-            yield from (cache / object_path(md5) for cache in self.dvc_caches)
+        if caches := [cache for cache in self.dvc_caches if cache.is_dir()]:
+            for md5 in md5s:
+                yield from (cache / object_path(md5) for cache in caches)
 
     @cached_property
     def dvc_caches(self) -> list[Path]:

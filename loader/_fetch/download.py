@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 PART_BYTES = 4 << 20
 PARTS_AT_ONCE = 4
+NO_ROOM = errno.ENOSPC, errno.EDQUOT
 
 
 def download(source: S3Object, target: Path, *, md5: str, size: int) -> None:
@@ -73,6 +74,14 @@ def download(source: S3Object, target: Path, *, md5: str, size: int) -> None:
         raise not_written(target, error) from error
 
 
+def remove(target: Path) -> None:
+    """Remove a wrong file from the cache; raise FetchError if that is impossible, as if it belongs to someone else."""
+    try:
+        target.unlink(missing_ok=True)
+    except OSError as error:
+        raise not_written(target, error) from error
+
+
 def wrong_object(source: S3Object, how: str) -> IntegrityError:
     """Return an error that says how the object on the remote is not the recorded one."""
     return IntegrityError(
@@ -83,15 +92,15 @@ def wrong_object(source: S3Object, how: str) -> IntegrityError:
 
 def not_written(target: Path, error: OSError) -> FetchError:
     """Return an error that says why a file cannot be written."""
-    full = f"; make room, or set {CACHE_VARIABLE} to another folder" if error.errno == errno.ENOSPC else ""
+    full = f"; make room, or set {CACHE_VARIABLE} to another folder" if error.errno in NO_ROOM else ""
     return FetchError(f"{target} cannot be written: {error.strerror or error}{full}")
 
 
-def progress_bar(name: str, size: int, done: int = 0) -> tqdm[Any]:
-    """Return a progress bar of bytes, which is shown on a terminal only."""
+def progress_bar(name: str | None, size: int, done: int = 0) -> tqdm[Any]:
+    """Return a progress bar of bytes, which is shown on a terminal only, and nowhere if it has no name."""
     from tqdm import tqdm
 
-    is_shown = sys.stderr is not None and sys.stderr.isatty()
+    is_shown = name is not None and sys.stderr is not None and sys.stderr.isatty()
     return tqdm(total=size, initial=done, unit="B", unit_scale=True, desc=name, leave=False, disable=not is_shown)
 
 

@@ -26,7 +26,7 @@ class Hashing:
     path
         The file.
     name, size
-        What it will be called, and its size in bytes, for a progress bar.
+        What it will be called, and its size in bytes, for a progress bar; None to show none.
 
     Attributes
     ----------
@@ -36,7 +36,7 @@ class Hashing:
         The hashes, complete after the `with` block.
     """
 
-    def __init__(self, path: Path, *, name: str, size: int) -> None:
+    def __init__(self, path: Path, *, name: str | None, size: int) -> None:
         self.position = 0
         self.md5, self.sha256 = hashlib.md5(usedforsecurity=False), hashlib.sha256()
         self._file = RandomAccessFile(path)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from functools import cached_property
 from itertools import islice
 from pathlib import Path
 
@@ -14,10 +15,11 @@ from loader._fetch.complete import complete
 from loader._fetch.copies import Copies
 from loader._fetch.download import download
 from loader._fetch.repository import Repository
-from loader._fetch.revision import Revision, locked_md5s
+from loader._fetch.revision import Revision
 from loader._fetch.s3 import S3Object
 from loader._fetch.sparse import SparseCopy
 from loader._format.artifact import LocalArtifact
+from loader._format.dvc_lock import locked_md5s
 from loader._format.manifest import ArtifactEntry, Manifest
 from loader._format.names import ARTIFACTS, is_filename
 from loader._format.standalone import open_tar
@@ -86,23 +88,31 @@ def find_older(
 
 def _candidates(repository: Repository, revision: Revision, manifest: Manifest, entry: ArtifactEntry) -> Iterator[Path]:
     """Yield the paths at which such artifacts may be."""
-    copies, locks = Copies(repository), _earlier_locks(repository, manifest.name)
-    with suppress(OSError):
-        locks.insert(0, revision.read("dvc.lock"))
+    copies, locks = Copies(repository), _Locks(repository, revision, manifest.name)
     for filename in dict.fromkeys((entry.filename, *_parent_artifacts(manifest))):
-        md5s = (md5 for lock in locks for md5 in locked_md5s(lock, f"{ARTIFACTS}/{filename}"))
-        yield from copies.of_any_version(filename, dict.fromkeys(md5s))
+        yield from copies.of_any_version(filename, locks.md5s(filename))
 
 
-def _earlier_locks(repository: Repository, name: str) -> list[bytes]:
-    """Return each `dvc.lock` of a commit that changed the manifest of a dataset, the newest commits first."""
-    git = repository.git
-    try:
-        commits = git.history("--all", f"{ARTIFACTS}/{name}.json")[:MAX_COMMITS]
-        blobs = git.objects(f"{commit}:./dvc.lock" for commit in commits)
-    except LoaderError:  # no git repository, no git here, or a history that cannot be read
-        return []
-    return [data for _, data in blobs.values()]
+class _Locks:
+    """The `dvc.lock` of a revision, then of the commits that changed the manifest of a dataset, the newest first."""
+
+    def __init__(self, repository: Repository, revision: Revision, name: str) -> None:
+        self._repository, self._revision, self._name = repository, revision, name
+
+    def md5s(self, filename: str) -> Iterator[str]:
+        """Yield the MD5s (hex) that they record of an artifact, each once; the files are read when that is needed."""
+        md5s = (md5 for lock in self._contents for md5 in locked_md5s(lock, f"{ARTIFACTS}/{filename}"))
+        yield from dict.fromkeys(md5s)
+
+    @cached_property
+    def _contents(self) -> list[bytes]:
+        found, git = [], self._repository.git
+        with suppress(OSError):
+            found.append(self._revision.read("dvc.lock"))
+        with suppress(LoaderError):  # no git repository, no git here, or a history that cannot be read
+            commits = git.history("--all", f"{ARTIFACTS}/{self._name}.json")[:MAX_COMMITS]
+            found += [data for _, data in git.objects(f"{commit}:./dvc.lock" for commit in commits).values()]
+        return found
 
 
 def _parent_artifacts(manifest: Manifest) -> Iterator[str]:

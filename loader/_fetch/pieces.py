@@ -19,7 +19,7 @@ HERE, REMOTE = -1, -2
 """Sources of a run: the copy has it, or only the remote. Any other is a position in the list of older artifacts."""
 
 RUN_BYTES = 2 << 20
-GAP_BYTES = 16 << 10
+GAP_BYTES = 64 << 10
 """Bytes between two runs that are moved for nothing if that saves a request, which takes about as long."""
 
 Array = np.ndarray[Any, Any]

@@ -10,6 +10,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from loader._errors import FetchError, LoaderError
+from loader._fetch.complete import complete
 from loader._fetch.s3 import S3Object
 from loader._fetch.sparse import SparseCopy
 from loader._fetch.units import WINDOW_BITS
@@ -72,11 +73,10 @@ class RangedArtifact(Artifact):
 
     def complete(self) -> None:
         """Make the copy, in which all records have arrived, the cached artifact."""
-        from loader._fetch.complete import complete  # most processes end before
-
         if self.copy is not None:
-            with suppress(LoaderError, OSError):  # nothing is lost, and whoever loads the artifact says what is wrong
-                complete(self.copy, self.source, self.manifest, self.entry)
+            # nothing is lost, and whoever loads the artifact says what is wrong; threads fail so when the program exits
+            with suppress(LoaderError, OSError, RuntimeError):
+                complete(self.copy, self.source, self.manifest, self.entry, shows_progress=False)
 
     def fetch(self, offset: int, size: int) -> bytes:
         """Return bytes of the object from the remote, not verified."""
@@ -100,7 +100,11 @@ class RangedArtifact(Artifact):
         hashes
             Their SHA-256 (hex); those that are in the copy are not read.
         """
-        missing = [part for part, expected in zip(parts, hashes, strict=True) if self._kept(*part, expected) is None]
+        missing = [
+            part
+            for part, expected in zip(parts, hashes, strict=True)
+            if part not in self._ahead and self._kept(*part, expected) is None
+        ]
         if not missing:
             return
         start, end = missing[0][0], sum(missing[-1])
@@ -108,10 +112,12 @@ class RangedArtifact(Artifact):
         self._ahead.update({(offset, size): data[offset - start :][:size] for offset, size in missing})
 
     def read_verified(self, offset: int, size: int, expected: str) -> bytes | None:
-        """Return bytes from the copy if their SHA-256 is the expected one, else from the remote."""
+        """Return bytes with the expected SHA-256 from the copy, else from the remote; None if both are wrong."""
         if (data := self._kept(offset, size, expected)) is not None:
             return data
         data = super().read_verified(offset, size, expected)
+        if data is None:  # as of records, a second time: what is in between may have changed it
+            data = super().read_verified(offset, size, expected)
         if data is not None and self.copy is not None:
             with suppress(OSError):  # a full disk, which is noticed when records are written
                 self.copy.write(offset, data)

@@ -11,7 +11,9 @@ from operator import length_hint
 import numpy as np
 
 from loader._fetch.arrivals import ARRIVED, MISSING, UNDER_WAY, Arrivals
-from loader._fetch.units import WINDOW_BITS, Array, Unit
+from loader._fetch.s3_client import CONNECTIONS
+from loader._fetch.threads import Forkable
+from loader._fetch.units import Array, joined
 from loader._format.files import RandomAccessFile
 from loader._format.records import Positions, integers
 
@@ -20,13 +22,12 @@ FIRST_CHUNK_BYTES = 64 << 10
 MAX_CHUNK_BYTES = 32 << 20
 """Those that are planned at once later. Up to one and a half times as many are ahead of the consumer."""
 GROWTH = 4
-REQUESTS_PER_CHUNK = 32
 STEPS_PER_CHUNK = 8
 STEP_RECORDS = 256
 """Most records that are read before planning goes on."""
 
 
-class ReadAhead:
+class ReadAhead(Forkable):
     """One pass over records in a known order; threads may share it.
 
     The records are planned in chunks. What is missing of a chunk is requested at once, in the order in which it is
@@ -53,8 +54,11 @@ class ReadAhead:
         self._last_size = 0
         self._max_size = max(at_once, MAX_CHUNK_BYTES // record_bytes, 1)
         self._record_bytes = record_bytes
-        self._front: int | None = None  # what is before it is planned
         self._wanted: Array | None = None
+        super().__init__()
+
+    def _start(self) -> None:
+        self._front: int | None = None  # what is before it is planned
         self._futures: list[Future[None]] = []
         self._lock = threading.Lock()
 
@@ -133,34 +137,25 @@ class ReadAhead:
             return True
         if not arrivals.load_rows(missing, wait=wait):
             return False
-        wanted = self._mask(rows)
-        limit = min(max((end - start) * self._record_bytes // REQUESTS_PER_CHUNK, 1 << WINDOW_BITS), 1 << 20)
+        wanted, units = self._mask(start, end), []
         self._futures = [future for future in self._futures if not future.done()]
-        current: Unit | None = None
         for row in missing.tolist():
-            if arrivals.state[row] != MISSING:
-                continue
-            unit = arrivals.unit(row, wanted)
-            arrivals.state[unit.rows] = UNDER_WAY
-            if current and current.extend(unit, limit=limit):
-                continue
-            if current:
-                self._futures.append(arrivals.request(current))
-            current = unit
-        if current:
-            self._futures.append(arrivals.request(current))
+            if arrivals.state[row] == MISSING:
+                units.append(arrivals.unit(row, wanted))
+                arrivals.state[units[-1].rows] = UNDER_WAY
+        self._futures += map(arrivals.request, joined(units, requests=CONNECTIONS))
         return True
 
-    def _mask(self, rows: Array) -> Array:
-        """Return which records to fetch: all of the pass, or those of a chunk if they are held in memory."""
-        if self._arrivals.keeps and self._wanted is not None:
+    def _mask(self, start: int, end: int) -> Array:
+        """Return which records to fetch: all of the pass if they are kept or fit into memory, else those of a chunk."""
+        if self._wanted is not None:
             return self._wanted
         wanted = np.zeros(self._arrivals.count, bool)
         if self._arrivals.keeps:
-            wanted[_selection(self._positions)] = True
-            self._wanted = wanted
-        else:
-            wanted[rows] = True
+            start = 0
+        if self._arrivals.keeps or len(self._positions) - start <= self._max_size * 3 // 2:
+            self._wanted, end = wanted, len(self._positions)
+        wanted[_selection(self._positions[start:end])] = True
         return wanted
 
 

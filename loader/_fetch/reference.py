@@ -216,6 +216,7 @@ class ArtifactReference:
     def _fetch(self) -> LocalArtifact:
         if self.offline:
             raise FetchError(f"nothing is fetched offline; load it once without offline=True and {OFFLINE_VARIABLE}")
+        from loader._fetch.download import remove
         from loader._fetch.older import fetch, find_older
 
         source, tracked = self.source(), self.tracked
@@ -223,7 +224,7 @@ class ArtifactReference:
         for _ in range(ATTEMPTS):  # another process may clear the cache before it is opened
             with store.lock(tracked.md5):  # `fetch` would take a wrong file of the right size for the right one
                 if not is_right(CachedArtifact(path, self.manifest, self.entry), []):
-                    path.unlink(missing_ok=True)
+                    remove(path)
                 self._write_note()
             older = find_older(self.repository, self.revision, self.manifest, self.entry)
             fetch(source, path, self.manifest, self.entry, older)

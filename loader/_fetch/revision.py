@@ -245,16 +245,3 @@ class Commit(Revision):
 def _datasets(filenames: Iterable[str]) -> set[str]:
     """Return the datasets whose manifests are among these files."""
     return {found[1] for filename in filenames if (found := _MANIFEST.fullmatch(filename))}
-
-
-def locked_md5s(lock: bytes, path: str) -> Iterator[str]:
-    """Yield the MD5 (hex) that each entry of a `dvc.lock` with this path has, without parsing it, which is slow."""
-    wanted = f"path: {path}\n".encode()
-    place = lock.find(wanted)
-    while place >= 0:
-        end = lock.find(b"\n", place) + 1
-        following = lock.find(b"- ", end)
-        entry = lock[lock.rfind(b"- ", 0, place) : following if following >= 0 else len(lock)]
-        if md5 := re.search(rb"\bmd5: ([0-9a-f]{32})\s", entry):
-            yield md5[1].decode()
-        place = lock.find(wanted, end)

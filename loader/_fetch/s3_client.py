@@ -33,6 +33,8 @@ _AWS_HOST = re.compile(r".*\.amazonaws\.com(\.cn)?")
 
 Options = tuple[tuple[str, Any], ...]
 
+_creating: dict[int, threading.Lock] = {}
+"""What only one thread of a process has while it makes a client."""
 _of_thread = threading.local()
 _answered: dict[tuple[int, Options, str], _Answered] = {}
 """The last request that was answered, by process, remote and object."""
@@ -48,7 +50,9 @@ def client(options: Options, *, anonymous: bool = False) -> BaseClient:
     """
     # connections cannot be shared after a fork, and a variable may be set after an error that says so
     variables = tuple(sorted((name, value) for name, value in os.environ.items() if name.startswith("AWS_")))
-    return _client(os.getpid(), variables, options, anonymous)
+    process = os.getpid()
+    with _creating.setdefault(process, threading.Lock()):  # or each of many threads would make one, in 0.1 seconds
+        return _client(process, variables, options, anonymous)
 
 
 def is_anonymous(client: BaseClient) -> bool:

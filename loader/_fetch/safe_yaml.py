@@ -14,10 +14,11 @@ MAX_ODD_CHARACTERS = 1 << 19
 MAX_ODD_SCALARS = 20_000
 
 _COUNT = re.compile("0|[1-9][0-9]{0,17}", re.ASCII)
-# What YAML 1.2 cannot take for a number, a date, a truth value or null: a word, an MD5, a version
+# What YAML 1.2 cannot take for a number, a date, a truth value or null: a word, an MD5, a short commit, a version
 _TEXT = re.compile(
     r"(?!(?:true|false|null)\Z)[a-z_/].*"
     r"|(?!0b[01]+\Z|[0-9]+(?:e[0-9]+)?\Z)[0-9a-f]{32}(?:\.dir)?"
+    r"|(?=[0-9e]*[a-df-z])[1-9][0-9a-z]*"
     r"|[0-9]+(?:\.[0-9]+){2,}",
     re.ASCII | re.IGNORECASE,
 )

@@ -12,14 +12,17 @@ it again if it is wrong. So a kill, a lost write or a flipped bit costs bytes, a
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import struct
 import time
 import weakref
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
 
@@ -68,6 +71,7 @@ class SparseCopy:
         self.path = folder / f"{filename}{PART_SUFFIX}"
         self.arrived_path = folder / f"{filename}{ARRIVED_SUFFIX}"
         self.size = size
+        self._claims: dict[int, tuple[Lock, Counter[int]]] = {}  # by process
         for attempt in range(ATTEMPTS):
             folder.mkdir(parents=True, exist_ok=True)
             try:
@@ -80,6 +84,8 @@ class SparseCopy:
         (self.prefix,) = _PREFIX.unpack(os.pread(self._arrived, _PREFIX.size, 0).ljust(_PREFIX.size, b"\0"))
 
     def _open(self) -> None:
+        if self.path.is_symlink() or self.arrived_path.is_symlink():  # the tar would be a link to a file of others
+            raise OSError(errno.ELOOP, "a link is in place of the copy")
         is_whole = self.path.with_suffix("")
         try:
             is_made = self.path.stat().st_size == self.size and self.arrived_path.stat().st_size >= _PREFIX.size
@@ -168,13 +174,27 @@ class SparseCopy:
         A unit is a number of the caller's choice. Whoever has claimed one looks again at what has arrived, and then
         fetches. The threads of a process share their claims. A killed process has none.
         """
+        lock, claimed = self._claims.setdefault(os.getpid(), (Lock(), Counter()))  # a forked process has none
+        units = range(first, first + count)
         # polled, because of waiting threads of two processes the system suspects a deadlock
-        while not self._lock(first, count, fcntl.LOCK_EX | fcntl.LOCK_NB):
+        while not self._try_claim(units, lock, claimed):
             time.sleep(CLAIM_SECONDS)
         try:
             yield
         finally:
-            self._lock(first, count, fcntl.LOCK_UN)
+            with lock:
+                claimed.subtract(units)
+                for unit in units:
+                    if not claimed[unit]:  # no other thread has it
+                        del claimed[unit]
+                        self._lock(unit, 1, fcntl.LOCK_UN)
+
+    def _try_claim(self, units: range, lock: Lock, claimed: Counter[int]) -> bool:
+        with lock:
+            is_ours = self._lock(units.start, len(units), fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if is_ours:
+                claimed.update(units)
+        return is_ours
 
     def _lock(self, first: int, count: int, how: int) -> bool:
         try:

@@ -59,6 +59,7 @@ def lock(hash: str) -> FileLock:
     path = cache_folder() / "locks" / f"{hash}.lock"
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()  # or only `acquire` would fail, with another error
     except OSError as error:
         raise FetchError(f"the cache {cache_folder()} cannot be written to: {error.strerror}") from error
     return FileLock(path)
@@ -216,6 +217,6 @@ def _remove(folder: Path) -> bool:
                         folder.rename(removed)
             finally:
                 os.close(descriptor)
-    except OSError:  # filelock's Timeout is one too
+    except (FetchError, OSError):  # filelock's Timeout is one too
         return False
     return True

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
+from functools import cached_property
 
 import numpy as np
 
@@ -39,7 +39,6 @@ class StreamedRecords(Records):
 
     def __init__(self, artifact: StreamedArtifact) -> None:
         self._artifact = artifact
-        self._of_process: dict[int, tuple[Arrivals, Callable[[int], bytes]]] = {}
         self._whole: LocalRecords | None = None
 
     def __reduce__(self) -> tuple[object, ...]:
@@ -61,7 +60,7 @@ class StreamedRecords(Records):
         """Return a function from a position to the record's bytes."""
 
         def read(position: int) -> bytes:
-            return self._present[1](position) if self._whole is None else self._whole.reader()(position)
+            return self._read(position) if self._whole is None else self._whole.reader()(position)
 
         return read
 
@@ -75,19 +74,19 @@ class StreamedRecords(Records):
             self._whole = LocalRecords(whole)
         if self._whole is not None:
             return self._whole.begin_pass(positions, at_once)
-        return ReadAhead(self._present[0], positions, at_once)
+        return ReadAhead(self._arrivals, positions, at_once)
 
     def expect(self, positions: Positions) -> None:
         """Begin to fetch the records at `positions`."""
         if self._whole is None:
-            self._present[0].expect(np.asarray(positions, np.intp))
+            self._arrivals.expect(np.asarray(positions, np.intp))
 
-    @property
-    def _present(self) -> tuple[Arrivals, Callable[[int], bytes]]:
-        """The records that this process has, and what reads one of them; a forked process has no threads to fetch."""
-        process = os.getpid()
-        found = self._of_process.get(process)
-        if found is None:
-            arrivals = Arrivals(self._artifact, self._artifact.copy, keeps=True)
-            found = self._of_process.setdefault(process, (arrivals, arrivals.index_reader()))
-        return found
+    @cached_property
+    def _arrivals(self) -> Arrivals:
+        """Which records have arrived."""
+        return Arrivals(self._artifact, self._artifact.copy, keeps=True)
+
+    @cached_property
+    def _read(self) -> Callable[[int], bytes]:
+        """What reads one of them."""
+        return self._arrivals.index_reader()

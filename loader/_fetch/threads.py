@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import weakref
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from concurrent.futures import Future
 from functools import partial
@@ -13,13 +15,39 @@ from typing import Any
 _Tasks = SimpleQueue[tuple[Future[None], Callable[[], None]] | None]
 
 
-class DaemonThreads:
+class Forkable(ABC):
+    """An object that a forked process can go on with, which has none of the threads that work for it."""
+
+    def __init__(self) -> None:
+        _forkable.add(self)
+        self._start()
+
+    @abstractmethod
+    def _start(self) -> None:
+        """Have new locks, and nothing that a thread is waited for; called at first, and in each forked process."""
+
+
+_forkable: weakref.WeakSet[Forkable] = weakref.WeakSet()
+
+
+def _start_in_child() -> None:
+    for each in list(_forkable):
+        each._start()
+
+
+os.register_at_fork(after_in_child=_start_in_child)
+
+
+class DaemonThreads(Forkable):
     """Up to `count` daemon threads that work off tasks in their order, until nothing refers to this object."""
 
     def __init__(self, count: int) -> None:
+        self._count = count
+        super().__init__()
+
+    def _start(self) -> None:
         self._tasks: _Tasks = SimpleQueue()
         self._threads: list[Thread] = []
-        self._count = count
         self._lock = Lock()
         weakref.finalize(self, _stop, self._tasks, self._threads).atexit = False
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from loader._errors import LoaderError
+from loader._errors import FetchError, LoaderError
 from loader._fetch import store
 from loader._fetch.checked_out import find_version
 from loader._fetch.reference import ArtifactReference
@@ -54,6 +54,8 @@ def read_from(reference: ArtifactReference) -> ReadFrom:
             return ReadFrom(found[0].kind, str(found[0].path))
         if problems and find_version(reference.checked_out, reference.repository.git) is None:
             raise problems[0]
+        if reference.offline:
+            raise FetchError("it is not on this machine, and nothing is fetched offline")
         source = reference.source()
     except LoaderError as error:
         return ReadFrom(arrived=0.0, problem=str(error))

@@ -69,15 +69,20 @@ class MutableArtifact:
 
 
 class Remote:
-    """A file that is read like an object on S3: reading beyond its end is an error."""
+    """A file that is read like an object on S3: reading beyond its end is an error.
+
+    `reads` has the offset and size of every read.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.reads: list[tuple[int, int]] = []
         self.url = f"s3://bucket/{path.name}"
         self.remote = "public"
         self.push_command = "make push DATASET=small"
 
     def read(self, offset: int, size: int) -> bytes:
+        self.reads.append((offset, size))
         if offset + size > self.path.stat().st_size:
             raise FetchError(f"the object ends before byte {offset + size:,}")
         with self.path.open("rb") as file:

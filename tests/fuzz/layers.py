@@ -29,7 +29,7 @@ from loader._format.extraction import extractable
 from loader._format.index import ROW, ROWS_NAME, digest
 from loader._format.tfrecord import masked_crc, scan
 from loader._info import read_info
-from tests.fuzz import difference, values
+from tests.fuzz import difference, sparse_copy, values
 from tests.fuzz.artifact import MutableArtifact, Remote
 from tests.fuzz.edits import NUMBERS, Draw, Edit, Splice, apply, edit_json, json_edits, spliced, splices
 from tests.fuzz.encoded import other_fields
@@ -338,6 +338,7 @@ LAYERS: dict[str, Callable[[Path, Path], Layer]] = {
     "Example, values": example_fields,
     "split strings": split_strings,
     "iterator states": states,
+    "sparse copy": lambda seeds, scratch: Layer(*sparse_copy.make(seeds, scratch)),
     "difference": lambda seeds, scratch: Layer(*difference.make(seeds, scratch)),
     WITH_TFDS: left_to_tfds,
 }

@@ -66,6 +66,8 @@ def test_without_a_note_the_tar_says_which_artifact_it_is(three, damage):
     (three[0] / ".dataset.json").write_bytes(damage)  # an older entry has none, like the two others
     found = {(entry.dataset, entry.version, entry.revision) for entry in loader.cache.entries()}
     assert found == {("a", None, None), ("b", "2.1.0", None), ("c", None, None)}
+    note(three[0])
+    assert any(entry[5:8] == ("b", "1.0.0", "f" * 40) for entry in loader.cache.entries())
 
 
 def test_a_copy_with_holes_counts_with_what_it_takes_on_the_disk(three):

@@ -138,6 +138,7 @@ class TestWhatInfoSays:
         md5 = copies["cache"].parent.name
         url = f"s3://datasets-public/{object_path(md5)}"
         assert str(from_where(small)) == f"remote public at {url}"  # nobody is asked
+        assert str(from_where(small, offline=True)).startswith("nowhere: ")
 
     def test_what_has_arrived_is_not_read_from_the_remote(self, copies, small):
         size = copies["work tree"].stat().st_size

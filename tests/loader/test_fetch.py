@@ -151,6 +151,10 @@ def test_too_little_disk_space_is_an_error(pushed, monkeypatch):
 def test_a_cache_that_cannot_be_written_is_an_error(pushed, tmp_path):
     (tmp_path / "file").write_text("")
     assert "cannot be written" in failure(pushed, DATASETS_CACHE=str(tmp_path / "file/cache"))
+    read_only = tmp_path / "read-only"
+    read_only.mkdir()
+    (read_only / "locks").symlink_to("/proc/self")  # a folder in which root cannot write either
+    assert "cannot be written" in failure(pushed, DATASETS_CACHE=str(read_only))
 
 
 def test_a_public_remote_is_read_without_credentials(pushed, tmp_path):

@@ -2,6 +2,7 @@
 
 import hashlib
 import re
+import shutil
 
 import pytest
 
@@ -54,15 +55,24 @@ def test_a_pull_moves_only_what_changed(clone):
     assert proxy.bytes_transferred <= 0.03 * len(new)
 
 
-@pytest.mark.parametrize("problem", ["is missing", "cannot be asked of the loader"])
-def test_an_older_version_that_does_not_help_is_no_obstacle(clone, monkeypatch, problem):
+def test_an_older_version_that_only_dvcs_cache_has_helps(clone):
     tar, new, proxy = clone
-    if problem == "is missing":
+    tar.unlink()  # as `dvc checkout` does, if its cache lacks the recorded version
+    pull(tar, new)
+    assert proxy.bytes_transferred <= 0.03 * len(new)
+
+
+@pytest.mark.parametrize("problem", ["none is here", "the loader cannot be asked"])
+def test_without_an_older_version_all_is_downloaded(clone, monkeypatch, problem):
+    tar, new, proxy = clone
+    if problem == "none is here":
         tar.unlink()
+        shutil.rmtree(tar.parents[1] / ".dvc/cache")
     else:
         monkeypatch.setenv("DATASETS_OFFLINE", "1")
     pull(tar, new)
     assert proxy.bytes_transferred >= len(new)
+    assert not loader.cache.entries()
 
 
 def test_an_artifact_in_the_loaders_cache_is_taken_from_there(clone):
