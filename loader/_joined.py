@@ -34,10 +34,10 @@ class JoinedSource(Source):
         source, positions = self._parts[number]
         return source.read(int(positions[position - int(self._starts[number])]))
 
-    def expect(self, positions: Positions) -> None:
-        """Begin to fetch the examples at `positions`, each source its own."""
-        for (source, _), inside in zip(self._parts, self._divide(positions)[1], strict=True):
-            source.expect(inside)
+    def expect(self, positions: Positions, count: int) -> None:
+        """Begin to fetch the first `count` of the examples at `positions`, each source its own."""
+        for (source, _), inside in zip(self._parts, self._divide(positions[:count])[1], strict=True):
+            source.expect(inside, len(inside))
 
     def in_order(self, positions: Positions) -> Iterator[Example]:
         """Yield the examples at `positions`; each source reads its own in their order."""

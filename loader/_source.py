@@ -50,8 +50,11 @@ class Source(ABC):
             They cannot be decoded.
         """
 
-    def expect(self, positions: Positions) -> None:
-        """Begin to fetch the examples at `positions`, which will be read next, if they are not on this machine."""
+    def expect(self, positions: Positions, count: int) -> None:
+        """Begin to fetch examples, if they are not on this machine.
+
+        The first `count` of those at `positions` will be read next, and the others probably after them.
+        """
         return
 
     @abstractmethod
@@ -126,9 +129,9 @@ class RecordSource(Source):
         except DecodeError as error:
             raise self._error(position, error) from error
 
-    def expect(self, positions: Positions) -> None:
-        """Begin to fetch the records at `positions`, which will be read next, if they are not on this machine."""
-        self._records.expect(positions)
+    def expect(self, positions: Positions, count: int) -> None:
+        """Begin to fetch the records at `positions`, if they are not on this machine."""
+        self._records.expect(positions, count)
 
     def in_order(self, positions: Positions) -> Iterator[Example]:
         """Yield the examples at `positions`; records that follow each other are read together."""

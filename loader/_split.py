@@ -18,6 +18,8 @@ from loader._source import Example
 from loader._state import ResumableIterator, State, read_state
 from loader._subsets import Subsets
 
+EXPECTED = 1024
+"""How many examples after those that a DataLoader asks for in order may be fetched ahead."""
 _INTEGERS = (int, np.integer)
 
 
@@ -149,7 +151,10 @@ class Split(Subsets, Sequence[Example]):
     def __getitems__(self, keys: Sequence[int], /) -> list[Example]:
         """Return several examples; PyTorch's DataLoader calls this for a batch."""
         part = self[keys]
-        part._source.expect(part._positions)
+        if keys and keys[0] >= 0 and list(keys) == list(range(keys[0], keys[0] + len(keys))):  # and will go on so
+            self._source.expect(self._positions[keys[0] : keys[-1] + EXPECTED], len(keys))
+        else:
+            self._source.expect(part._positions, len(keys))
         return list(part)
 
     def _indices(self, key: Any) -> np.ndarray[Any, Any]:

@@ -65,9 +65,9 @@ class MappedSource(Source):
             return next(self.in_order(range(position, position + 1)))
         return self._apply(self._origin.read(position))  # type: ignore[no-any-return]
 
-    def expect(self, positions: Positions) -> None:
+    def expect(self, positions: Positions, count: int) -> None:
         """Begin to fetch the examples at `positions`."""
-        self._origin.expect(positions)
+        self._origin.expect(positions, count)
 
     def in_order(self, positions: Positions) -> Iterator[Example]:
         """Yield what the function makes of the examples at `positions`."""

@@ -24,8 +24,6 @@ from loader._format.index import BLOCK_RECORDS, ROW, ROW_TYPE
 from loader._format.rows import verified_reader, verified_rows
 from loader._format.tfrecord import HEAD_BYTES, TAIL_BYTES
 
-EXACT_READS = 64
-"""How many records that are asked for by their numbers are read alone; of the next ones, the neighbors are read too."""
 CHECK_BYTES = 16 << 20
 """After how many bytes to look whether the cache is within its limit."""
 MISSING, UNDER_WAY, ARRIVED, HELD = range(4)
@@ -46,6 +44,15 @@ class Arrivals(Forkable):
         Whether what arrives is written to the copy. If not, it is held in memory until it is read once.
     shared
         The arrivals whose threads and rows to use.
+
+    Attributes
+    ----------
+    state
+        Of each row: MISSING, UNDER_WAY, ARRIVED or HELD.
+    all
+        A mask of all rows; see `unit`.
+    requests_under_way
+        How many requests are under way, or wait for a thread.
     """
 
     def __init__(
@@ -58,8 +65,8 @@ class Arrivals(Forkable):
         self.state = np.zeros(self.count, np.uint8)
         self._under_way: dict[int, Future[None]] = {}
         self._held: dict[int, bytes] = {}
-        self._index_reads = self._requests = 0
-        self._all = np.broadcast_to(np.True_, self.count)
+        self._requests = 0
+        self.all = np.broadcast_to(np.True_, self.count)
         self._unchecked = CHECK_BYTES  # so that the first record that is kept is looked at
         self._looked_up: set[int] = set()  # blocks
         self._whole_to = 0  # all records before it have arrived
@@ -76,6 +83,7 @@ class Arrivals(Forkable):
 
     def _start(self) -> None:
         self._under_way.clear()  # which readers refer to
+        self.requests_under_way = 0
         self.state[self.state == UNDER_WAY] = MISSING
         self._lock = threading.Lock()
         self._completion: threading.Thread | None = None
@@ -97,17 +105,6 @@ class Arrivals(Forkable):
 
         def read(row: int) -> bytes:
             return fetch(row) if row in under_way or held else arrived(row)
-
-        return read
-
-    def index_reader(self) -> Callable[[int], bytes]:
-        """Return a function from a row to its record, for records that are asked for by their numbers."""
-        state, expect, read_waiting = self.state, self.expect, self.waiting_reader()
-
-        def read(row: int) -> bytes:
-            if state[row] == MISSING:
-                expect(np.array([row]))
-            return read_waiting(row)
 
         return read
 
@@ -144,7 +141,7 @@ class Arrivals(Forkable):
 
         A file that was cut off, or lost writes, would else be one request for each record.
         """
-        near = self.unit(row, self._all, state=ARRIVED).rows
+        near = self.unit(row, self.all, state=ARRIVED).rows
         return [each for each in near if each == row or self._read_copy(each) is None]
 
     def _read_copy(self, row: int) -> bytes | None:
@@ -178,29 +175,6 @@ class Arrivals(Forkable):
         self.state[rows[arrived]] = ARRIVED
         missing: Array = rows[~arrived]
         return missing
-
-    def expect(self, rows: Array) -> None:
-        """Begin to fetch records that are asked for by their numbers.
-
-        The first ones are read alone. Whoever goes on reads many, so that the next ones are read with their neighbors,
-        and while the consumer uses those that have arrived, as many of the following ones.
-        """
-        if not self.keeps:
-            return
-        missing = self.missing(rows)
-        if not missing.size:
-            self.complete_if_whole()
-        following: list[int] = []
-        for wanted in (missing.tolist(), following):
-            self.load_rows(np.array(wanted, np.intp))
-            for row in wanted:
-                if self.state[row] == MISSING:
-                    self._index_reads += 1
-                    is_alone = self._index_reads <= EXACT_READS
-                    unit = self.unit(row, None if is_alone else self._all)
-                    self.request(unit)
-                    if wanted is not following and not is_alone and unit.rows[-1] + 1 < self.count:
-                        following.append(unit.rows[-1] + 1)
 
     def load_rows(self, rows: Array, *, wait: bool = True) -> bool:
         """Have the blocks of some rows in memory, and return whether they are; see `Blocks.load`.
@@ -241,6 +215,7 @@ class Arrivals(Forkable):
         """Have the records of a unit fetched with one request."""
         with self._lock:
             self._requests += 1
+            self.requests_under_way += 1
             self.state[unit.rows] = UNDER_WAY
             future = self._threads.submit(self._fetch, unit)
             self._under_way.update(dict.fromkeys(unit.rows, future))
@@ -249,6 +224,7 @@ class Arrivals(Forkable):
 
     def _finish(self, rows: list[int], _: Future[None]) -> None:
         with self._lock:
+            self.requests_under_way -= 1
             for row in rows:
                 self._under_way.pop(row, None)
             unfinished = np.array(rows)

@@ -19,8 +19,10 @@ HERE, REMOTE = -1, -2
 """Sources of a run: the copy has it, or only the remote. Any other is a position in the list of older artifacts."""
 
 RUN_BYTES = 2 << 20
-GAP_BYTES = 64 << 10
-"""Bytes between two runs that are moved for nothing if that saves a request, which takes about as long."""
+GAP_BYTES = 16 << 10
+"""Bytes between two runs that are moved for nothing if that saves a request."""
+MANY_REQUESTS, WIDE_GAP_BYTES = 256, 64 << 10
+"""If there are so many requests, they and not the bytes take the time, and such gaps are moved too."""
 
 Array = np.ndarray[Any, Any]
 Part = TypeVar("Part", "Piece", "Run", "Piece | Run")
@@ -158,13 +160,19 @@ def runs_of(frames: Frames, sources: Array, shifts: Array) -> Iterator[Run]:
     yield from map(Run._make, zip(*(column.tolist() for column in columns), strict=True))
 
 
-def in_requests(parts: Iterable[Part]) -> Iterator[list[Part]]:
-    """Yield parts of the tar, given in its order, in lists that are each fetched with one request."""
-    group: list[Part] = []
+def in_requests(parts: Iterable[Part]) -> list[list[Part]]:
+    """Return parts of the tar, given in its order, in lists that are each fetched with one request."""
+    parts = list(parts)
+    groups = _joined(parts, GAP_BYTES)
+    return groups if len(groups) < MANY_REQUESTS else _joined(parts, WIDE_GAP_BYTES)
+
+
+def _joined(parts: Iterable[Part], gap: int) -> list[list[Part]]:
+    groups: list[list[Part]] = []
     for part in parts:
-        if group and (part.start - group[-1].end > GAP_BYTES or part.end - group[0].start > RUN_BYTES):
-            yield group
-            group = []
-        group.append(part)
-    if group:
-        yield group
+        last = groups[-1] if groups else None
+        if last and part.start - last[-1].end <= gap and part.end - last[0].start <= RUN_BYTES:
+            last.append(part)
+        else:
+            groups.append([part])
+    return groups

@@ -8,6 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from loader._fetch.arrivals import Arrivals
+from loader._fetch.by_number import ReadByNumber
 from loader._fetch.cached_artifact import CachedArtifact
 from loader._fetch.checked_out import is_right
 from loader._fetch.ranged import RangedArtifact
@@ -76,10 +77,10 @@ class StreamedRecords(Records):
             return self._whole.begin_pass(positions, at_once)
         return ReadAhead(self._arrivals, positions, at_once)
 
-    def expect(self, positions: Positions) -> None:
-        """Begin to fetch the records at `positions`."""
+    def expect(self, positions: Positions, count: int) -> None:
+        """Begin to fetch the first `count` of the records at `positions`, then the others."""
         if self._whole is None:
-            self._arrivals.expect(np.asarray(positions, np.intp))
+            self._read.expect(np.asarray(positions, np.intp), count)
 
     @cached_property
     def _arrivals(self) -> Arrivals:
@@ -87,6 +88,6 @@ class StreamedRecords(Records):
         return Arrivals(self._artifact, self._artifact.copy, keeps=True)
 
     @cached_property
-    def _read(self) -> Callable[[int], bytes]:
+    def _read(self) -> ReadByNumber:
         """What reads one of them."""
-        return self._arrivals.index_reader()
+        return ReadByNumber(self._arrivals)

@@ -50,8 +50,11 @@ class Records(ABC):
         """
         return lambda start, stop: self.in_order(positions[start:stop])
 
-    def expect(self, positions: Positions) -> None:
-        """Begin to fetch the records at `positions`, which will be read next, if reading them takes a while."""
+    def expect(self, positions: Positions, count: int) -> None:
+        """Begin to fetch records, if reading them takes a while.
+
+        The first `count` of those at `positions` will be read next, and the others probably after them.
+        """
         return
 
 

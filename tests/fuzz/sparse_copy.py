@@ -162,7 +162,7 @@ class _Run:
     def by_index(self, rows: list[int]) -> None:
         """Read records by their numbers."""
         with self._reading() as records:
-            records.expect(np.array(rows))
+            records.expect(np.array(rows), len(rows))
             read = records.reader()
             for row in rows:
                 self._check(row, read(row))

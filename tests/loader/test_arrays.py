@@ -222,7 +222,7 @@ def columns_of(examples, features=FEATURES):
     return columns
 
 
-@settings(deadline=None, max_examples=30, database=None)
+@settings(derandomize=True, deadline=None, max_examples=30)
 @given(EXAMPLES, st.data())
 def test_columns_return_what_was_appended_as_examples_and_as_batches(examples, data):
     columns = columns_of(examples)
@@ -249,7 +249,7 @@ def test_columns_hold_bfloat16():
 
 
 class TestTables:
-    @settings(deadline=None, max_examples=30, database=None)
+    @settings(derandomize=True, deadline=None, max_examples=30)
     @given(EXAMPLES)
     def test_a_table_has_the_values_as_lists(self, examples):
         pa = pytest.importorskip("pyarrow")

@@ -489,7 +489,7 @@ def complete_lock(history, scratch):
 @given(
     st.lists(st.tuples(st.integers(0, 3), st.integers(0, 2))), st.lists(st.tuples(st.integers(0, 3), st.integers(0, 2)))
 )
-@settings(max_examples=300, deadline=None)
+@settings(derandomize=True, max_examples=300, deadline=None)
 def test_equal_values_are_matched_one_to_one_and_as_many_as_possible(old, new):
     arrays = [np.array(side, np.uint64).reshape(-1, 2) for side in (old, new)]
     in_old, in_new = (positions.tolist() for positions in match(*arrays))

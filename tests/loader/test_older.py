@@ -103,7 +103,7 @@ def machine(first, tmp_path, remote, one_proxy):
         setattr(one_proxy, name, value)
 
 
-@pytest.mark.parametrize(("percent", "moved"), [(0, 0.01), (1, 0.03), (10, 0.24), (100, 1)])
+@pytest.mark.parametrize(("percent", "moved"), [(0, 0.01), (1, 0.03), (10, 0.13), (100, 1)])
 def test_only_what_changed_is_moved(machine, percent, moved):
     machine.publish(splits(random.Random(0).sample(range(300), 3 * percent)))
     assert machine.fetch() <= moved
@@ -209,7 +209,7 @@ def test_two_processes_at_once_fetch_it_once(machine):
         for _ in range(2)
     ]
     assert [process.communicate()[0] for process in started] == ["240\n", "240\n"]
-    assert machine.proxy.bytes_transferred <= 0.27 * len(machine.new)
+    assert machine.proxy.bytes_transferred <= 0.12 * len(machine.new)
 
 
 def test_on_a_full_disk_what_has_arrived_stays(machine, monkeypatch):

@@ -71,7 +71,7 @@ class TestSubsets:
         with pytest.raises(loader.NotFoundError, match="has no feature 'lable'; did you mean 'label'"):
             train.filter(bool, features=["lable"])
 
-    @settings(deadline=None, max_examples=100, database=None)
+    @settings(derandomize=True, deadline=None, max_examples=100)
     @given(
         st.lists(
             st.one_of(
@@ -143,7 +143,7 @@ class TestSplitBy:
         assert [int(text[6:]) for text in texts(first[:8])] == RECORDED
         assert texts(first) != texts(train.split_by("label", [0.9, 0.1], seed=1)[1])
 
-    @settings(deadline=None, max_examples=200, database=None)
+    @settings(derandomize=True, deadline=None, max_examples=200)
     @given(
         st.lists(st.integers(0, 5), max_size=60),
         st.lists(st.integers(1, 9), min_size=1, max_size=4),
