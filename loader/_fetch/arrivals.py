@@ -26,6 +26,7 @@ from loader._format.tfrecord import HEAD_BYTES, TAIL_BYTES
 
 CHECK_BYTES = 16 << 20
 """After how many bytes to look whether the cache is within its limit."""
+COMPLETION_SECONDS = 0.5
 MISSING, UNDER_WAY, ARRIVED, HELD = range(4)
 _SPAN_BYTES = 4096
 """For each row, how many bytes of hints are read at once rather than one by one."""
@@ -271,7 +272,10 @@ class Arrivals(Forkable):
             self.stop_keeping("is at its limit")
 
     def complete_if_whole(self) -> None:
-        """If all records have arrived, make the copy the cached artifact, in a thread; the next pass reads that."""
+        """If all records have arrived, make the copy the cached artifact; the next pass reads that.
+
+        A thread does it. A small artifact is waited for, or a short program would end before.
+        """
         while self._whole_to < self.count:
             part = slice(self._whole_to, self._whole_to + BLOCK_RECORDS)
             unknown = self._whole_to + np.flatnonzero(self.state[part] != ARRIVED)
@@ -282,6 +286,7 @@ class Arrivals(Forkable):
         if self.keeps and self._completion is None:
             self._completion = threading.Thread(target=self.artifact.complete, daemon=True)
             self._completion.start()
+            self._completion.join(COMPLETION_SECONDS)
 
     def stop_keeping(self, problem: str) -> None:
         """Say once why what arrives from now on is held in memory only."""

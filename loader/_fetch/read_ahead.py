@@ -64,12 +64,20 @@ class ReadAhead(Forkable):
 
     def __call__(self, start: int, stop: int) -> Iterator[bytes]:
         """Yield the records of a part of the pass."""
+        end = len(self._positions)
+        if stop < end or start == stop:
+            yield from self._part(start, stop)
+            return
+        yield from self._part(start, end - 1)
+        last = list(self._part(end - 1, end))
+        self._arrivals.complete_if_whole()  # before the last record, because nobody asks for what is behind it
+        yield from last
+
+    def _part(self, start: int, stop: int) -> Iterator[bytes]:
         if self._has_arrived(start, stop):
             yield from map(self._reader(stop - start), integers(self._positions[start:stop]))
         else:
             yield from self._read(start, stop)
-        if stop == len(self._positions):
-            self._arrivals.complete_if_whole()
 
     def _read(self, start: int, stop: int) -> Iterator[bytes]:
         at, step = start, iter(())

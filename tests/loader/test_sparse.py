@@ -259,6 +259,18 @@ def test_leaving_a_pass_does_not_keep_the_program_from_exiting(published, proxy)
     assert time.monotonic() - started < 20
 
 
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_program_that_reads_all_in_batches_leaves_the_whole_artifact(published, proxy, workers):
+    code = (
+        f"import loader\n_, both = loader.load('small', split='train+test', repo={str(published[0])!r}, stream=True)\n"
+        f"for _ in both.batches(100, workers={workers}): pass"
+    )
+    subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=True)
+    [entry] = loader.cache.entries()
+    assert entry.arrived == 1
+    assert [path.name for path in entry.path.glob("small*")] == ["small.tar"]
+
+
 def test_a_program_that_ends_while_its_copy_is_completed_writes_nothing_to_the_terminal(published, proxy):
     code = (
         f"import loader\n_, both = loader.load('small', split='train+test', repo={str(published[0])!r}, stream=True)\n"
