@@ -27,6 +27,7 @@ from loader._format.tfrecord import HEAD_BYTES, TAIL_BYTES
 CHECK_BYTES = 16 << 20
 """After how many bytes to look whether the cache is within its limit."""
 COMPLETION_SECONDS = 0.5
+"""How long a pass that brought the last record waits for the artifact to be completed."""
 MISSING, UNDER_WAY, ARRIVED, HELD = range(4)
 _SPAN_BYTES = 4096
 """For each row, how many bytes of hints are read at once rather than one by one."""

@@ -9,7 +9,6 @@ from threading import Lock
 
 from loader._fetch.ranged import RangedArtifact
 from loader._fetch.threads import DaemonThreads, Forkable
-from loader._format.index import BLOCK_BYTES
 from loader._format.rows import BLOCKS_KEPT
 
 BLOCKS_AT_ONCE = 6
@@ -61,7 +60,8 @@ class Blocks(Forkable):
                     self._kept.move_to_end(number)
                 else:
                     missing.append(number)
-            for run in _runs(number for number in missing if number not in self._under_way):
+            needed = (number for number in missing if number not in self._under_way)
+            for run in runs_of(needed, at_most=BLOCKS_AT_ONCE):
                 self._under_way.update(dict.fromkeys(run, self._threads.submit(self._fetch, run)))
             futures = {self._under_way[number] for number in missing}
         if wait:
@@ -70,9 +70,7 @@ class Blocks(Forkable):
         return wait or not futures
 
     def _fetch(self, run: list[int]) -> None:
-        rows = self._artifact.header.rows
-        starts = [number * BLOCK_BYTES for number in run]
-        parts = [(rows.offset + start, min(BLOCK_BYTES, rows.size - start)) for start in starts]
+        parts = [self._artifact.block_place(number) for number in run]
         try:
             with self._artifact.claim(parts[0][0], sum(parts[-1])):
                 self._artifact.read_ahead(parts, [self._artifact.header.blocks[number] for number in run])
@@ -87,11 +85,11 @@ class Blocks(Forkable):
                     self._under_way.pop(number, None)
 
 
-def _runs(numbers: Iterable[int]) -> list[list[int]]:
-    """Return the numbers in runs of consecutive ones, each to be read in one request."""
+def runs_of(numbers: Iterable[int], *, at_most: int) -> list[list[int]]:
+    """Return numbers of blocks in runs of up to `at_most` consecutive ones, each to be read in one request."""
     runs: list[list[int]] = []
     for number in numbers:
-        if runs and runs[-1][-1] == number - 1 and len(runs[-1]) < BLOCKS_AT_ONCE:
+        if runs and runs[-1][-1] == number - 1 and len(runs[-1]) < at_most:
             runs[-1].append(number)
         else:
             runs.append([number])

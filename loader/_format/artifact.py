@@ -140,6 +140,11 @@ class Artifact(ABC):
             raise self._damaged(member)
         return data
 
+    def block_place(self, number: int) -> tuple[int, int]:
+        """Return the offset and the size of a block of rows."""
+        rows, start = self.header.rows, number * BLOCK_BYTES
+        return rows.offset + start, min(BLOCK_BYTES, rows.size - start)
+
     def block(self, number: int) -> bytes:
         """Return a block of rows, verified against the index header.
 
@@ -148,9 +153,7 @@ class Artifact(ABC):
         IntegrityError
             It is not the one recorded, or one of its records lies outside the tar.
         """
-        rows = self.header.rows
-        start = number * BLOCK_BYTES
-        data = self.read_verified(rows.offset + start, min(BLOCK_BYTES, rows.size - start), self.header.blocks[number])
+        data = self.read_verified(*self.block_place(number), self.header.blocks[number])
         if data is None:
             raise self.error(f"is damaged in block {number:,} of its record index")
         # before anything of the stated length is read or allocated; the sum of two uint64 could overflow

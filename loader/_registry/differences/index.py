@@ -11,6 +11,7 @@ from threading import Lock
 import numpy as np
 
 from loader._errors import FetchError
+from loader._fetch.blocks import runs_of
 from loader._fetch.places import OFFLINE_VARIABLE
 from loader._fetch.reference import ArtifactReference
 from loader._fetch.revision import Commit
@@ -50,14 +51,11 @@ class RemoteArtifact(StreamedArtifact):
 
     def blocks(self, numbers: Sequence[int]) -> Iterator[bytes]:
         """Yield blocks of rows, verified; adjacent ones are read together, and several requests run at once."""
-        rows = self.header.rows
 
         def fetch(run: list[int]) -> None:
-            starts = [number * BLOCK_BYTES for number in run]
-            parts = [(rows.offset + start, min(BLOCK_BYTES, rows.size - start)) for start in starts]
-            self.read_ahead(parts, [self.header.blocks[number] for number in run])
+            self.read_ahead(list(map(self.block_place, run)), [self.header.blocks[number] for number in run])
 
-        runs = _runs(numbers)
+        runs = runs_of(numbers, at_most=BLOCKS_AT_ONCE)
         pool = ThreadPoolExecutor(READS_AT_ONCE, thread_name_prefix="loader")
         try:
             for run, _ in zip(runs, pool.map(fetch, runs), strict=True):
@@ -136,14 +134,3 @@ def read_rows(artifacts: Sequence[Artifact]) -> list[dict[str, Array]]:
 def _bounds(artifact: Artifact, split: str) -> tuple[int, int]:
     rows = artifact.rows(split)
     return rows.start, rows.stop
-
-
-def _runs(numbers: Sequence[int]) -> list[list[int]]:
-    """Return the numbers in runs of consecutive ones, each to be read in one request."""
-    runs: list[list[int]] = []
-    for number in numbers:
-        if runs and runs[-1][-1] == number - 1 and len(runs[-1]) < BLOCKS_AT_ONCE:
-            runs[-1].append(number)
-        else:
-            runs.append([number])
-    return runs
