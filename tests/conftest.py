@@ -29,6 +29,9 @@ from tests.helpers.web_server import WebServer
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # in background jobs; tests' processes would inherit it
     signal.signal(signal.SIGINT, signal.default_int_handler)
+# the variables of `make test ALL=1`, which must not reach the make commands that are tested
+for name in ("ALL", *(name for name in os.environ if name.startswith(("MAKE", "MFLAGS")))):
+    os.environ.pop(name, None)
 
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
@@ -109,9 +112,8 @@ class Clone:
 
 def clean_environment() -> dict[str, str]:
     """Return the environment without variables that would affect a test."""
-    removed = ("AWS_", "DATASETS_REPO", "MAKE", "TF_")  # importing JAX sets a TF_ variable that makes TensorFlow log
-    # the variables of `make test ALL=1` must not reach the make commands that are tested
-    environment = {name: value for name, value in os.environ.items() if not name.startswith(removed) and name != "ALL"}
+    removed = ("AWS_", "DATASETS_REPO", "TF_")  # importing JAX sets a TF_ variable that makes TensorFlow log
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(removed)}
     path = f"{BIN}{os.pathsep}{os.environ['PATH']}"
     return {**environment, **ATTEMPTS, "PATH": path, "AWS_EC2_METADATA_DISABLED": "true"}
 

@@ -55,6 +55,8 @@ class Arrivals(Forkable):
         A mask of all rows; see `unit`.
     requests_under_way
         How many requests are under way, or wait for a thread.
+    planning
+        Held from finding what is missing until it is requested, or two passes would request it twice.
     """
 
     def __init__(
@@ -87,6 +89,7 @@ class Arrivals(Forkable):
         self._under_way.clear()  # which readers refer to
         self.requests_under_way = 0
         self.state[self.state == UNDER_WAY] = MISSING
+        self.planning = threading.Lock()
         self._lock = threading.Lock()
         self._completion: threading.Thread | None = None
 

@@ -64,10 +64,12 @@ class ReadByNumber:
         for row in rows.tolist():
             if up_to is not None and arrivals.requests_under_way >= up_to:
                 break
-            if arrivals.state[row] == MISSING:
+            with arrivals.planning:
+                if arrivals.state[row] != MISSING:
+                    continue
                 self._reads += 1
                 unit = arrivals.unit(row, None if self._reads <= EXACT_READS else arrivals.all)
                 arrivals.request(unit)
-                if unit.rows[-1] + 1 < arrivals.count:
-                    behind.append(unit.rows[-1] + 1)
+            if unit.rows[-1] + 1 < arrivals.count:
+                behind.append(unit.rows[-1] + 1)
         return behind

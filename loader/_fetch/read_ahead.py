@@ -139,19 +139,19 @@ class ReadAhead(Forkable):
     def _plan(self, start: int, end: int, *, wait: bool) -> bool:
         """Request what is missing of a chunk; return False if rows are missing for that, and `wait` is not set."""
         arrivals = self._arrivals
-        rows = _array(self._positions, start, end)
-        missing = arrivals.missing(rows)
+        missing = arrivals.missing(_array(self._positions, start, end))
         if not missing.size:
             return True
         if not arrivals.load_rows(missing, wait=wait):
             return False
         wanted, units = self._mask(start, end), []
         self._futures = [future for future in self._futures if not future.done()]
-        for row in missing.tolist():
-            if arrivals.state[row] == MISSING:
-                units.append(arrivals.unit(row, wanted))
-                arrivals.state[units[-1].rows] = UNDER_WAY
-        self._futures += map(arrivals.request, joined(units, requests=CONNECTIONS))
+        with arrivals.planning:
+            for row in missing.tolist():
+                if arrivals.state[row] == MISSING:
+                    units.append(arrivals.unit(row, wanted))
+                    arrivals.state[units[-1].rows] = UNDER_WAY
+            self._futures += map(arrivals.request, joined(units, requests=CONNECTIONS))
         return True
 
     def _mask(self, start: int, end: int) -> Array:

@@ -275,7 +275,8 @@ def damage_and_fix(root, path):
     with pytest.raises(loader.IntegrityError, match=r"record 4,000 of split 'train'") as raised:
         list(ds["train"])
     command = re.search(": (rm [^;]+);", str(raised.value))[1]
-    subprocess.run(command, shell=True, cwd=root, check=True, capture_output=True)
+    done = subprocess.run(command, shell=True, cwd=root, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
     _, ds = loader.load("small", repo=root)
     assert len(list(ds["train"])) == 5300
 

@@ -110,6 +110,15 @@ def test_a_shuffled_epoch_moves_each_byte_once_and_the_second_none(published, pr
     assert moved(proxy) == 0
 
 
+def test_passes_at_once_move_each_byte_once(published, proxy, train):
+    def read(seed):
+        return [text for batch in train.batches(64, shuffle=True, seed=seed) for text in batch["text"]]
+
+    with ThreadPoolExecutor(4) as pool:
+        assert [sorted(found) for found in pool.map(read, range(4))] == [sorted(expected(range(5300)))] * 4
+    assert moved(proxy) < len(published[1]) * 1.02
+
+
 def test_a_copy_of_which_all_has_arrived_becomes_the_cached_artifact(published, proxy):
     root, tar, _ = published
     both = open_train(published, "train+test")
