@@ -257,22 +257,27 @@ class Remote:
     server: Server
     root: Path
 
+    @property
+    def folder(self) -> str:
+        """The name of this test's folder in each bucket."""
+        return f"{self.root.name}-{id(self)}"
+
     def point(self, root: Path) -> None:
         """Point the clone at `root` to this test's folders in the buckets."""
-        urls = {bucket: f"s3://{bucket}/{self.root.name}-{id(self)}" for bucket in BUCKETS}
+        urls = {bucket: f"s3://{bucket}/{self.folder}" for bucket in BUCKETS}
         point_local(root, urls, self.server.endpoint, self.server.credentials)
 
     def publish(self, tar: Path) -> str:
         """Store an artifact in the public bucket as `dvc push` does, and return its key."""
         data = tar.read_bytes()
         md5 = hashlib.md5(data, usedforsecurity=False).hexdigest()
-        key = f"public/{self.root.name}-{id(self)}/{object_path(md5)}"
+        key = f"public/{self.folder}/{object_path(md5)}"
         self.write(key, data)
         return key
 
     def keys(self, bucket: str) -> list[str]:
         """Return the keys of this test's objects in a bucket."""
-        found = self.filesystem.find(f"{bucket}/{self.root.name}-{id(self)}")
+        found = self.filesystem.find(f"{bucket}/{self.folder}")
         return [str(key) for key in found]
 
     def read(self, key: str) -> bytes:

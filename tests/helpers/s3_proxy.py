@@ -27,6 +27,8 @@ class Proxy:
         normal response.
     change
         Called with the offset of a response's range and its bytes; returns the bytes to send.
+    folder
+        Requests for objects outside of it are dropped: threads that an earlier test left behind may send some.
     """
 
     url: str
@@ -34,6 +36,7 @@ class Proxy:
     requests: int = 0
     fault: Callable[[int], str | None] = lambda number: None
     change: Callable[[int, bytes], bytes] = lambda offset, data: data
+    folder: str = ""
     lock: Lock = field(default_factory=Lock)
 
     @property
@@ -51,6 +54,9 @@ def running_proxy(endpoint: str) -> Iterator[Proxy]:
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:
+            if proxy.folder not in self.path:
+                self.close_connection = True
+                return
             with proxy.lock:
                 number = proxy.requests
                 proxy.requests += 1

@@ -98,6 +98,7 @@ def machine(first, tmp_path, remote, one_proxy):
     remote.point(root)
     local = root / ".dvc/config.local"
     local.write_text(re.sub("endpointurl = .*", f"endpointurl = {one_proxy.url}", local.read_text()))
+    one_proxy.folder = f"/{remote.folder}/"
     yield Machine(root, remote, one_proxy, (root / "artifacts/small.tar").read_bytes())
     for name, value in vars(Proxy(one_proxy.url)).items():  # without a log and faults again
         setattr(one_proxy, name, value)
