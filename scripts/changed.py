@@ -47,8 +47,8 @@ def changed(base: str, *, root: Path = ROOT) -> list[str]:
     start = _branching_point(root, base)
     now = _Records.read(root)
     with TemporaryDirectory() as folder:
-        for name, data in read_blobs(root, [f"{start}:{file}" for file in FILES]).items():
-            (Path(folder) / name.partition(":")[2]).write_bytes(data)
+        for name, data in read_blobs(root, [f"{start}:./{file}" for file in FILES]).items():
+            (Path(folder) / name.partition(":./")[2]).write_bytes(data)
         before = _Records.read(Path(folder))
     names, paths = read_names(root=root), _changed_paths(root, start)
     if now.params.get(TOOLCHAIN) != before.params.get(TOOLCHAIN) or any(fnmatch(path, LOCK_FILES) for path in paths):
@@ -115,7 +115,7 @@ def _branching_point(root: Path, base: str) -> str:
 
 def _changed_paths(root: Path, start: str) -> set[str]:
     """Return the files that differ between a commit and the work tree, and those that git does not have yet."""
-    differing = git(root, "diff", "--name-only", "--no-renames", "-z", start)
+    differing = git(root, "diff", "--name-only", "--relative", "--no-renames", "-z", start)
     untracked = git(root, "ls-files", "--others", "--exclude-standard", "-z")
     return {path for path in (differing + untracked).decode(errors="surrogateescape").split("\0") if path}
 

@@ -10,9 +10,9 @@ from typing import Annotated
 
 import typer
 
-from loader._format.names import ARTIFACTS
 from scripts._define.definition import PARAMS_FILE, ROOT, read_definition
 from scripts._define.lineage import ancestors, group_related
+from scripts._define.packages import requirements_folder
 from scripts._define.several import All, Names, chosen
 from scripts._dvc.repro import run_repro
 from scripts._dvc.stages import LOCK_FILE, STAGES_FILE
@@ -20,7 +20,6 @@ from scripts._process.errors import ScriptError
 from scripts._process.git import changed_files
 
 _RECORDS = (PARAMS_FILE, STAGES_FILE, LOCK_FILE)
-_OWN = (f"{ARTIFACTS}/{{}}.json", f"{ARTIFACTS}/{{}}.*.json", "datasets/*/{}/*")
 
 
 def repro(names: Sequence[str], *, everything: bool = False, overwrite: bool = False, root: Path = ROOT) -> None:
@@ -85,7 +84,9 @@ def _wrong_definitions(names: Sequence[str], parents: Callable[[str], Iterable[s
 def _say_what_to_commit(root: Path, built: Iterable[str]) -> None:
     """Print the command that adds the record of what was built to git: DVC's own hint leaves out the manifests."""
     try:
-        found = changed_files(root, *_RECORDS, *(pattern.format(name) for name in sorted(built) for pattern in _OWN))
+        definitions = [read_definition(name, root=root) for name in sorted(built)]
+        own = [path for each in definitions for path in (*each.descriptions, requirements_folder(each))]
+        found = changed_files(root, *_RECORDS, *(path.relative_to(root).as_posix() for path in own))
     except ScriptError:
         return  # not a git repository
     changed = dict.fromkeys(_to_add(path, state) for path, state in found.items() if state[1] != " ")

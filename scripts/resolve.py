@@ -48,6 +48,6 @@ def command(
         )
     if resolution.open:
         raise ScriptError("\n  ".join([f"{len(resolution.open)} left:", *resolution.open]))
-    changed = git(ROOT, "diff", "--name-only", "-z").decode(errors="replace").split("\0")
+    changed = git(ROOT, "diff", "--name-only", "--relative", "-z").decode(errors="replace").split("\0")
     stage = f"git add {shlex.join(filter(None, changed))} && " if any(changed) else ""  # what was built again, say
     print(f"no conflicts are left; next: make check, then: {stage}git {sides.action} --continue")

@@ -66,5 +66,6 @@ def command(
         for each in release.missing:
             print(f"{release.name}: tagged commit {each.commit[:7]} as {each.name}")
         if not release.missing:
-            print(f"{release.name}: {release.tags[0]} exists already, with the same content")
+            note = f"; {release.note}" if release.note else ""
+            print(f"{release.name}: {release.tags[0]} exists already, with the same content{note}")
     print(f"publish with: git push origin {shlex.join(each for release in releases for each in release.tags)}")

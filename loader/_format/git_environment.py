@@ -19,15 +19,19 @@ _REPOSITORY_VARIABLES = {
     "GIT_SHALLOW_FILE",
     "GIT_WORK_TREE",
 }
+# Git takes a path for a pattern unless it is told not to, and refuses to be told so beside these.
+_PATTERN_VARIABLES = {"GIT_GLOB_PATHSPECS", "GIT_ICASE_PATHSPECS", "GIT_NOGLOB_PATHSPECS"}
 
 
 def git_environment() -> dict[str, str]:
     """Return the variables of this process without those that lead git elsewhere.
 
-    What a commit contains is what its hash says, whatever replacements the repository has.
+    What a commit contains is what its hash says, whatever replacements the repository has. A path names one file or
+    folder, whatever characters it has.
     """
-    kept = {name: value for name, value in os.environ.items() if name not in _REPOSITORY_VARIABLES}
-    return {**kept, "GIT_NO_REPLACE_OBJECTS": "1"}
+    left_out = _REPOSITORY_VARIABLES | _PATTERN_VARIABLES
+    kept = {name: value for name, value in os.environ.items() if name not in left_out}
+    return {**kept, "GIT_NO_REPLACE_OBJECTS": "1", "GIT_LITERAL_PATHSPECS": "1"}
 
 
 def work_tree_of(path: Path) -> Path | None:

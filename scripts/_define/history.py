@@ -34,9 +34,13 @@ class RecordedVersion:
 
 
 def recorded_versions(
-    root: Path, *, name: str | None = None, withdrawn: Mapping[str, Sequence[str]] = MappingProxyType({})
+    root: Path,
+    *,
+    name: str | None = None,
+    withdrawn: Mapping[str, Sequence[str]] = MappingProxyType({}),
+    until: Sequence[str] = ("HEAD",),
 ) -> list[RecordedVersion]:
-    """Return every version that the commits up to HEAD record, newest manifests first.
+    """Return every version that the commits up to HEAD, or up to others, record, newest manifests first.
 
     Parameters
     ----------
@@ -46,6 +50,8 @@ def recorded_versions(
         The dataset; all of them by default.
     withdrawn
         For each dataset, the commits whose records do not count.
+    until
+        The commits to begin with.
 
     Raises
     ------
@@ -55,10 +61,10 @@ def recorded_versions(
     path = f"{ARTIFACTS}/{name}.json" if name else ARTIFACTS
     if not git(root, "rev-list", "--max-count=1", "--all"):
         return []  # nothing is committed yet
-    listed = git(root, "rev-list", "--objects", "HEAD", "--", path).decode(errors="replace").splitlines()
+    listed = git(root, "rev-list", "--objects", *until, "--", path).decode(errors="replace").splitlines()
     blobs = [line.partition(" ")[0] for line in listed if line.endswith(".json")]
     found = [version for blob, data in read_blobs(root, blobs).items() if (version := _parse(blob, data))]
-    left_out = [f"{commit}:{ARTIFACTS}/{each}.json" for each, commits in withdrawn.items() for commit in commits]
+    left_out = [f"{commit}:./{ARTIFACTS}/{each}.json" for each, commits in withdrawn.items() for commit in commits]
     not_counting = [version for data in read_blobs(root, left_out).values() if (version := _parse("", data))]
     return [version for version in found if replace(version, blob="") not in not_counting]
 
@@ -87,13 +93,13 @@ def other_content(version: RecordedVersion, others: Iterable[RecordedVersion]) -
     return None
 
 
-def commit_of(root: Path, blob: str) -> str:
-    """Return the abbreviated commit that added an object.
+def commit_of(root: Path, blob: str, *, until: Sequence[str] = ("HEAD",)) -> str:
+    """Return the abbreviated commit that added an object, of those up to HEAD or up to others.
 
     Raises
     ------
     ScriptError
         git fails.
     """
-    found = git(root, "log", "--format=%h", f"--find-object={blob}", "HEAD").decode().split()
+    found = git(root, "log", "--format=%h", f"--find-object={blob}", *until).decode().split()
     return found[-1] if found else "HEAD"

@@ -107,18 +107,11 @@ def install_packages(definition: Definition) -> Path | None:
     ScriptError
         The lock file is wrong, see `locked_versions`, or a package cannot be installed.
     """
-    pinned = locked_versions(definition)
-    if not pinned:
+    missing = _missing(definition)
+    if not missing:
         return None
-    project = definition.root / PROJECT_LOCK
-    ours = {each.name for each in read_lock(project)} if project.exists() else set()
-    lines = [each.lines for each in read_lock(requirements_folder(definition) / LOCK) if each.name not in ours]
-    if not lines:
-        return None
-    text = "\n".join(line.rstrip() for line in lines) + "\n"
-    key = hashlib.sha256(f"{sys.implementation.cache_tag} {sysconfig.get_platform()}\n{text}".encode()).hexdigest()[:16]
-    installed = definition.root / INSTALLED / key
-    packages = installed / "site-packages"
+    installed = _installed(definition, missing)
+    key, packages = installed.name, installed / "site-packages"
     if packages.is_dir():
         return packages
 
@@ -130,14 +123,26 @@ def install_packages(definition: Definition) -> Path | None:
             part = installed.with_name(f"{key}.part")
             shutil.rmtree(part, ignore_errors=True)  # of a killed build
             part.mkdir(parents=True)
-            (part / "requirements.txt").write_text(text, encoding="utf-8")
-            print(f"{definition.name}: installing {', '.join(sorted(pinned.keys() - ours))}", file=sys.stderr)
+            (part / "requirements.txt").write_text(_requirements(missing), encoding="utf-8")
+            print(f"{definition.name}: installing {', '.join(sorted(each.name for each in missing))}", file=sys.stderr)
             try:
                 _pip_install(definition, part)
                 part.rename(installed)
             finally:
                 shutil.rmtree(part, ignore_errors=True)
     return packages
+
+
+def installed_folder(definition: Definition) -> Path | None:
+    """Return the folder in which the packages of a dataset are, or will be, installed; None if it needs none.
+
+    Raises
+    ------
+    ScriptError
+        The lock file is wrong, see `locked_versions`.
+    """
+    missing = _missing(definition)
+    return _installed(definition, missing) if missing else None
 
 
 def use_packages(definition: Definition) -> None:
@@ -172,6 +177,25 @@ def missing_module(error: BaseException | None, definition: Definition) -> str |
         f"{own}add a line {PACKAGES.get(module, module)} to {folder / REQUIREMENTS} and run: "
         f"make lock DATASET={definition.name}"
     )
+
+
+def _missing(definition: Definition) -> list[Pinned]:
+    """Return the packages in the lock file of a dataset that the lock file of the environment does not have."""
+    if not locked_versions(definition):
+        return []
+    project = definition.root / PROJECT_LOCK
+    ours = {each.name for each in read_lock(project)} if project.exists() else set()
+    return [each for each in read_lock(requirements_folder(definition) / LOCK) if each.name not in ours]
+
+
+def _requirements(packages: list[Pinned]) -> str:
+    return "\n".join(each.lines.rstrip() for each in packages) + "\n"
+
+
+def _installed(definition: Definition, packages: list[Pinned]) -> Path:
+    """Return the folder of packages, whose name says what is in it."""
+    what = f"{sys.implementation.cache_tag} {sysconfig.get_platform()}\n{_requirements(packages)}"
+    return definition.root / INSTALLED / hashlib.sha256(what.encode()).hexdigest()[:16]
 
 
 def _required(path: Path) -> Iterator[Requirement]:

@@ -73,7 +73,7 @@ def check_not_on_remote(definition: Definition, repo: Repo, earlier: list[Earlie
 def _objects(root: Path, current: RecordedVersion, other: RecordedVersion) -> Iterator[EarlierObject]:
     """The changed artifacts of another version, as `dvc.lock` of its commit records them."""
     commit = commit_of(root, other.blob)
-    lock = read_blobs(root, [f"{commit}:{LOCK_FILE}"]).get(f"{commit}:{LOCK_FILE}", b"")
+    lock = read_blobs(root, [f"{commit}:./{LOCK_FILE}"]).get(f"{commit}:./{LOCK_FILE}", b"")
     changed = {
         f"{ARTIFACTS}/{filename}"
         for filename, sha256 in other.sha256.items()

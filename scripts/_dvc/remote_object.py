@@ -200,6 +200,11 @@ class RemoteObject:
     @contextmanager
     def asking(self) -> Iterator[Any]:
         """Return the S3 file system of s3fs, and raise what goes wrong with the remote in the block as FetchError."""
+        if self.filesystem.protocol != "s3":
+            raise FetchError(
+                f"remote {self.remote!r} is not on S3; set the remotes with: "
+                f"make remote PUBLIC=s3://... PRIVATE=s3://..."
+            )
         try:
             s3 = self.filesystem.fs
             s3.retries = ATTEMPTS

@@ -8,13 +8,16 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from loader._format.names import ARTIFACTS
+from loader._format.names import ARTIFACTS, release_tag
+from scripts._define.block import read_withdrawn
 from scripts._define.definition import PARAMS_FILE
-from scripts._define.history import RecordedVersion, other_content, version_of
+from scripts._define.history import RecordedVersion, commit_of, other_content, recorded_versions, version_of
 from scripts._define.yaml_edits import parse
 from scripts._dvc.stages import STAGES_FILE, STAGES_KEY, Stage, dependencies, outputs
 from scripts._merge.sides import VERSIONS, Sides, Version
+from scripts._merge.three_way import Side
 from scripts._process.errors import ScriptError
+from scripts._process.git import read_blobs
 
 Entries = Mapping[Version, Mapping[str, Any]]
 _OTHER: dict[Version, Version] = {"ours": "theirs", "theirs": "ours"}
@@ -63,20 +66,57 @@ def find_orphans(root: Path, stages: Entries) -> Iterator[str]:
                 )
 
 
-def find_two_contents(sides: Sides, blocks: Entries) -> Iterator[str]:
-    """Find versions that both sides built since they parted, with other bytes, a sentence each."""
+def find_two_contents(sides: Sides, blocks: Entries, choices: Mapping[str, Side]) -> Iterator[str]:
+    """Find versions that both sides built since they parted, with other bytes, a sentence each.
+
+    Parameters
+    ----------
+    sides
+        The sides.
+    blocks
+        The blocks of `params.yaml` in each version.
+    choices
+        For some datasets, the side that is taken.
+    """
     now = _read(sides.root / PARAMS_FILE)
     names = sorted(blocks["ours"].keys() & blocks["theirs"].keys())
-    contents = sides.contents([f"{ARTIFACTS}/{name}.json" for name in names])
+    contents = sides.contents([_manifest(name) for name in names])
     for name in names:
-        base, ours, theirs = (_recorded(contents.get((each, f"{ARTIFACTS}/{name}.json"))) for each in VERSIONS)
-        if ours and theirs and other_content(ours, [theirs]) and base not in (ours, theirs):
-            block = now.get(name)
-            if isinstance(block, dict) and block.get("version", ours.version) == ours.version:
-                yield (
-                    f"{name} {ours.version} was built with two contents, one on each side, but a version names one: "
-                    f"raise version in {PARAMS_FILE} and in the builder, then: make build DATASET={name}"
-                )
+        base, ours, theirs = (_recorded(contents.get((each, _manifest(name)))) for each in VERSIONS)
+        block = now.get(name)
+        if not ours or not theirs or not other_content(ours, [theirs]) or base in (ours, theirs):
+            continue
+        if isinstance(block, dict) and (steps := _to_one_content(sides, block, ours, theirs, choices.get(name))):
+            yield (
+                f"{name} {ours.version} was built with two contents, one on each side, but a version names one: "
+                f"{', and '.join(steps)}, then: make build DATASET={name}"
+            )
+
+
+def _to_one_content(
+    sides: Sides, block: Mapping[str, Any], ours: RecordedVersion, theirs: RecordedVersion, choice: Side | None
+) -> list[str]:
+    """Return what to do so that a version which both sides built names one content, in the history too."""
+    name, version = ours.name, ours.version
+    until = [sides.commits["ours"], *([sides.commits["theirs"]] if sides.joins else [])]
+    withdrawn = read_withdrawn(name, block.get("withdrawn"))
+    recorded = recorded_versions(sides.root, name=name, withdrawn={name: withdrawn}, until=until)
+    contents = [each for each in recorded if each.version == version]
+    tag = f"refs/tags/{release_tag(name, version)}:./{_manifest(name)}"
+    released = _recorded(read_blobs(sides.root, [tag]).get(tag))
+    chosen = {"ours": ours, "theirs": theirs}.get(choice or "")
+    candidates = (each for each in (released, chosen, ours, theirs) if each)
+    kept = next((each for each in candidates if any(each.sha256 == other.sha256 for other in contents)), None)
+    steps = []
+    if kept and block.get("version", version) == version and (chosen is None or chosen.sha256 != kept.sha256):
+        steps.append(f"raise version in {PARAMS_FILE} and in the builder")
+    others = {frozenset(each.sha256.items()): each.blob for each in contents if kept and other_content(kept, [each])}
+    if others:
+        commits = [commit_of(sides.root, blob, until=until) for blob in others.values()]
+        listed = json.dumps([*withdrawn, *commits])
+        which = "was released" if kept is released else "ours built" if kept is ours else "theirs built"
+        steps.append(f"set withdrawn: {listed} in its block of {PARAMS_FILE}, so that {version} is what {which}")
+    return steps
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -90,6 +130,10 @@ def _read(path: Path) -> dict[str, Any]:
 def _made(stages: Mapping[str, Stage]) -> dict[str, str]:
     """Return the stage of each output."""
     return {posixpath.normpath(path): name for name, stage in stages.items() for path in outputs(stage or {})}
+
+
+def _manifest(name: str) -> str:
+    return f"{ARTIFACTS}/{name}.json"
 
 
 def _recorded(data: bytes | None) -> RecordedVersion | None:

@@ -139,7 +139,8 @@ class _Merge:
             for path in sorted(read_unmerged(root))
             if path not in explained
         )
-        self.done.open.extend([*find_orphans(root, self.stages), *find_two_contents(self.sides, self.blocks)])
+        self.done.open.extend(find_orphans(root, self.stages))
+        self.done.open.extend(find_two_contents(self.sides, self.blocks, self.decided))
         return self.done
 
     def _merged(self, file: str, choices: Mapping[str, Side]) -> tuple[str, tuple[str, ...]]:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
 from scripts._process.errors import ScriptError
-from scripts._process.git import git, read_blobs
+from scripts._process.git import git, object_ids, read_blobs
 
 Version = Literal["base", "ours", "theirs"]
 VERSIONS: tuple[Version, Version, Version] = ("base", "ours", "theirs")
@@ -25,11 +25,13 @@ class Sides:
     root
         The repository.
     action
-        What git is doing: "merge", "rebase", "cherry-pick" or "revert".
+        What git is doing: "merge", "rebase", "cherry-pick" or "revert". A rebase may be making a merge.
     commits
         The commit, or the tree, of each version.
     unmerged
         For each path in conflict, the git objects of its versions; a version without the path has none.
+    joins
+        Whether the history of theirs becomes a part of that of ours, as in a merge.
     started
         When git stopped, in nanoseconds since 1970, which tells this merge from an earlier one that was given up.
     """
@@ -38,6 +40,7 @@ class Sides:
     action: str
     commits: dict[Version, str]
     unmerged: dict[str, dict[Version, str]]
+    joins: bool
     started: int
 
     @classmethod
@@ -49,25 +52,31 @@ class Sides:
         ScriptError
             git fails, or it merges several branches at once.
         """
-        for action, (theirs, base) in {
-            "merge": ("MERGE_HEAD", None),
-            "rebase": ("REBASE_HEAD", "REBASE_HEAD^"),
-            "cherry-pick": ("CHERRY_PICK_HEAD", "CHERRY_PICK_HEAD^"),
-            "revert": ("REVERT_HEAD^", "REVERT_HEAD"),
+        unmerged = read_unmerged(root)
+        is_rebasing = _is_rebasing(root)
+        for action, head in {
+            "merge": "MERGE_HEAD",
+            "rebase": "REBASE_HEAD",  # which may stay behind
+            "cherry-pick": "CHERRY_PICK_HEAD",
+            "revert": "REVERT_HEAD",
         }.items():
-            if (commit := _commit(root, theirs)) is None or (action == "rebase" and not _is_rebasing(root)):
+            if (commit := _commit(root, head)) is None or (action == "rebase" and not is_rebasing):
                 continue
-            file = root / git(root, "rev-parse", "--git-path", theirs.rstrip("^")).decode().rstrip("\n")
+            file = root / git(root, "rev-parse", "--git-path", head).decode().rstrip("\n")
             if file.exists() and len(file.read_text(encoding="ascii").split()) > 1:
                 raise ScriptError(
                     "git merges several branches at once, so theirs is not one side; give up with: git merge --abort, "
                     "then merge one after the other"
                 )
-            found = _merge_base(root, commit) if base is None else _commit(root, base)
-            empty = git(root, "hash-object", "-t", "tree", "--stdin").decode().strip()
+            joins = action == "merge"
+            parent_is: Version = "theirs" if action == "revert" else "base"
+            other = _merge_base(root, commit) if joins else _parent(root, commit, unmerged, parent_is)
+            other = other or git(root, "hash-object", "-t", "tree", "--stdin").decode().strip()
             ours = git(root, "rev-parse", "HEAD").decode().strip()
-            commits: dict[Version, str] = {"base": found or empty, "ours": ours, "theirs": commit}
-            return cls(root, action, commits, read_unmerged(root), file.stat().st_mtime_ns if file.exists() else 0)
+            base, theirs = (commit, other) if action == "revert" else (other, commit)
+            commits: dict[Version, str] = {"base": base, "ours": ours, "theirs": theirs}
+            started = file.stat().st_mtime_ns if file.exists() else 0
+            return cls(root, "rebase" if is_rebasing else action, commits, unmerged, joins, started)
         return None
 
     def contents(self, paths: Sequence[str]) -> dict[tuple[Version, str], bytes]:
@@ -75,7 +84,7 @@ class Sides:
         names = {}
         for path in paths:
             for version in VERSIONS:
-                name = f"{self.commits[version]}:{path}"
+                name = f"{self.commits[version]}:./{path}"
                 if path in self.unmerged:
                     name = self.unmerged[path].get(version, "")
                 if name:
@@ -118,6 +127,19 @@ def _commit(root: Path, name: str) -> str | None:
         return None
 
 
+def _parent(root: Path, commit: str, unmerged: Mapping[str, Mapping[Version, str]], version: Version) -> str | None:
+    """Return the parent of a commit from which its changes are counted, None if it has none.
+
+    Of a merge, `-m` named the parent, and git keeps the number nowhere: it is the one that has what is in conflict.
+    """
+    parents = git(root, "rev-parse", f"{commit}^@").decode().split()
+    for parent in parents:
+        wanted = {f"{parent}:./{path}": blobs[version] for path, blobs in unmerged.items() if version in blobs}
+        if object_ids(root, wanted) == wanted:
+            return parent
+    return parents[0] if parents else None
+
+
 def _merge_base(root: Path, commit: str) -> str | None:
     try:
         return git(root, "merge-base", "HEAD", commit).decode().strip()
@@ -126,6 +148,6 @@ def _merge_base(root: Path, commit: str) -> str | None:
 
 
 def _is_rebasing(root: Path) -> bool:
-    """Return whether a rebase has not ended; REBASE_HEAD may stay behind."""
+    """Return whether a rebase has not ended."""
     paths = git(root, "rev-parse", "--git-path", "rebase-merge", "--git-path", "rebase-apply").decode().splitlines()
     return any((root / path).exists() for path in paths)

@@ -67,7 +67,10 @@ def changed_files(root: Path, *paths: str, with_ignored: bool = False) -> dict[s
     """
     options = ("--porcelain", "-z", "--no-renames", "--untracked-files=all", *(("--ignored",) if with_ignored else ()))
     listed = git(root, "status", *options, "--", *paths).decode(errors="surrogateescape")
-    return {entry[3:]: entry[:2] for entry in listed.split("\0") if entry}
+    prefix = (
+        git(root, "rev-parse", "--show-prefix").decode(errors="surrogateescape").removesuffix("\n") if listed else ""
+    )
+    return {entry[3:].removeprefix(prefix): entry[:2] for entry in listed.split("\0") if entry}
 
 
 def read_blobs(root: Path, names: Iterable[str]) -> dict[str, bytes]:

@@ -9,7 +9,7 @@ from pathlib import Path
 import loader
 from loader._format.plain_table import aligned_lines, size_text
 from scripts._dvc.remotes import VISIBILITIES
-from scripts._release.leftovers import size_of
+from scripts._release.leftovers import size_of, unused_packages
 from scripts._release.stored import cache_folder
 from scripts._release.survey import Survey
 from scripts._release.versions import CACHE, LOADER, Version, garbage, removable
@@ -33,6 +33,12 @@ def print_survey(found: Survey, shown: list[Version]) -> None:
             print(f"the remote {remote} is not listed: {found.unknown[remote]}", file=sys.stderr)
         else:
             _print_total(f"the remote {remote}", shown, remote, switch="REMOTE=1", without_asking=[])
+    for remote, path in found.elsewhere.items():
+        print(
+            f"the remote {remote}, on which {path} is recorded, is not listed: this project's remotes are "
+            f"{' and '.join(VISIBILITIES)}",
+            file=sys.stderr,
+        )
     for remote, reason in found.uploads_unknown.items():
         print(f"the unfinished uploads to the remote {remote} are not listed: {reason}", file=sys.stderr)
     for upload in found.uploads:
@@ -78,6 +84,11 @@ def _print_folders(root: Path) -> None:
             print(
                 f"extracted/{folder.name}: {size_text(size_of(folder))}; remove it with: rm -r extracted/{folder.name}"
             )
+    for unused in unused_packages(root):
+        folder = _relative(unused.path, root)
+        print(
+            f"{folder}, packages that no dataset here needs: {size_text(unused.size)}; remove it with: rm -r {folder}"
+        )
     if entries := loader.cache.entries():
         size = size_text(sum(entry.size for entry in entries))
         print(

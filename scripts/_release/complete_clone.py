@@ -19,12 +19,8 @@ def check_history(root: Path) -> None:
     Raises
     ------
     ScriptError
-        It is a shallow or a partial clone, its history was edited, it is a subfolder of a repository, or git fails.
+        It is a shallow or a partial clone, its history was edited, or git fails.
     """
-    if git(root, "rev-parse", "--show-prefix").strip():
-        raise ScriptError(
-            f"{root} is a folder of a larger git repository, whose history is not read, so what is needed is unknown"
-        )
     grafts = root / git(root, "rev-parse", "--git-path", "info/grafts").decode().strip()
     if grafts.exists():
         raise ScriptError(

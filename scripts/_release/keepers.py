@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import posixpath
 import re
 from collections.abc import Iterator, Mapping
@@ -129,10 +130,10 @@ class _Reader:
         """Yield what the commits that record an object say of the stage that made it."""
         for record in self._recorded.get(md5, ()):
             paths = [LOCK_FILE, f"{ARTIFACTS}/{record.dataset}.json"]
-            names = {f"{commit}:{path}": path for commit in record.commits for path in paths}
+            names = {f"{commit}:./{path}": path for commit in record.commits for path in paths}
             blobs = read_blobs(self._root, names)
             for commit in record.commits:
-                files = {path: blobs[name] for path in paths if (name := f"{commit}:{path}") in blobs}
+                files = {path: blobs[name] for path in paths if (name := f"{commit}:./{path}") in blobs}
                 for output in self.outputs(_State(f"commit {commit[:7]}", files)):
                     if md5 in output.outs or output.name == record.dataset:
                         yield output
@@ -143,7 +144,7 @@ class _Reader:
         for records in self._recorded.values():
             for record in records:
                 for commit in record.commits[:1]:
-                    artifacts.setdefault(f"{commit}:{ARTIFACTS}/{record.dataset}.json", []).append(record)
+                    artifacts.setdefault(f"{commit}:./{ARTIFACTS}/{record.dataset}.json", []).append(record)
         found = {}
         manifests = [(data, artifacts[name]) for name, data in read_blobs(self._root, artifacts).items()]
         for records in self._recorded.values():
@@ -160,23 +161,25 @@ class _Reader:
 
 
 def _states(root: Path) -> Iterator[_State]:
-    """Yield every state of the repository that keeps what it records."""
+    """Yield every state of the repository that keeps what it records, in whatever folder."""
     trees = []
+    prefix = os.fsdecode(git(root, "rev-parse", "--show-prefix").removesuffix(b"\n"))
     for commit, labels in last_commits(root).items():
-        entries = _entries(git(root, "ls-tree", "-r", "-z", "--full-tree", commit))
+        entries = _entries(git(root, "ls-tree", "-r", "-z", "--full-tree", commit), prefix)
         blobs = {path: fields[2] for fields, path in entries if fields[1] == "blob"}
         trees += [(label, blobs) for label in labels]
-    for folder in work_trees(root):
-        label = WORK_TREE if folder == root.resolve() else f"{WORK_TREE} {folder}"
-        staged = _entries(git(folder, "ls-files", "-z", "--stage", "--full-name", ":/"))
+    folders = work_trees(root)
+    for folder in folders:
+        label = WORK_TREE if folder == folders[0] else f"{WORK_TREE} {folder}"
+        staged = _entries(git(folder, "ls-files", "-z", "--stage"), prefix)
         # of a conflict, the index has several files with one path
         trees += [
             (f"the index of {label}", {path: fields[1] for fields, path in staged if fields[2] == number})
             for number in sorted({fields[2] for fields, _ in staged})
         ]
-        others = git(folder, "ls-files", "-z", "--others", "--exclude-standard", "--full-name", ":/")
-        paths = {path for _, path in staged} | {path for path in split_names(others) if _is_read(path)}
-        yield _State(label, {path: (folder / path).read_bytes() for path in paths if (folder / path).is_file()})
+        listed = split_names(git(folder, "ls-files", "-z", "--cached", "--others", "--exclude-standard"))
+        files = {path: folder / each for each in listed if _is_read(path := _relative(each, prefix))}
+        yield _State(label, {path: file.read_bytes() for path, file in files.items() if file.is_file()})
     contents = read_blobs(root, {blob for _, blobs in trees for blob in blobs.values()})
     for label, blobs in trees:
         if missing := [path for path, blob in blobs.items() if blob not in contents]:
@@ -184,10 +187,15 @@ def _states(root: Path) -> Iterator[_State]:
         yield _State(label, {path: contents[blob] for path, blob in blobs.items()})
 
 
-def _entries(listed: bytes) -> list[tuple[list[str], str]]:
+def _entries(listed: bytes, prefix: str) -> list[tuple[list[str], str]]:
     """Return the fields and the path of each file that `git ls-tree` or `git ls-files` lists, of those to be read."""
     entries = (entry.partition("\t") for entry in split_names(listed))
-    return [(fields.split(), path) for fields, _, path in entries if _is_read(path)]
+    return [(fields.split(), path) for fields, _, each in entries if _is_read(path := _relative(each, prefix))]
+
+
+def _relative(path: str, prefix: str) -> str:
+    """Return a path in the repository relative to the project, whose folder in it is the prefix."""
+    return path.removeprefix(prefix) if path.startswith(prefix) else posixpath.relpath(path, prefix)
 
 
 def _is_record(path: str) -> bool:

@@ -11,6 +11,8 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from scripts._define.definition import read_definitions
+from scripts._define.packages import INSTALLED, installed_folder
 from scripts._process.errors import ScriptError
 from scripts._process.scratch import SCRATCH, scratch_folder
 from scripts._release.versions import YOUNG_SECONDS
@@ -37,6 +39,19 @@ def leftovers(root: Path, cache: Path) -> list[Leftover]:
         The folder of DVC's cache that has the objects.
     """
     return [Leftover(path, size_of(path)) for path in (*_scratch_folders(root), *_partial_files(cache))]
+
+
+def unused_packages(root: Path) -> list[Leftover]:
+    """Return the installed packages of builders that no dataset of the work tree needs; none if that is unknown."""
+    needed: set[Path | None] = set()
+    try:
+        for definition in read_definitions(root=root).values():
+            if isinstance(definition, ScriptError):
+                return []
+            needed.add(installed_folder(definition))
+    except ScriptError:
+        return []
+    return [Leftover(path, size_of(path)) for path in sorted((root / INSTALLED).glob("*")) if path not in needed]
 
 
 def remove_leftover(root: Path, leftover: Leftover) -> bool:
@@ -76,8 +91,9 @@ def _scratch_folders(root: Path) -> Iterator[Path]:
 def _partial_files(cache: Path) -> Iterator[Path]:
     """Yield the files of interrupted pulls on which none has gone on for a day."""
     for path in sorted(cache.parent.glob("*.part")):
-        if time.time() - path.stat().st_mtime > YOUNG_SECONDS:
-            yield path
+        with suppress(FileNotFoundError):  # its pull has just finished
+            if time.time() - path.stat().st_mtime > YOUNG_SECONDS:
+                yield path
 
 
 def _is_held(lock: Path) -> bool:

@@ -137,12 +137,12 @@ def _merged(found: dict[tuple[str, ...], Recorded], record: Recorded) -> Recorde
 def _committed(root: Path, places: Iterable[str]) -> Iterator[tuple[str, list[Recorded]]]:
     """Yield what each commit or reference records; each content of a file is parsed once."""
     places = list(places)
-    ids = object_ids(root, (f"{place}:{file}" for place in places for file in (LOCK_FILE, STAGES_FILE, SOURCES)))
-    trees = {tree: _files_in(root, tree) for place in places if (tree := ids.get(f"{place}:{SOURCES}"))}
+    ids = object_ids(root, (f"{place}:./{file}" for place in places for file in (LOCK_FILE, STAGES_FILE, SOURCES)))
+    trees = {tree: _files_in(root, tree) for place in places if (tree := ids.get(f"{place}:./{SOURCES}"))}
     keys: dict[str, list[tuple[str, str, str | None]]] = {}
     for place in places:
-        stages = ids.get(f"{place}:{STAGES_FILE}")
-        lock, tree = ids.get(f"{place}:{LOCK_FILE}"), ids.get(f"{place}:{SOURCES}")
+        stages = ids.get(f"{place}:./{STAGES_FILE}")
+        lock, tree = ids.get(f"{place}:./{LOCK_FILE}"), ids.get(f"{place}:./{SOURCES}")
         keys[place] = [(LOCK_FILE, lock, stages)] if lock else []
         keys[place] += [(path, blob, None) for path, blob in (trees[tree] if tree else {}).items()]
     wanted = list(dict.fromkeys(key for each in keys.values() for key in each))
@@ -163,7 +163,7 @@ def _committed(root: Path, places: Iterable[str]) -> Iterator[tuple[str, list[Re
 def _files_in(root: Path, tree: str) -> dict[str, str]:
     """Return the blobs of the `.dvc` files in the tree of the folder of source files, by path."""
     found = {}
-    for entry in filter(None, git(root, "ls-tree", "-z", tree).split(b"\0")):
+    for entry in filter(None, git(root, "ls-tree", "-z", "--full-tree", tree).split(b"\0")):
         what, _, name = entry.partition(b"\t")
         if name.endswith(b".dvc") and what.split()[1] == b"blob":
             found[posixpath.join(SOURCES, name.decode(errors="replace"))] = what.split()[2].decode()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -43,10 +44,10 @@ def last_commits(root: Path) -> dict[str, list[str]]:
 
 
 def work_trees(root: Path) -> list[Path]:
-    """Return the folders of this repository's work trees, this one first."""
+    """Return the folders of this repository's work trees, first the one that `root` is or is in."""
     listed = split_names(git(root, "worktree", "list", "--porcelain", "-z"))
     folders = [Path(line.removeprefix("worktree ")).resolve() for line in listed if line.startswith("worktree ")]
-    own = root.resolve()
+    own = Path(os.fsdecode(git(root, "rev-parse", "--show-toplevel").removesuffix(b"\n"))).resolve()
     return [own, *(folder for folder in folders if folder != own and folder.is_dir())]
 
 

@@ -14,7 +14,9 @@ from scripts._define.artifact_entries import artifact_names
 from scripts._define.artifacts import read_built
 from scripts._define.definition import Definition
 from scripts._define.history import RecordedVersion, version_of
+from scripts._define.versions import raise_version
 from scripts._process.errors import ScriptError
+from scripts._process.git import read_blobs
 from scripts._release.message import message
 from scripts._release.record import commit_of_record, uncommitted
 from scripts._release.tags import Tag, existing_tags, is_signed, recorded_at, released_versions
@@ -38,6 +40,8 @@ class Release:
         Those of them that are still to be made.
     stored
         Where its artifacts are, and what proves it; empty if nothing is to be made.
+    note
+        What the user should know of a release that exists; empty if there is nothing.
     """
 
     name: str
@@ -45,6 +49,7 @@ class Release:
     tags: tuple[str, ...]
     missing: tuple[Tag, ...]
     stored: tuple[Stored, ...]
+    note: str = ""
 
 
 def plan_release(name: str, *, together: Collection[str], sign: bool, root: Path) -> Release:
@@ -82,7 +87,7 @@ def plan_release(name: str, *, together: Collection[str], sign: bool, root: Path
     present = existing_tags(root, tags)
     _check_existing(root, present, current, sign=sign)
     if len(present) == len(tags):
-        return Release(name, manifest.version, tags, (), ())
+        return Release(name, manifest.version, tags, (), (), note=_other_manifest(definition, tags[0]))
     _check_committed(definition)
     _check_parents(root, manifest, together)
     from scripts._release.proved import check_on_remote  # imports DVC
@@ -130,6 +135,18 @@ def _check_existing(root: Path, present: dict[str, bytes], current: RecordedVers
             raise ScriptError(f"{tag} is on a commit that does not record {current.name} {current.version}; {again}")
         if sign and not is_signed(found):
             raise ScriptError(f"{tag} exists and is not signed; {again}")
+
+
+def _other_manifest(definition: Definition, tag: str) -> str:
+    """Return what to do if the manifest is not the released one, though the artifacts are; empty if it is."""
+    path = definition.manifest.relative_to(definition.root).as_posix()
+    blob = f"refs/tags/{tag}:./{path}"
+    if read_blobs(definition.root, [blob])[blob] == definition.manifest.read_bytes():
+        return ""
+    return (
+        f"{path} has changed since, so that loader.load(..., trust=) refuses it without version=; to release it, "
+        f"{raise_version(definition)}, and build it again with: make build DATASET={definition.name}"
+    )
 
 
 def _check_parents(root: Path, manifest: Manifest, together: Collection[str]) -> None:

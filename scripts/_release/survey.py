@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from dvc.repo import Repo
@@ -49,6 +51,8 @@ class Survey:
         For each remote whose objects could not be listed, the reason.
     uploads_unknown
         For each remote whose unfinished uploads could not be listed, the reason.
+    elsewhere
+        For each other remote that records name, what is recorded there.
     """
 
     root: Path
@@ -58,6 +62,7 @@ class Survey:
     leftovers: list[Leftover]
     unknown: dict[str, str]
     uploads_unknown: dict[str, str]
+    elsewhere: dict[str, str]
 
     @property
     def shares_cache(self) -> bool:
@@ -81,25 +86,47 @@ def survey(root: Path, *, remotes: Collection[str] = VISIBILITIES) -> Survey:
     for more in (files_of_folders(repo, kept), linked_files(root, repo)):
         for md5, reasons in more.items():
             kept[md5] = list(dict.fromkeys([*kept.get(md5, ()), *reasons]))
-    copies = in_cache(repo)
-    uploads: list[Upload] = []
-    connections: dict[str, RemoteObject] = {}
-    unknown, uploads_unknown = {}, {}
-    for remote in remotes:
-        try:
-            connections[remote] = connection(repo, remote)
-            copies += on_remote(connections[remote])
-        except FetchError as error:
-            unknown[remote] = str(error)
-            continue
-        try:  # S3 has a right of its own for this
-            uploads += unfinished_uploads(connections[remote])
-        except FetchError as error:
-            uploads_unknown[remote] = str(error)
+    with ThreadPoolExecutor() as threads:
+        listings = dict(zip(remotes, threads.map(partial(_list, repo), remotes), strict=True))
+    copies = [*in_cache(repo), *(copy for each in listings.values() for copy in each.copies)]
+    uploads = [upload for each in listings.values() for upload in each.uploads]
+    connections = {remote: each.connection for remote, each in listings.items() if each.connection and not each.unknown}
+    unknown = {remote: each.unknown for remote, each in listings.items() if each.unknown}
+    uploads_unknown = {remote: each.uploads_unknown for remote, each in listings.items() if each.uploads_unknown}
+    records = [each for same in recorded.values() for each in same]
+    elsewhere = {remote: each.path for each in records for remote in each.remotes if remote not in VISIBILITIES}
     copies += _of_this_repository(in_loader_cache(), {*recorded, *(copy.md5 for copy in copies)})
     unrecorded = [copy for copy in copies if copy.md5 not in recorded]
     found = versions(copies, recorded, kept, labels(unrecorded, connections))
-    return Survey(root, repo, found, uploads, leftovers(root, cache_folder(repo)), unknown, uploads_unknown)
+    left = leftovers(root, cache_folder(repo))
+    return Survey(root, repo, found, uploads, left, unknown, uploads_unknown, elsewhere)
+
+
+@dataclass
+class _Listing:
+    """What a remote has, and why that, or only its unfinished uploads, is unknown."""
+
+    connection: RemoteObject | None = None
+    copies: list[Copy] = field(default_factory=list)
+    uploads: list[Upload] = field(default_factory=list)
+    unknown: str = ""
+    uploads_unknown: str = ""
+
+
+def _list(repo: Repo, remote: str) -> _Listing:
+    """Ask a remote what it has."""
+    found = _Listing()
+    try:
+        found.connection = connection(repo, remote)
+        found.copies = on_remote(found.connection)
+    except FetchError as error:
+        found.unknown = str(error)
+        return found
+    try:  # S3 has a right of its own for this
+        found.uploads = unfinished_uploads(found.connection)
+    except FetchError as error:
+        found.uploads_unknown = str(error)
+    return found
 
 
 def _of_this_repository(copies: list[Copy], known: Collection[str]) -> list[Copy]:

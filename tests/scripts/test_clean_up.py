@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -145,6 +146,26 @@ def test_exactly_what_nothing_needs_is_removed_from_the_cache(stored):
     assert all(stored.cached(md5).exists() for md5 in (*kept, young))
     assert stored.is_stored(unrecorded)
     assert remove_from_cache(root=stored.root) == []
+
+
+def test_in_a_folder_of_a_larger_git_repository_the_same_is_needed(tmp_path):
+    subprocess.run(["git", "init", "--quiet", str(tmp_path / "larger")], check=True)
+    repository = Repository(tmp_path / "larger/data sets/small")
+    shutil.rmtree(repository.root / ".git")  # git finds that of the larger one
+    old, kept, current = (repository.add(version) for version in ("1.0.0", "1.0.1", "1.0.2"))
+    repository.git("branch", "other", repository.commits[1])
+    beside, unrecorded = repository.garbage(b"of a project beside"), repository.garbage()
+    stage = {"cmd": "x", "outs": [{"path": "x", "hash": "md5", "md5": beside, "size": 1}]}
+    (tmp_path / "larger/dvc.lock").write_text(yaml.safe_dump({"schema": "2.0", "stages": {"x": stage}}))
+    found = repository.found()
+    assert found["small@1.0.0"].reason == f"only in history (commit {repository.commits[0][:7]})"
+    assert found["small@1.0.1"].kept_by == ("branch other",)
+    branch = f"branch {repository.git('branch', '--show-current')}"
+    assert found["small@1.0.2"].kept_by == (branch, "the work tree", "the index of the work tree")
+    assert found[beside[:12]].kept_by == ("the work tree",)
+    remove_from_cache(yes=["small@1.0.0"], root=repository.root)
+    stored = {md5: repository.cached(md5).exists() for md5 in (old, unrecorded, kept, current, beside)}
+    assert [*stored.values()] == [False, False, True, True, True]
 
 
 def test_what_only_history_records_and_what_is_young_is_removed_if_it_is_named(repository):
@@ -536,6 +557,33 @@ def test_nothing_is_removed_if_a_remote_cannot_be_listed(stored):
     assert unrecorded[:12] in stored.found()  # what is here is listed all the same
 
 
+def test_remotes_that_do_not_answer_are_waited_for_at_once(repository, monkeypatch):
+    both = threading.Barrier(2, timeout=60)
+
+    def ask(repo, remote):
+        both.wait()
+        raise loader.FetchError("dead")
+
+    monkeypatch.setattr("scripts._release.survey.connection", ask)
+    assert survey(repository.root).unknown == {"public": "dead", "private": "dead"}
+
+
+def test_a_remote_that_is_not_on_s3_or_that_the_project_does_not_have_is_told(repository, monkeypatch, capsys):
+    repository.add("1.0.0")
+    now = (repository.root / "dvc.yaml").read_text()
+    (repository.root / "dvc.yaml").write_text(now.replace("remote: public", "remote: archive"))
+    repository.commit_all()
+    (repository.root / "dvc.yaml").write_text(now)
+    folders = "".join(f"['remote \"{each}\"']\n    url = ../{each}\n" for each in ("public", "private"))
+    (repository.root / ".dvc/config.local").write_text(folders)
+    monkeypatch.setattr(clean_up, "ROOT", repository.root)
+    clean_up.command([])
+    told = capsys.readouterr().err
+    for name in ("public", "private"):
+        assert f"the remote {name} is not listed: remote '{name}' is not on S3; set the remotes with: make re" in told
+    assert "the remote archive, on which artifacts/small.tar is recorded, is not listed: this project's rem" in told
+
+
 def begin_upload(repository, md5):
     s3 = repository.remote.filesystem
     bucket, key, _ = s3.split_path(repository.key(md5))
@@ -597,6 +645,7 @@ def test_the_table_says_what_is_where_and_what_could_be_freed(at, capsys):
     kept = loader.cache.folder() / "artifacts" / old
     kept.mkdir(parents=True)
     shutil.copy(at.cached(old), kept / "small.tar")
+    (at.root / ".scratch/packages/0a1b").mkdir(parents=True)
     clean_up.command([])
     lines = capsys.readouterr().out.splitlines()
     assert lines[0].split() == ["VERSION", "CACHE", "LOADER", "PUBLIC", "PRIVATE", "KEPT", "BY"]
@@ -609,6 +658,7 @@ def test_the_table_says_what_is_where_and_what_could_be_freed(at, capsys):
     assert "could be freed, of what is named: make clean-up REMOVE=1 YES=small@1.0.0" in text
     assert "could be freed, of what is named: make clean-up REMOTE=1 YES=small@1.0.0" in text
     assert f"perhaps still under way: 5.0 kB; make clean-up REMOTE=1 YES=upload:{'a' * 12}" in text
+    assert ".scratch/packages/0a1b, packages that no dataset here needs: 0 B; remove it with: rm -r .scratch/pa" in text
     assert "the loader's cache, " in text
 
 

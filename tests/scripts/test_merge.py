@@ -1,6 +1,7 @@
 """Branches that add, change and remove datasets, merged with and without the merge driver."""
 
 import shutil
+import subprocess
 
 import pytest
 
@@ -10,9 +11,12 @@ from scripts._merge.sides import Sides
 from scripts._process.errors import ScriptError
 from scripts._process.files import read_yaml
 from scripts._verify.repository import check_repository
+from scripts.changed import changed
 from tests.helpers.killing import kill_at_step
 from tests.helpers.team_repository import IDENTITY, TeamRepository
 
+without_driver = pytest.mark.parametrize("made", ["text"], indirect=True)
+"""For what does not depend on the merge driver."""
 DESCRIBED = (".json", ".stats.json", ".croissant.json")
 
 
@@ -225,21 +229,112 @@ def test_a_dataset_derived_from_what_the_other_branch_removed_is_found(team, our
     assert team.git("status", "--porcelain").stdout == ""
 
 
-def test_one_version_with_two_contents_is_found(team):
+@pytest.fixture
+def two_contents(team):
+    """A repository whose branches `a` and `b` both built `middle` 1.1.0, with two contents."""
     for branch in ("a", "b"):
         team.branch(branch)
         (team.root / "datasets/standard/middle" / f"{branch}.py").write_text(branch)
+        team.edit("middle", version="1.1.0")
         team.build("middle", content=branch)
         team.commit()
+    return team
+
+
+TWO_CONTENTS = "middle 1.1.0 was built with two contents, one on each side, but a version names one: "
+RAISE = "raise version in params.yaml and in the builder"
+
+
+def withdraw(team, branch):
+    """List the commit of a branch as withdrawn, and return how `make resolve` says it."""
+    commit = team.git("rev-parse", "--short", branch).stdout.strip()
+    team.edit("middle", license=f'CC0\n  withdrawn: ["{commit}"]')
+    return f'set withdrawn: ["{commit}"] in its block of params.yaml, so that 1.1.0 is what'
+
+
+def has_two_contents(team):
+    """Whether `make check` says so, once the result is committed."""
+    team.git("add", "--all")
+    finish(team)
+    return any("two contents" in problem for problem in check_repository(team.root))
+
+
+@without_driver
+@pytest.mark.parametrize("follows", [True, False])
+def test_one_version_with_two_contents_is_found_and_the_lines_that_end_it_are_told(two_contents, follows):
+    team = two_contents
     assert not join(team, "merge", "a", "b")
     done = resolved(team)
     assert done.rebuild == ["middle"]
-    assert done.open == [
-        "middle 1.0.0 was built with two contents, one on each side, but a version names one: "
-        "raise version in params.yaml and in the builder, then: make build DATASET=middle"
-    ]
-    team.edit("middle", version="1.0.1")
+    if follows:
+        lines = withdraw(team, "b")
+        assert done.open == [f"{TWO_CONTENTS}{RAISE}, and {lines} ours built, then: make build DATASET=middle"]
+    team.edit("middle", version="1.1.1")
+    team.build("middle")
+    assert bool(resolved(team).open) != follows  # what was not done is told again
+    assert has_two_contents(team) != follows
+
+
+@without_driver
+def test_of_two_contents_the_released_one_stays_or_that_of_the_side_that_is_taken(two_contents, tmp_path):
+    team = two_contents
+    assert not join(team, "merge", "a", "b")
+    taken = team.copy(tmp_path / "taken")
+    told = resolved(taken, middle="theirs").open
+    assert told == [f"{TWO_CONTENTS}{withdraw(taken, 'a')} theirs built, then: make build DATASET=middle"]
+    assert resolved(taken).open == []
+    assert not has_two_contents(taken)
+    team.git("tag", "-a", "-m", "release", "middle@v1.1.0", "b")
+    told = resolved(team, middle="ours").open
+    assert told == [f"{TWO_CONTENTS}{RAISE}, and {withdraw(team, 'a')} was released, then: make build DATASET=middle"]
+
+
+@without_driver
+def test_a_rebase_has_the_content_of_theirs_no_more(two_contents):
+    assert not join(two_contents, "rebase", "a", "b")
+    assert resolved(two_contents).open == [f"{TWO_CONTENTS}{RAISE}, then: make build DATASET=middle"]
+    assert resolved(two_contents, middle="ours").open == []
+    assert not has_two_contents(two_contents)
+
+
+@without_driver
+@pytest.mark.parametrize("command", ["cherry-pick", "revert"])
+def test_the_changes_of_a_merge_are_counted_from_the_parent_that_git_was_told(team, command):
+    change_on(team, "a", version="1.1.0")
+    change_on(team, "b", license="MIT")
+    assert not join(team, "merge", "a", "b")
     assert resolved(team).open == []
+    finish(team)
+    if command == "cherry-pick":
+        change_on(team, "c", version="1.2.0")
+    else:
+        change_on(team, "a", version="1.2.0")
+    assert team.git(command, "--no-edit", "-m", "2", "a" if command == "cherry-pick" else "a^", check=False).returncode
+    sides = Sides.read(team.root)
+    parent = team.git("rev-parse", "b").stdout.strip()
+    assert sides.commits["base" if command == "cherry-pick" else "theirs"] == parent
+    values = {"cherry-pick": '"1.2.0" in ours, "1.1.0" in theirs', "revert": '"1.2.0" in ours, "1.0.0" in theirs'}
+    assert resolved(team).open == [
+        f"middle: version in params.yaml is {values[command]}; "
+        "decide with: make resolve OURS=middle or: make resolve THEIRS=middle"
+    ]
+
+
+@without_driver
+def test_a_merge_in_a_rebase_goes_on_with_the_rebase(team):
+    change_on(team, "a", version="1.1.0")
+    change_on(team, "b", license="MIT")
+    assert not join(team, "merge", "a", "b")
+    assert resolved(team).open == []
+    finish(team)
+    team.git("checkout", "--quiet", "main")
+    (team.root / "notes").write_text("new\n")
+    team.commit()
+    assert team.git("rebase", "--rebase-merges", "main", "a", check=False).returncode
+    assert resolved(team).rebuild == ["middle"]
+    finish(team)
+    assert "rebase" not in team.git("status").stdout
+    assert len(team.git("rev-parse", "HEAD^@").stdout.split()) == 2
 
 
 @pytest.mark.slow
@@ -270,6 +365,36 @@ def test_a_builder_that_both_branches_changed_is_left_to_git(team):
     resolved(team, middle="theirs")
     assert team.read(path) == "# b\n"
     assert team.unmerged() == set()
+
+
+def test_in_a_folder_of_a_larger_git_repository_the_same_is_merged(tmp_path):
+    subprocess.run(["git", "init", "--quiet", "--initial-branch=main", str(tmp_path)], check=True)
+    team = TeamRepository(tmp_path / "data sets", driver=False)
+    shutil.rmtree(team.root / ".git")  # git finds that of the larger one
+    team.add("middle")
+    team.commit()
+    change_on(team, "a", version="1.1.0")
+    change_on(team, "b", license="MIT")
+    assert not join(team, "merge", "a", "b")
+    done = resolved(team)
+    assert (done.rebuild, done.open) == (["middle"], [])
+    assert {"params.yaml", "dvc.lock", "artifacts/middle.json"} <= {*done.staged}
+    block = team.yaml("params.yaml")["middle"]
+    assert (block["version"], block["license"]) == ("1.1.0", "MIT")
+    assert changed("main", root=team.root) == ["middle"]
+
+
+@without_driver
+def test_a_file_whose_name_is_a_pattern_of_git_stands_for_itself_alone(team, monkeypatch):
+    monkeypatch.setenv("GIT_ICASE_PATHSPECS", "1")  # with which git refuses what this asks for
+    folder = team.root / "datasets/standard/middle"
+    for branch, name in (("a", "*.py"), ("b", "x.py")):
+        change_on(team, branch, version=f"1.{branch}.0")
+        (folder / name).write_text(name)
+        team.commit()
+    assert not join(team, "merge", "a", "b")
+    assert resolved(team, middle="theirs").open == []
+    assert sorted(path.name for path in folder.iterdir()) == ["middle.py", "x.py"]
 
 
 def test_branches_that_were_merged_into_each_other_are_merged_again(team):

@@ -13,6 +13,8 @@ import pytest
 from scripts._define.definition import read_definition
 from scripts._define.packages import LOCK, install_packages
 from scripts._process.errors import ScriptError
+from scripts._release.leftovers import unused_packages
+from scripts.lock import lock
 from tests.conftest import clean_environment, make_clone
 from tests.helpers.several_files import BEAM, GENERATOR, add_several_files
 
@@ -155,6 +157,11 @@ def test_two_builds_at_once_install_the_packages_once(packaged, tmp_path, index)
     assert outputs[0][0] == outputs[1][0]
     assert sum("tiny: installing wordy" in said for _, said in outputs) == 1
     assert [path.name for path in (other.root / ".scratch/packages").iterdir()] == [outputs[0][0].split("/")[-2]]
+    assert unused_packages(other.root) == []
+    (other.root / "datasets/standard/tiny" / LOCK).unlink()
+    assert unused_packages(other.root) == []  # unknown, because requirements.txt names a package
+    (other.root / "datasets/standard/tiny/requirements.txt").unlink()
+    assert [unused.path.name for unused in unused_packages(other.root)] == [outputs[0][0].split("/")[-2]]
 
 
 def test_a_lock_that_contradicts_the_environment_or_the_hashes_is_refused(packaged, index, monkeypatch, tmp_path):
@@ -180,15 +187,34 @@ def test_a_lock_that_contradicts_the_environment_or_the_hashes_is_refused(packag
         path.write_text(lock)
 
 
-def test_what_the_project_pins_is_not_changed_by_a_requirement(packaged, index):
+def test_packages_that_cannot_be_locked_are_refused_with_the_reason(packaged, index, monkeypatch, tmp_path):
     clone, _ = packaged
+    for name, value in {**index, "UV_HTTP_RETRIES": "0"}.items():
+        monkeypatch.setenv(name, value)
     path = clone.root / "datasets/standard/tiny/requirements.txt"
-    before = path.read_text()
+    before, shown = path.read_text(), "datasets/standard/tiny/requirements.txt"
+    together = f"{shown} cannot be resolved together with the project's lock files, whose versions stay: Because you "
+    unreachable = f"a package index cannot be reached to resolve {shown} ("
+
+    def problem(requirements):
+        path.write_text(requirements)
+        with pytest.raises(ScriptError) as raised:
+            lock("tiny", root=clone.root)
+        return str(raised.value).removeprefix("tiny: ")
+
     try:
-        path.write_text("wordy\nnumpy<2\n")
-        output = clone.scripts("lock", "tiny", check=False, env=index)
-        assert "cannot be resolved together with the project's lock files, whose versions stay: " in output
-        assert "numpy==2.4.6" in output
+        # what the project pins is not changed by a requirement
+        assert problem("wordy\nnumpy<2\n").startswith(f"{together}require numpy<2 and numpy==2.4.6, ")
+        assert problem("wordi\n") == f"no package index has wordi, which {shown} needs; correct its name there"
+        assert (
+            problem("wordy==9\n") == f"no package index has wordy==9, which {shown} needs; name another version there"
+        )
+        assert problem("wordy one\n").startswith(f"{shown} has a line that is no requirement: Expected one of ")
+        monkeypatch.delenv("UV_NO_INDEX")
+        monkeypatch.setenv("UV_DEFAULT_INDEX", "http://127.0.0.1:1/simple")
+        assert problem("other\n") == f"{unreachable}Connection refused (os error 111)); connect and run it again"
+        monkeypatch.setenv("UV_OFFLINE", "1")
+        assert problem("other\n").startswith(f"{unreachable}Because other was not found in the cache and you require")
     finally:
         path.write_text(before)
 

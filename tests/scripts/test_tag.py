@@ -180,6 +180,16 @@ def test_the_command_says_how_to_publish_the_tag(root, monkeypatch, capsys):
     assert last == f"publish with: git push origin {TAG}"
     command.command(["small"])
     assert capsys.readouterr().out.splitlines() == [f"small: {TAG} exists already, with the same content", last]
+    with (root / "artifacts/small.json").open("a") as file:
+        file.write(" ")
+    record_artifacts(root)
+    command.command(["small"])
+    assert capsys.readouterr().out.splitlines() == [
+        f"small: {TAG} exists already, with the same content; artifacts/small.json has changed since, so that "
+        "loader.load(..., trust=) refuses it without version=; to release it, raise the version in params.yaml and in "
+        "the builder, and build it again with: make build DATASET=small",
+        last,
+    ]
     git(root, "init", "--quiet", "--bare", str(root.parent / "origin.git"))
     git(root, "remote", "add", "origin", str(root.parent / "origin.git"))
     git(root, *last.partition(": git ")[2].split())

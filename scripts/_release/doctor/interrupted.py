@@ -74,7 +74,10 @@ def _leftovers(root: Path, cache: Path) -> Iterator[Problem]:
 
 
 def _last_written(path: Path) -> float:
-    return max(each.lstat().st_mtime for each in (path, *path.rglob("*")))
+    try:
+        return max(each.lstat().st_mtime for each in (path, *path.rglob("*")))
+    except FileNotFoundError:  # its command has just finished
+        return time.time()
 
 
 def _remove(path: Path) -> bool:

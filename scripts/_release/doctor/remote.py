@@ -73,9 +73,6 @@ def look_at(repo: Repo, name: str, *, is_used: bool) -> RemoteState:
     not_checked = f"remote {name!r}: its objects, because"
     try:
         example = connection(repo, name)
-        if example.filesystem.protocol != "s3":
-            result.not_checked.append(f"{not_checked} it is not on S3")
-            return state
         with example.asking() as s3:
             endpoint = str(s3.s3.meta.endpoint_url)
     except FetchError as error:
