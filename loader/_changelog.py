@@ -32,12 +32,15 @@ class VersionChanges:
         The version.
     examples
         The number of examples of each split, by config; the config is None for a dataset without configs.
+    config_versions
+        The versions of the configs that have one of their own.
     difference
         What changed since the version before; None for the first one.
     """
 
     entry: VersionEntry
     examples: dict[str | None, dict[str, int]]
+    config_versions: dict[str | None, str]
     difference: Difference | None
 
     @property
@@ -76,7 +79,10 @@ class Changelog:
                 {
                     **asdict(each.entry),
                     "release": each.release,
-                    "examples": [{"config": config, "splits": splits} for config, splits in each.examples.items()],
+                    "examples": [
+                        {"config": config, "version": each.config_versions.get(config), "splits": splits}
+                        for config, splits in each.examples.items()
+                    ],
                     "difference": None if each.difference is None else as_json(each.difference),
                 }
                 for each in self.versions
@@ -139,7 +145,7 @@ def changelog(
         for new, old in pairwise(recorded)
     ]
     found = zip(recorded, [*differences, None], strict=False)
-    return Changelog(name, tuple(VersionChanges(each.version, _examples(each, config), diff) for each, diff in found))
+    return Changelog(name, tuple(_version_changes(each, config, difference) for each, difference in found))
 
 
 def _with_config(recorded: Sequence[Recorded], config: str | None) -> list[Recorded]:
@@ -150,15 +156,16 @@ def _with_config(recorded: Sequence[Recorded], config: str | None) -> list[Recor
     ]
 
 
-def _examples(recorded: Recorded, config: str | None) -> dict[str | None, dict[str, int]]:
-    """Return the number of examples of each split, by config, as the manifest has them."""
+def _version_changes(recorded: Recorded, config: str | None, difference: Difference | None) -> VersionChanges:
+    """Return a version with what its manifest has of its configs, or of one of them."""
     from loader._registry.differences.artifacts import split_counts  # imports botocore
 
     manifest = recorded.manifest
     assert manifest is not None
-    return {
-        entry.config: split_counts(manifest, entry) for entry in manifest.artifacts if config in (None, entry.config)
-    }
+    entries = [entry for entry in manifest.artifacts if config in (None, entry.config)]
+    examples = {entry.config: split_counts(manifest, entry) for entry in entries}
+    versions = {entry.config: entry.version for entry in entries if entry.version is not None}
+    return VersionChanges(recorded.version, examples, versions, difference)
 
 
 def _markdown(log: Changelog) -> Iterator[str]:
@@ -173,7 +180,8 @@ def _markdown(log: Changelog) -> Iterator[str]:
         yield ""
         for config, splits in each.examples.items():
             counts = ", ".join(f"{count:,} in {split}" for split, count in splits.items()) or "none"
-            yield escaped(f"- examples{f' of {config}' if config else ''}: {counts}")
+            own = " ".join(filter(None, (config, each.config_versions.get(config))))
+            yield escaped(f"- examples{f' of {own}' if own else ''}: {counts}")
         if each.difference is None:
             yield ""
         else:

@@ -21,6 +21,9 @@ from scripts._process.files import replacing
 from scripts._process.scratch import scratch_folder
 
 _PIN = re.compile(r"^[\w.-]+==[^\s+\\]+(?=[ \n])(?: ;[^\\\n]*)?", re.MULTILINE)
+_CAUSE = re.compile(r"^ +(?:cause|Caused by): ", re.MULTILINE)
+_NO_PACKAGE = re.compile(r"([\w.-]+) was not found in the (?:package registry|provided package locations)")
+_NO_VERSION = re.compile(r"there (?:is|are) no versions? of ([\w.-]+==[^\s,]+)")
 _RESOLVE = ("--quiet", "--universal", "--python-version", "3.11", "--generate-hashes", "--no-header", "--no-annotate")
 
 
@@ -45,7 +48,8 @@ def lock(name: str, *, root: Path = ROOT) -> Path:
     Raises
     ------
     ScriptError
-        There is no `requirements.txt`, or no versions satisfy it together with the project's.
+        There is no `requirements.txt`, it has a line that is no requirement, an index cannot be reached or lacks a
+        package, or no versions satisfy it together with the project's.
     """
     definition = read_definition(name, root=root)
     folder = requirements_folder(definition)
@@ -63,15 +67,29 @@ def lock(name: str, *, root: Path = ROOT) -> Path:
             [*command, "--output-file", f"{output}", f"{requirements}"], capture_output=True, text=True, cwd=root
         )
         if done.returncode:
-            reason = " ".join(done.stderr.replace(f"{requirements}", REQUIREMENTS).split())
-            raise ScriptError(
-                f"{name}: {requirements.relative_to(root)} cannot be resolved together with the project's lock files, "
-                f"whose versions stay: {reason.removeprefix('error: ')}"
-            )
+            shown, said = requirements.relative_to(root), done.stderr.replace(f"{requirements}", REQUIREMENTS)
+            raise ScriptError(f"{name}: {_problem(shown, said)}")
         with replacing(folder / LOCK) as file:
             file.write(output.read_bytes())
     _depend(definition, folder / LOCK)
     return folder / LOCK
+
+
+def _problem(requirements: Path, said: str) -> str:
+    """Return what uv says on its standard error as one sentence."""
+    error, *causes = [" ".join(part.split()) for part in _CAUSE.split(said.partition("\nhint: ")[0])]
+    last = causes[-1] if causes else error.removeprefix("error: ")
+    if found := _NO_PACKAGE.search(last):
+        return f"no package index has {found[1]}, which {requirements} needs; correct its name there"
+    if found := _NO_VERSION.search(last):
+        return f"no package index has {found[1]}, which {requirements} needs; name another version there"
+    if "No solution found" in error and "found in the cache" not in last:
+        return f"{requirements} cannot be resolved together with the project's lock files, whose versions stay: {last}"
+    if "parse" in error:
+        return f"{requirements} has a line that is no requirement: {last.removesuffix(' ^')}"
+    if "Failed to fetch" in said or "found in the cache" in last:
+        return f"a package index cannot be reached to resolve {requirements} ({last}); connect and run it again"
+    return f"{requirements} cannot be resolved: {' '.join([error.removeprefix('error: '), *causes])}"
 
 
 def _pins(root: Path) -> Iterator[str]:

@@ -15,7 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from scripts._build.stored import Change, StoredValues
+from scripts._build.changes import Change
+from scripts._build.stored import StoredValues
 from scripts._build.workers import Workers
 from scripts._process.errors import TerminatedError
 from scripts._tfds.features import (

@@ -20,6 +20,7 @@ from packaging.utils import canonicalize_name
 from loader import LoaderError
 from loader._errors import url_without_secrets
 from scripts._build.lock_files import pinned_packages
+from scripts._build.room import DISK_FACTOR
 from scripts._build.workers import Workers
 from scripts._define.definition import Definition
 from scripts._define.packages import PACKAGES, PROJECT_LOCK
@@ -32,8 +33,6 @@ from scripts._tfds.gather import gather
 
 ASK_SECONDS = 60
 """How long a builder may take to say which source files it wants; some try to reach servers of their own."""
-DISK_FACTOR = 3
-"""About how many times the size of the source files a build takes: they, what is extracted from them, the artifact."""
 MANUAL, CHECKSUMS, KAGGLE = "manual files", "checksums", "Kaggle"
 """The kinds of need after which `REGISTER=1` registers the files."""
 SOURCES = "source files"

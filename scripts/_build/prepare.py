@@ -7,14 +7,16 @@ import sys
 import zlib
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from loader import ManifestError
 from loader._format.manifest import read_manifest
 from scripts._build.beam.pipelines import BeamPipelines
+from scripts._build.changes import describe_change
 from scripts._build.encode import Encoder
-from scripts._build.stored import describe_change
+from scripts._build.room import check_room_for_downloads
 from scripts._build.undeclared import Watch, refusing_undeclared
 from scripts._define.definition import Definition
 from scripts._define.packages import locked_versions
@@ -97,7 +99,8 @@ def prepare(definition: Definition, *, scratch: Path, extractions: Extractions, 
         builder = make_builder(definition, data_dir=data_dir, config=config)
         watch.check()  # of the imports, before the work begins
         check_class_names(builder.info.features, definition.name)
-        use_sources(builder, sources, definition, extractions)
+        expect = partial(check_room_for_downloads, definition=definition, scratch=scratch)
+        use_sources(builder, sources, definition, extractions, expect=expect)
         _check_ffmpeg(builder, definition)
         libraries = _libraries(builder, definition)
         use_writer(builder, ShardWriter(rows, {**definition.toolchain, **libraries}))
@@ -184,7 +187,5 @@ def _run(builder: Any, definition: Definition, scratch: Path, beam: BeamPipeline
         raise
     except (Exception, SystemExit) as error:
         raise ScriptError(f"{definition.name}: its builder failed: {describe_error(error, definition)}") from error
-    if not builder.info.splits:
-        raise ScriptError(f"{definition.name}: its builder gives no split")
-    for _, (key, change) in sorted(encoder.changes.items()):
+    for _, (key, change) in sorted((encoder.changes | beam.changes()).items()):
         print(f"{definition.name}: {describe_change(key, change)}", file=sys.stderr)

@@ -3,61 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from scripts._tfds.images import image_problem
+from scripts._build.changes import Change
+from scripts._build.leaves import Leaf, leaves, value_at, values_at
+from scripts._build.stored_files import compare_audio_files, compare_images, is_audio_file
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
+Compare = Callable[[Leaf, list[Any], list[Any]], Change | None]
+
 _NUMBERS = "biuf"  # the kinds of dtypes that are compared: bool, integers, floats
-
-
-class Change(NamedTuple):
-    """Values of a feature that are stored as others.
-
-    Attributes
-    ----------
-    feature
-        The feature, by its path.
-    example
-        The number of the first example, in the order that was checked.
-    given, stored
-        The first of the values, and what it is stored as.
-    total
-        The number of such values.
-    advice
-        How to store them as they are.
-    """
-
-    feature: str
-    example: int
-    given: str
-    stored: str
-    total: int
-    advice: str
-
-
-def describe_change(key: object, change: Change) -> str:
-    """Return a change as a sentence; `key` is that of the first example."""
-    values = "1 value is" if change.total == 1 else f"{change.total:,} values are"
-    return (
-        f"feature {change.feature!r}: {values} not stored as given, first {change.given} as {change.stored} in the "
-        f"example with key {key!r}; {change.advice}"
-    )
-
-
-class _Leaf(NamedTuple):
-    """A feature that has no named ones: the names that lead to it, and in how many sequences it is."""
-
-    path: tuple[str, ...]
-    depth: int
-    feature: Any
-
-    @property
-    def name(self) -> str:
-        return "/".join(self.path)
 
 
 class StoredValues:
@@ -73,13 +31,7 @@ class StoredValues:
     """
 
     def __init__(self, features: Any) -> None:
-        self._compared: list[tuple[_Leaf, Callable[[_Leaf, list[Any], list[Any]], Change | None]]] = []
-        self._images: list[_Leaf] = []
-        for leaf in _leaves(features):
-            if is_image(leaf.feature):
-                self._images.append(leaf)
-            elif (compare := _comparison(leaf)) is not None:
-                self._compared.append((leaf, compare))
+        self._compared = [(leaf, compare) for leaf in leaves(features) for compare in _comparisons(leaf)]
 
     def check(self, examples: list[Any], encoded: list[Any]) -> list[Change]:
         """Return which values of some examples are stored as others.
@@ -96,51 +48,34 @@ class StoredValues:
         ValueError
             An image cannot be decoded.
         """
-        for leaf in self._images:
-            for given, made in zip(examples, encoded, strict=True):
-                if not isinstance(_at(leaf.path, given), np.ndarray):  # an array was encoded just now
-                    _check_images(leaf, _at(leaf.path, made))
         changes = [compare(leaf, examples, encoded) for leaf, compare in self._compared]
         return [change for change in changes if change is not None]
 
 
-def is_image(feature: Any) -> bool:
-    """Return whether a feature is an image whose class is one of TFDS's."""
-    import tensorflow_datasets as tfds
-
-    return type(feature) in (tfds.features.Image, tfds.features.LabeledImage)
-
-
-def _leaves(feature: Any, path: tuple[str, ...] = (), depth: int = 0) -> Iterator[_Leaf]:
-    import tensorflow_datasets as tfds
-
-    if isinstance(feature, tfds.features.FeaturesDict):
-        for name, inner in feature.items():
-            yield from _leaves(inner, (*path, name), depth)
-    elif type(feature) in (tfds.features.Sequence, tfds.features.Dataset, tfds.features.Video):
-        yield from _leaves(feature.feature, path, depth + 1)
-    else:
-        yield _Leaf(path, depth, feature)
-
-
-def _comparison(leaf: _Leaf) -> Callable[[_Leaf, list[Any], list[Any]], Change | None] | None:
-    """Return what compares the values of a feature; None if they are always stored as they are."""
+def _comparisons(leaf: Leaf) -> Iterator[Compare]:
+    """Yield what compares the values of a feature; nothing if they are always stored as they are."""
     import tensorflow_datasets as tfds
 
     own = (tfds.features.Tensor, tfds.features.Scalar, tfds.features.ClassLabel, tfds.features.Audio)
     info = leaf.feature.get_serialized_info()
-    if type(leaf.feature) in own:
-        dtype = np.dtype(leaf.feature.np_dtype)
-        if dtype.kind not in _NUMBERS:
-            return None
-        is_plain = not isinstance(info, dict) and np.dtype(info.np_dtype).kind in _NUMBERS
-        is_optional = leaf.feature.get_tensor_info().optional
-        return _Comparison(dtype, is_plain=is_plain, is_optional=is_optional)
     is_of_tfds = type(leaf.feature).__module__.startswith("tensorflow_datasets.core.features.")
-    if is_of_tfds or isinstance(info, dict) or leaf.depth or np.dtype(info.np_dtype).kind not in _NUMBERS:
-        return None
-    comparison = _Comparison(np.dtype(info.np_dtype), is_plain=True, is_optional=info.optional)
-    return lambda leaf, examples, encoded: comparison(leaf, encoded, encoded)
+    if type(leaf.feature) in (tfds.features.Image, tfds.features.LabeledImage):
+        yield compare_images
+    elif type(leaf.feature) in own:
+        if type(leaf.feature) is tfds.features.Audio:
+            yield compare_audio_files
+        dtype = np.dtype(leaf.feature.np_dtype)
+        if _kind(dtype) in _NUMBERS:
+            is_plain = not isinstance(info, dict) and np.dtype(info.np_dtype).kind in _NUMBERS
+            yield _Comparison(dtype, is_plain=is_plain, is_optional=leaf.feature.get_tensor_info().optional)
+    elif not (is_of_tfds or isinstance(info, dict) or leaf.depth) and np.dtype(info.np_dtype).kind in _NUMBERS:
+        comparison = _Comparison(np.dtype(info.np_dtype), is_plain=True, is_optional=info.optional)
+        yield lambda leaf, examples, encoded: comparison(leaf, encoded, encoded)
+
+
+def _kind(dtype: np.dtype[Any]) -> str:
+    """Return the kind of a dtype; bfloat16, which is not one of NumPy's own, is a float too."""
+    return "f" if dtype.name == "bfloat16" else dtype.kind
 
 
 class _Comparison:
@@ -158,13 +93,15 @@ class _Comparison:
 
     def __init__(self, declared: np.dtype[Any], *, is_plain: bool, is_optional: bool) -> None:
         self._declared = declared
+        self._kind = _kind(declared)
         self._is_optional = is_optional
-        self._stored = np.dtype(np.float32) if is_plain and declared.kind == "f" else self._declared
+        self._stored = np.dtype(np.float32) if is_plain and self._kind == "f" else self._declared
         self._is_cut = self._stored.itemsize < self._declared.itemsize
+        self._narrowest = self._stored if self._is_cut else self._declared
 
-    def __call__(self, leaf: _Leaf, examples: list[Any], encoded: list[Any]) -> Change | None:
+    def __call__(self, leaf: Leaf, examples: list[Any], encoded: list[Any]) -> Change | None:
         first, count = None, 0
-        for numbers, given in _columns(leaf, examples, self._declared.kind):
+        for numbers, given in _columns(leaf, examples, self._kind):
             changed = self._changed(given)
             if changed is None or not changed.any():
                 continue
@@ -183,12 +120,12 @@ class _Comparison:
     def _changed(self, given: Array) -> Array | None:
         """Return which values are stored as others; None if none can be."""
         kind, declared = given.dtype.kind, self._declared
-        if given.dtype == self._stored or not given.size or kind not in "biufOU":
+        if given.dtype == self._narrowest or not given.size or kind not in "biufOU":
             return None
         if kind == "O":
             return _each(self._changed_alone, given)
         if kind == "U":  # text, which NumPy reads as numbers
-            return self._changed(given.astype(np.float64)) if declared.kind == "f" else None
+            return self._changed(given.astype(np.float64)) if self._kind == "f" else None
         if declared.kind == "b":
             return None if kind == "b" else np.asarray((given != 0) & (given != 1))
         if declared.kind in "iu":
@@ -199,8 +136,8 @@ class _Comparison:
             limits = np.iinfo(declared)
             return np.asarray((given < int(limits.min)) | (given > int(limits.max)))
         # for NumPy, float64 has every int64
-        is_exact = kind == "f" or given.dtype.itemsize < self._stored.itemsize
-        if kind == "b" or (is_exact and np.can_cast(given.dtype, self._stored)):
+        is_exact = kind == "f" or given.dtype.itemsize < self._narrowest.itemsize
+        if kind == "b" or (is_exact and np.can_cast(given.dtype, self._narrowest)):
             return None
         stored = self._convert(given)
         if kind != "f":
@@ -217,10 +154,10 @@ class _Comparison:
         changed = self._changed(_number(value))
         return changed is not None and bool(changed.any())
 
-    def _advice(self, leaf: _Leaf, given: str) -> str:
+    def _advice(self, leaf: Leaf, given: str) -> str:
         if given == "None":
             return "give NaN if that is meant"
-        if self._declared.kind != "f":
+        if self._kind != "f":
             return f"give values that {self._declared} has, or declare a dtype that has them"
         if self._declared == np.float64 and not self._is_cut:
             return "the feature is float64; to store integers as large exactly, declare np.int64 or np.uint64"
@@ -239,21 +176,23 @@ def _each(function: Callable[[Any], bool], values: Array) -> Array:
     return np.array([function(value) for value in values.flat], dtype=bool).reshape(values.shape)
 
 
-def _columns(leaf: _Leaf, examples: list[Any], kind: str) -> Iterator[tuple[int | list[int], Array]]:
+def _columns(leaf: Leaf, examples: list[Any], kind: str) -> Iterator[tuple[int | list[int], Array]]:
     """Yield the given values of a feature as arrays, with the number of their example.
 
     The single values of one type are one array, with the number of the example of each. `kind` is that of the dtype
     of the feature; TFDS refuses an int of Python that an integer dtype does not have.
     """
-    is_integer, with_text = kind in "iu", kind == "f"
+    is_integer, with_text, is_audio = kind in "iu", kind == "f", type(leaf.feature).__name__ == "Audio"
     singles: dict[type, tuple[list[int], list[Any]]] = {}
     for number, example in enumerate(examples):
-        for value in [_at(leaf.path, example)] if leaf.depth == 0 else _values(example, leaf.path):
+        for value in [value_at(leaf.path, example)] if leaf.depth == 0 else values_at(example, leaf.path):
             if isinstance(value, np.ndarray) and value.ndim:
                 yield number, value
+            elif is_audio and is_audio_file(value):
+                continue
             elif isinstance(value, list | tuple):
                 yield from ((number, array) for array in _arrays(value, is_integer=is_integer))
-            elif (with_text or not isinstance(value, str | bytes)) and not hasattr(value, "read"):
+            elif with_text or not isinstance(value, str | bytes):
                 numbers, values = singles.setdefault(type(value), ([], []))
                 numbers.append(number)
                 values.append(value)
@@ -280,28 +219,3 @@ def _arrays(values: list[Any] | tuple[Any, ...], *, is_integer: bool) -> Iterato
                 yield np.asarray(value)
 
 
-def _values(value: Any, path: tuple[str, ...]) -> Iterator[Any]:
-    """Yield what an example has at a path; a sequence of dicts on the way may also be a dict of sequences."""
-    if isinstance(value, list | tuple) and path:
-        for each in value:
-            yield from _values(each, path)
-    elif path:
-        if isinstance(value, dict) and path[0] in value:
-            yield from _values(value[path[0]], path[1:])
-    else:
-        yield value
-
-
-def _at(path: tuple[str, ...], value: Any) -> Any:
-    """Return what an example has at a path; None if it has nothing there."""
-    for name in path:
-        value = value.get(name) if isinstance(value, dict) else None
-    return value
-
-
-def _check_images(leaf: _Leaf, encoded: Any) -> None:
-    if isinstance(encoded, list):
-        for each in encoded:
-            _check_images(leaf, each)
-    elif isinstance(encoded, bytes) and (problem := image_problem(encoded, leaf.feature)) is not None:
-        raise ValueError(f"feature {leaf.name!r}: {problem}")

@@ -133,11 +133,9 @@ class Watch:
             self._imported.add(name)
 
     def on_open(self, frame: FrameType, path: object, _: object, flags: int) -> None:
-        """Refuse to open a file for reading, and to write to one that was downloaded by hand."""
+        """Refuse to open a file for reading."""
         if flags & os.O_ACCMODE != os.O_WRONLY and not flags & os.O_TRUNC:
             self.on_read(frame, path)
-        if flags & os.O_ACCMODE != os.O_RDONLY and (self._is_manual(path) or self._is_in_manual_dir(path)):
-            self._fail(f"{path} is opened for writing; manual_dir is read-only, write to another folder")
 
     def on_read(self, frame: FrameType, path: object = None, *_: object) -> None:
         """Refuse to read a file, or to list a folder."""
@@ -227,21 +225,9 @@ class Watch:
         if not is_data or status.st_ctime_ns >= self._began:
             return True
         real = os.path.realpath(file)
-        return is_below(real, self._readable) or self._is_manual(real) or real in _real(self._source_files())
-
-    def _is_manual(self, path: object) -> bool:
-        """Return whether a file was downloaded by hand, and is shown to the builder."""
         manual = self._sources.manual
-        if manual is None or not isinstance(path, str | bytes | os.PathLike):
-            return False
-        return os.path.realpath(os.fsdecode(path)) in manual.files
-
-    def _is_in_manual_dir(self, path: object) -> bool:
-        """Return whether a path lies in the folder that is shown; its mode does not keep root from writing there."""
-        manual = self._sources.manual
-        if manual is None or not isinstance(path, str | bytes | os.PathLike):
-            return False
-        return is_below(os.path.abspath(os.fsdecode(path)), [os.fspath(manual.folder)])  # noqa: PTH100
+        is_manual = manual is not None and real in manual.files
+        return is_below(real, self._readable) or is_manual or real in _real(self._source_files())
 
     def _source_files(self) -> Iterator[Path]:
         definition = self._definition

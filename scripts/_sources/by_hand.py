@@ -49,7 +49,7 @@ def show_manual(
         found = {sources.submit(source): source for source in wanted}
         for future in as_completed(found):
             future.result()  # raises the first failure at once
-        shown = ManualFolder(folder)
+        shown = ManualFolder(folder, dataset=definition.name)
         for future, source in found.items():
             shown.add(manual.manual_path(source.url), future.result())
         shown.close()

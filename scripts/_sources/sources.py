@@ -90,6 +90,10 @@ class Sources:
         self._pool.shutdown(wait=kind is None, cancel_futures=True)
         if kind is None:
             self._parts.remove_stale()
+        if self.manual is not None:
+            self.manual.release()
+            if self.manual.problem is not None and isinstance(error, Exception | None):
+                raise ScriptError(self.manual.problem) from error
         if isinstance(error, ScriptError) and self.manual and str(self.manual.folder) in str(error):
             # the builder misses a file there, or does not like one
             name = self._definition.name

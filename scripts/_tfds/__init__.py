@@ -41,9 +41,9 @@ Each line has a name (`tfds` is `tensorflow_datasets`), the module that uses it,
     tfds.core.split_builder.SplitBuilder: splits.py: replaced by a subclass
     tfds.core.split_builder.SplitBuilder._beam_pipeline: splits.py: set, to the pipeline that TFDS exits
     tfds.core.split_builder.SplitBuilder._build_from_generator: splits.py: overridden, to encode in worker processes
-    tfds.core.split_builder.SplitBuilder._build_from_pcollection: splits.py: overridden, to count examples
+    tfds.core.split_builder.SplitBuilder._build_from_pcollection: splits.py: overridden, to watch examples
     tfds.core.split_builder.SplitBuilder._example_writer: splits.py: read
-    tfds.core.split_builder.SplitBuilder._features: splits.py: read
+    tfds.core.split_builder.SplitBuilder._features: splits.py: read; replaced while a pipeline is made, to check values
     tfds.core.split_builder.SplitBuilder._ignore_duplicates: splits.py: read
     tfds.core.split_builder.SplitBuilder._shard_config: splits.py: read
     tfds.core.split_builder.SplitBuilder.beam_pipeline: splits.py: overridden, to create the pipeline

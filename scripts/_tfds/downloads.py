@@ -57,8 +57,18 @@ def ready(path: Path) -> PendingPath:
     return PendingPath(future)
 
 
-def use_sources(builder: Any, sources: Sources, definition: Definition, extractions: Extractions) -> None:
-    """Make a builder take its downloads from `sources`; the files of one call are fetched concurrently."""
+def use_sources(
+    builder: Any,
+    sources: Sources,
+    definition: Definition,
+    extractions: Extractions,
+    *,
+    expect: Callable[[list[Source]], None],
+) -> None:
+    """Make a builder take its downloads from `sources`; the files of one call are fetched concurrently.
+
+    `expect` is called with the files of a call before the first of them is fetched.
+    """
     make_manager = builder._make_download_manager
 
     def make(**options: Any) -> Any:
@@ -81,7 +91,10 @@ def use_sources(builder: Any, sources: Sources, definition: Definition, extracti
             folder = Path(manager.download_dir) / "manual"
             return show_manual(definition, sources, folder, instructions=instructions(builder))
 
-        replace_downloads(manager, download, manual_dir, extractions)
+        def expect_urls(urls: list[str]) -> None:
+            expect([registered_source(registered, url, definition) for url in urls])
+
+        replace_downloads(manager, download, manual_dir, extractions, expect=expect_urls)
         return manager
 
     builder._make_download_manager = make
@@ -94,6 +107,7 @@ def replace_downloads(
     extractions: Extractions,
     *,
     pretend: Callable[[Any], Any] = lambda _: None,
+    expect: Callable[[list[str]], None] = lambda _: None,
 ) -> None:
     """Replace what a download manager does with what is given here.
 
@@ -109,7 +123,10 @@ def replace_downloads(
         Extracts the archives.
     pretend
         Called with the path of an archive; returns a path to take for its extraction, or None to extract it.
+    expect
+        Called with all URLs of a call of the builder, before the first of them is downloaded.
     """
+    import tensorflow as tf
     from etils import epath
     from tensorflow_datasets.core.download import resource as resources
 
@@ -134,7 +151,16 @@ def replace_downloads(
     def as_tfds_path(_: Any) -> Any:
         return epath.Path(manual_dir())
 
-    manager.__class__ = type("Manager", (type(manager),), {"manual_dir": property(as_tfds_path)})
+    def expecting(download_all: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+        def method(self: Any, url_or_urls: Any) -> Any:
+            expect([getattr(each, "url", each) for each in tf.nest.flatten(url_or_urls)])
+            return download_all(self, url_or_urls)
+
+        return method
+
+    its = type(manager)
+    methods = {name: expecting(getattr(its, name)) for name in ("download", "download_and_extract")}
+    manager.__class__ = type("Manager", (its,), {"manual_dir": property(as_tfds_path), **methods})
 
 
 def instructions(builder: Any) -> str:

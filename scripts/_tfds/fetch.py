@@ -10,6 +10,7 @@ from scripts._define.definition import read_definition
 from scripts._process.scratch import scratch_folder
 from scripts._sources.by_hand import show_manual
 from scripts._sources.checksums import manual_sources
+from scripts._sources.room import check_room_for_sources
 from scripts._sources.source import Source
 from scripts._sources.sources import Sources
 from scripts._tfds.downloads import instructions, registered_source, registered_urls
@@ -42,7 +43,7 @@ def fetch_sources(name: str, *, root: Path) -> list[FoundSource]:
     Raises
     ------
     ScriptError
-        The definition is wrong, its builder fails, or a source file is found nowhere.
+        The definition is wrong, its builder fails, a source file is found nowhere, or they do not fit on the disk.
     """
     definition = read_definition(name, root=root)
     definition.check_toolchain()
@@ -52,6 +53,7 @@ def fetch_sources(name: str, *, root: Path) -> list[FoundSource]:
         def fetch(builder: Any, urls: list[str]) -> dict[str, Path]:
             registered = registered_urls(builder, definition)
             wanted = [registered_source(registered, url, definition) for url in urls]
+            check_room_for_sources(definition, wanted)
             futures = {source: sources.submit(source) for source in wanted}
             for future in as_completed(futures.values()):
                 future.result()  # raises the first failure at once

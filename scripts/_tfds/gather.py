@@ -165,7 +165,9 @@ def _generators(builder: Any, splits: Any) -> list[Any]:
     if isinstance(splits, dict):
         return [generator for generator in splits.values() if inspect.isgenerator(generator)]
     made = [
-        builder._generate_examples(**split.gen_kwargs) for split in splits if hasattr(builder, "_generate_examples")
+        builder._generate_examples(**split.gen_kwargs)
+        for split in splits or ()
+        if hasattr(builder, "_generate_examples")
     ]
     return [generator for generator in made if inspect.isgenerator(generator)]
 
@@ -174,6 +176,8 @@ def _with_access(generators: list[Any], manager: Any) -> list[Any]:
     """Return the generators that can use the download manager: by an argument, or an attribute of one."""
 
     def leads_to_manager(value: Any) -> bool:
+        if isinstance(value, tuple):  # such as *arguments
+            return any(map(leads_to_manager, value))
         attributes = getattr(value, "__dict__", {})
         return any(each is manager for each in (value, getattr(value, "__self__", None), *attributes.values()))
 

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from scripts._process.errors import ScriptError
 from scripts._tfds.features import raise_with_prefix
 from scripts._tfds.names import check_class_names, check_split_names
 from scripts._tfds.shuffle import Shuffler
@@ -40,8 +41,8 @@ class Pipelines(Protocol):
     def start(self) -> tuple[Any, Any]:
         """Return a pipeline and the result of its `__enter__`."""
 
-    def count(self, split: str, examples: Any) -> None:
-        """Count the examples of a split while the pipeline runs."""
+    def watch(self, split: str, examples: Any, features: Any) -> tuple[Any, Any]:
+        """Watch the examples of a split while the pipeline runs; return those and the features to give to TFDS."""
 
 
 @contextmanager
@@ -86,15 +87,22 @@ def building_splits(encoder: Encoder, pipelines: Pipelines, *, dataset: str) -> 
             pipeline, self._beam_pipeline = pipelines.start()
             return pipeline
 
-        def normalize_legacy_split_generators(self, *arguments: Any, **options: Any) -> Any:
-            generators = super().normalize_legacy_split_generators(*arguments, **options)
+        def normalize_legacy_split_generators(self, split_generators: Any, **options: Any) -> Any:
+            if not split_generators:
+                raise ScriptError(f"{dataset}: its builder gives no split")
+            generators = super().normalize_legacy_split_generators(split_generators=split_generators, **options)
             check_split_names(generators, dataset)
             check_class_names(self._features, dataset)  # a builder may have completed them just now
             return generators
 
         def _build_from_pcollection(self, split_name: str, generator: Any, **options: Any) -> Any:
-            pipelines.count(split_name, generator)
-            return super()._build_from_pcollection(split_name=split_name, generator=generator, **options)
+            features = self._features
+            examples, checked = pipelines.watch(split_name, generator, features)
+            try:
+                self._features: Any = checked
+                return super()._build_from_pcollection(split_name=split_name, generator=examples, **options)
+            finally:
+                self._features = features
 
         def _build_from_generator(
             self, split_name: str, generator: Any, filename_template: Any, disable_shuffling: bool

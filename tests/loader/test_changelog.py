@@ -86,7 +86,8 @@ def test_the_command_prints_or_writes_it(history, tmp_path):
     assert done.stdout == f"{file}: the change log of small, versions: 3\n"
     document = json.loads(run("small", "--repo", history.root, "--offline", "--json").stdout)
     assert [each["version"] for each in document["versions"]] == ["2.0.0", "1.1.0", "1.0.0"]
-    assert document["versions"][0]["examples"] == [{"config": None, "splits": {"train": 43, "test": 5}}]
+    splits = {"train": 43, "test": 5}
+    assert document["versions"][0]["examples"] == [{"config": None, "version": None, "splits": splits}]
     assert document["versions"][1]["difference"]["configs"][0]["splits"][0]["added"] == 3
     done = run("small", "--repo", history.root, "--json", "--output", file, check=False)
     assert (done.returncode, done.stdout) == (2, "")
@@ -153,3 +154,16 @@ def test_a_dataset_that_was_never_built_has_none(history):
     params.write_text(params.read_text() + "planned: {builder: datasets/standard/planned, version: 1.0.0}\n")
     assert loader.changelog("planned", repo=history.root).versions == ()
     assert "no version of planned is recorded" in run("planned", "--repo", history.root).stderr
+
+
+def test_a_config_with_a_version_of_its_own_is_shown_with_it(tmp_path):
+    history = History(tmp_path / "history")
+    history.write(records_of(train=range(3)))
+    manifest = history.root / "artifacts/small.json"
+    document = json.loads(manifest.read_text())
+    document["artifacts"]["small.tar"] |= {"config": "radar", "version": "2.1.0"}
+    manifest.write_text(json.dumps(document | {"default_config": "radar"}))
+    found = loader.changelog("small", repo=history.root, offline=True)
+    assert "- examples of radar 2.1.0: 3 in train" in str(found)
+    [version] = found.as_json()["versions"]
+    assert version["examples"] == [{"config": "radar", "version": "2.1.0", "splits": {"train": 3}}]

@@ -62,9 +62,13 @@ def test_an_error_of_a_builder_has_its_line(clone, builder, text, message):
 
 def test_a_builder_without_a_split_is_refused(clone):
     start = BUILDER.index('        return {"train"')
-    add_buildable(clone.root, builder=BUILDER[:start] + "        return {}\n" + BUILDER[BUILDER.index("\n", start) :])
-    with pytest.raises(ScriptError, match=r"^tiny: its builder gives no split$"):
-        build("tiny", root=clone.root)
+    rest = BUILDER[BUILDER.index("\n", start) :]
+    path = clone.root / "datasets/standard/tiny/tiny.py"
+    add_buildable(clone.root)
+    for nothing in ("{}", "None"):
+        path.write_text(f"{BUILDER[:start]}        return {nothing}\n{rest}")
+        with pytest.raises(ScriptError, match=r"^tiny: its builder gives no split$"):
+            build("tiny", root=clone.root)
 
 
 def test_the_traceback_is_shown_if_asked_for_also_by_dvc(clone):

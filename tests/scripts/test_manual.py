@@ -203,19 +203,31 @@ def test_a_changed_file_is_an_error_with_both_hashes_and_is_not_replaced(filled,
         register("downloader", root=filled)
 
 
-def test_the_builder_cannot_write_to_the_files(filled):
+def test_the_builder_cannot_write_to_the_files_nor_when_they_are_registered(filled):
     builder = filled / "datasets/standard/downloader/downloader.py"
-    builder.write_text(
-        builder.read_text().replace("    seen =", '    (manual / "train 1.zip").write_text("")\n        seen =')
-    )
-    original = (filled / "sources/downloader/manual/train 1.zip").read_bytes()
-    builder_before = builder.read_text()
-    builder.write_text(builder_before.replace('(manual / "train 1.zip").write_text("")', "pass"))
+    before, file = builder.read_text(), filled / "sources/downloader/manual/train 1.zip"
+    original = file.read_bytes()
+
+    def writing(code):
+        builder.write_text(before.replace("    seen =", f"    {code}\n        seen ="))
+
+    writing('(manual / "train 1.zip").write_text("")')
+    with pytest.raises(
+        ScriptError, match=r"^downloader: .*train 1\.zip is opened for writing; manual_dir is read-only"
+    ):
+        register("downloader", root=filled)
+    writing(f'import os, contextlib; exec("with contextlib.suppress(Exception): os.truncate({str(file)!r}, 1)")')
+    with pytest.raises(ScriptError, match="manual_dir is read-only"):
+        register("downloader", root=filled)
+    assert not tsv_path(filled).exists()
+    writing("pass")
     register("downloader", root=filled)
-    builder.write_text(builder_before)
-    with scratch_folder(filled, "test") as scratch, pytest.raises(ScriptError, match="manual_dir is read-only"):
-        prepared_in(scratch, read_definition("downloader", root=filled))
-    assert (filled / "sources/downloader/manual/train 1.zip").read_bytes() == original
+    writing('(manual / "train 1.zip").open("ab")')
+    for use in (fetch_sources, lambda _, root: prepared_in(scratch, read_definition("downloader", root=root))):
+        with scratch_folder(filled, "test") as scratch, pytest.raises(ScriptError, match="manual_dir is read-only"):
+            use("downloader", root=filled)
+    assert file.read_bytes() == original
+    file.write_bytes(b"x")  # which the user may, afterwards
 
 
 def test_what_the_builder_misses_is_named_by_its_place_with_the_instructions(filled):

@@ -2,19 +2,23 @@
 
 import io
 import json
+import wave
 
 import numpy as np
 import pytest
 
 import loader
+from scripts._build.changes import describe_change
 from scripts._build.stored import StoredValues
 from scripts._process.errors import ScriptError
+from scripts._tfds.audio import audio_loss
 from scripts._tfds.names import check_class_names, check_split_names
 from scripts.build import build
 from tests.helpers.buildable_dataset import add_buildable
 
 tfds = pytest.importorskip("tensorflow_datasets")
 f = tfds.features
+BFLOAT16 = pytest.importorskip("tensorflow").bfloat16
 GIF = bytes.fromhex("47494638396101000100800000ff0000ffffff2c00000000010001000002024401003b")
 EXACT = 'np.float64, encoding="bytes")'
 
@@ -40,6 +44,9 @@ def changes(feature, *values):
         (f.Scalar(np.float32), ["2.5", "1e99"], (1, "1e99", "inf", 1)),
         (f.Scalar(np.float32), [None], (0, "None", "nan", 1)),
         (f.Scalar(np.float16), [70000.0], (0, "70000.0", "inf", 1)),
+        (f.Scalar(np.float16), [np.float32(2.5), np.float32(70000)], (1, "70000.0", "inf", 1)),
+        (f.Tensor(shape=(2,), dtype=BFLOAT16, encoding="zlib"), [[3e38, 3.4e38], [0, 0]], (0, "3.4e+38", "inf", 1)),
+        (f.Tensor(shape=(), dtype=BFLOAT16, encoding="bytes"), [np.float32(3.4e38)], (0, "3.4e+38", "inf", 1)),
         (f.Scalar(np.uint8), [3, 3.7], (1, "3.7", "3", 1)),
         (f.Scalar(np.uint8), [np.int64(300)], (0, "300", "44", 1)),
         (f.Scalar(np.bool_), [True, 5], (1, "5", "True", 1)),
@@ -65,6 +72,7 @@ def test_a_value_that_is_stored_as_another_is_told(feature, values, told):
         (f.Scalar(np.float64), [0.5, float("nan"), -float("inf")]),
         (f.Tensor(shape=(), dtype=np.float64, encoding="bytes"), [1e300, 0.1]),
         (f.Tensor(shape=(), dtype=np.float32, optional=True), [None, 0.1]),
+        (f.Tensor(shape=(), dtype=BFLOAT16, encoding="bytes"), [0.1, float("inf"), np.float32(1e38), 3]),
         (f.Scalar(np.uint64), [2**64 - 1, 0]),
         (f.Scalar(np.int64), [-(2**63), True, np.uint8(3)]),
         (f.Scalar(np.bool_), [True, 0, np.True_]),
@@ -126,6 +134,87 @@ def test_a_damaged_image_or_one_of_another_size_is_refused_and_others_pass():
         with pytest.raises(ValueError, match="30 x 20 pixels, which cannot be decoded as an image of shape"):
             changes(f.Image(shape=(30, 20, 3)), image)
     assert changes(f.Image(shape=(None, 1, 1, 3)), GIF) == []
+
+
+def image(kind, dtype=np.uint8, channels=3):
+    import tensorflow as tf
+
+    pixels = np.random.default_rng(0).integers(0, 256, (40, 40, channels)).astype(dtype)
+    return (tf.io.encode_png if kind == "png" else tf.io.encode_jpeg)(pixels).numpy()
+
+
+def test_what_an_image_loses_when_it_is_read_is_told():
+    deep, alpha = image("png", np.uint16), image("png", channels=4)
+    for feature, values, told in (
+        (f.Image(), [image("png"), deep, deep], (1, "a PNG of 16 bits", "uint8", 2)),
+        (f.Sequence(f.Image(dtype=np.uint8)), [[deep]], (0, "a PNG of 16 bits", "uint8", 1)),
+        (f.Video(), [[deep]], (0, "a PNG of 16 bits", "uint8", 1)),
+        (f.Image(), [io.BytesIO(alpha)], (0, "a PNG with an alpha channel", "one of 3", 1)),
+        (f.Image(shape=(None, None, 1)), [image("png")], (0, "a colour PNG", "grey", 1)),
+        (f.Image(shape=(40, 40, 1)), [image("jpeg")], (0, "a colour JPEG", "grey", 1)),
+    ):
+        [change] = changes(feature, *values)
+        assert (change.example, change.given, change.stored, change.total) == told
+        assert "1 value is not read as given, first a" in describe_change("k", change._replace(total=1))
+    for feature, value in (
+        (f.Image(dtype=np.uint16), deep),
+        (f.Image(shape=(None, None, 4)), alpha),
+        (f.Image(shape=(None, None, 1)), image("png", channels=1)),
+        (f.Image(shape=(None, None, 1)), image("jpeg", channels=1)),
+        (f.Image(shape=(4, 4, 1), dtype=np.float32), np.zeros((4, 4, 1), np.float32)),
+    ):
+        assert changes(feature, value) == []
+
+
+def test_a_jpeg_with_a_damaged_block_is_told_or_refused():
+    good = image("jpeg")
+    middle = len(good) // 2
+
+    def damaged(block):
+        return good[:middle] + block + good[middle + len(block) :]
+
+    for block in (bytes(64), b"\xff\xd9"):
+        [change] = changes(f.Image(), good, damaged(block))
+        assert (change.example, change.total) == (1, 1)
+        assert change.given.startswith("a damaged JPEG (")
+    with pytest.raises(ValueError, match="cannot be decoded"):  # TensorFlow does not either
+        changes(f.Image(), damaged(b"\xff\x5b"))
+
+
+def wav(bits, channels=1, *, extra=b""):
+    data = io.BytesIO()
+    with wave.open(data, "wb") as file:
+        file.setnchannels(channels)
+        file.setsampwidth(bits // 8)
+        file.setframerate(8000)
+        file.writeframes(np.arange(4 * channels, dtype=np.int64).tobytes()[: 4 * channels * bits // 8])
+    text = data.getvalue()
+    return text[:12] + extra + text[12:]
+
+
+@pytest.mark.filterwarnings("ignore:'audioop':DeprecationWarning")
+def test_what_an_audio_file_loses_is_told(tmp_path):
+    path = tmp_path / "deep.wav"
+    path.write_bytes(wav(24, extra=b"LIST\x04\0\0\0abcd"))
+    for feature, values, told in (
+        (f.Audio(dtype=np.int16), [io.BytesIO(wav(16)), path, path], (1, "a WAV file of 24 bits", "int16", 2)),
+        (f.Audio(dtype=np.int16, lazy_decode=True), [io.BytesIO(wav(24))], (0, "a WAV file of 24 bits", "int16", 1)),
+        (f.Sequence(f.Audio(dtype=np.uint8)), [[], [str(path)]], (1, "a WAV file of 24 bits", "uint8", 1)),
+        (f.Audio(dtype=np.float32), [io.BytesIO(wav(32))], (0, "a WAV file of 32 bits", "float32", 1)),
+        (f.Audio(), [io.BytesIO(wav(16, 2))], (0, "a WAV file of 2 channels", "1", 1)),
+    ):
+        [change] = changes(feature, *values)
+        assert (change.example, change.given, change.stored, change.total) == told
+    for feature, value in (
+        (f.Audio(), path),
+        (f.Audio(dtype=np.float32), path),
+        (f.Sequence(f.Audio(dtype=np.float32)), [str(path), path, io.BytesIO(wav(16))]),
+        (f.Audio(shape=(None, 2), dtype=np.int16), io.BytesIO(wav(16, 2))),
+        (f.Audio(dtype=np.int16), np.array([1, 2], np.int16)),
+    ):
+        assert changes(feature, value) == []
+    flac = b"fLaC\0\0\0\x22" + bytes(10) + (44100 << 12 | 1 << 9 | 23 << 4).to_bytes(4, "big") + bytes(20)
+    assert audio_loss(io.BytesIO(flac), f.Audio(dtype=np.int16))[:2] == ("a FLAC file of 24 bits", "int16")
 
 
 @pytest.mark.parametrize(

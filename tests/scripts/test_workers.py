@@ -37,15 +37,17 @@ def test_all_workers_run_tasks_and_have_a_copy_of_the_memory(make):
 
 @pytest.mark.slow
 def test_a_worker_that_is_killed_while_it_sends_a_result_blocks_nobody(make):
+    errors = set()
     for pause in range(20):
         workers, processes = make(2, lambda _: bytes(1 << 20))  # more than a pipe holds
         futures = [workers.submit(number) for number in range(100)]
         time.sleep(pause / 2000)
         processes[0].kill()
         assert not wait(futures, timeout=30).not_done
-        errors = {str(future.exception()) for future in futures if future.exception()}
-        assert errors == {"a worker process was killed; is there enough memory?"}
+        # none if the machine is so busy that all results had come before the kill
+        errors |= {str(future.exception()) for future in futures if future.exception()}
         workers.stop()
+    assert errors == {"a worker process was killed; is there enough memory?"}
 
 
 def test_stopped_workers_end_whatever_they_are_doing(make):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from pathlib import Path
 from threading import Lock
 
 import numpy as np
@@ -14,14 +13,12 @@ from loader._errors import FetchError
 from loader._fetch.blocks import runs_of
 from loader._fetch.places import OFFLINE_VARIABLE
 from loader._fetch.reference import ArtifactReference
-from loader._fetch.revision import Commit
 from loader._fetch.s3 import S3Object
 from loader._fetch.stream import READS_AT_ONCE, StreamedArtifact
 from loader._format.artifact import Artifact
 from loader._format.index import BLOCK_BYTES, ROW_TYPE
 from loader._format.manifest import ArtifactEntry, Manifest
 from loader._format.row_changes import Array
-from loader._registry.usage import shell_options
 
 BLOCKS_AT_ONCE = 23
 """Blocks of rows in one request: 4 MiB, which are verified while the next requests run."""
@@ -83,16 +80,10 @@ def locate(reference: ArtifactReference) -> Artifact:
         return replace(reference, offline=True).open()
     except FetchError:
         if reference.offline:
-            revision, git, root = reference.revision, reference.repository.git, reference.repository.root
-            is_here = root is not None and Path.cwd().is_relative_to(root)
-            where = shell_options(
-                rev=revision.commit[:12] if isinstance(revision, Commit) else None, repo=None if is_here else git.label
-            )
-            name = reference.manifest.name
             raise FetchError(
-                f"{name}: {reference.entry.filename} of {revision.label} is not on this machine, and nothing is "
-                f"fetched offline; leave out --offline and {OFFLINE_VARIABLE} to read only its record index from the "
-                f"remote, or fetch it with: python -m loader fetch {name}{where}"
+                f"{reference.manifest.name}: {reference.entry.filename} of {reference.revision.label} is not on this "
+                f"machine, and nothing is fetched offline; leave out --offline and {OFFLINE_VARIABLE} to read only "
+                f"its record index from the remote, or fetch it with: {reference.fetch_command}"
             ) from None
     streamed = reference.on_remote()
     return RemoteArtifact(streamed.source, streamed.manifest, streamed.entry)

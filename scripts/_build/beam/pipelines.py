@@ -10,9 +10,11 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Self
 
+from scripts._build.beam import checking
 from scripts._build.beam import options as beam_options
 from scripts._build.beam.code import sending_code
 from scripts._build.beam.worker import quiet_prints
+from scripts._build.changes import Change
 from scripts._define.definition import Definition
 from scripts._process.errors import ScriptError
 from scripts._tfds import modules, shards
@@ -75,20 +77,30 @@ class BeamPipelines:
 
         self._runner, options = self._options or beam_options.read()
         quiet_prints()
-        for module in (shards, modules):  # a worker on another machine has no copy of this repository
+        # a worker on another machine has no copy of this repository
+        for module in (shards, modules, checking, *checking.MODULES):
             register_pickle_by_value(module)
         if (code := modules.loaded_code(modules.module_name(self._definition.name))) is not None:
             self._cleanup.enter_context(sending_code(code, self._environment))
         pipeline = Pipeline(runner=self._runner, options=options)
         return pipeline, pipeline.__enter__()
 
-    def count(self, split: str, examples: Any) -> None:
-        """Make the pipeline count the examples that the builder yields for a split."""
+    def watch(self, split: str, examples: Any, features: Any) -> tuple[Any, Any]:
+        """Make the pipeline count the examples that the builder yields for a split, and check what TFDS stores.
+
+        Return the examples and the features to give to TFDS.
+        """
         import apache_beam
 
         self._counts[split] = self._keys / f"{split}.count"
         counted = examples | f"{split}_count" >> apache_beam.combiners.Count.Globally()
         _ = counted | f"{split}_count_written" >> apache_beam.Map(shards.write_count, self._counts[split])
+        keyed = examples | f"{split}_keyed" >> apache_beam.Map(checking.with_key)
+        return keyed, checking.CheckedFeatures(features, self._keys)
+
+    def changes(self) -> dict[str, tuple[checking.Key, Change]]:
+        """Return by feature which values TFDS stored as others, and the key of an example that has one."""
+        return checking.noted_changes(self._keys)
 
 
 def _check_complete(definition: Definition, split_name: str, yielded: int, keys: Path) -> None:
