@@ -48,6 +48,23 @@ class Memory(Buffer):
         return np.frombuffer(self._data, np.uint8)
 
 
+class _Reserved(Buffer):
+    """A buffer in memory of a known size, which NumPy gets in huge pages: much sooner than one that grows."""
+
+    def __init__(self, size: int) -> None:
+        self._data, self._end = np.empty(size, np.uint8), 0
+
+    def append(self, data: Any) -> None:
+        """Append the bytes of an object."""
+        added = np.frombuffer(data, np.uint8)
+        start, self._end = self._end, self._end + len(added)
+        self._data[start : self._end] = added
+
+    def array(self) -> Array:
+        """Return all bytes."""
+        return self._data[: self._end]
+
+
 class Column(ABC):
     """The values of a feature, one for each example.
 
@@ -57,6 +74,10 @@ class Column(ABC):
 
     @abstractmethod
     def __len__(self) -> int: ...
+
+    def reserve(self, count: int) -> None:
+        """Get memory for this many values, if it is known how much that is."""
+        return
 
     @abstractmethod
     def append(self, values: Any) -> None:
@@ -95,6 +116,10 @@ class FixedColumn(Column):
 
     def __len__(self) -> int:
         return len(self.values)
+
+    def reserve(self, count: int) -> None:
+        """Get memory for this many values."""
+        self._buffer = _Reserved(count * math.prod(self._shape) * self._dtype.itemsize)
 
     def append(self, values: Any) -> None:
         """Append values."""

@@ -51,6 +51,11 @@ class Columns(Column):
     def __len__(self) -> int:
         return min(map(len, self.columns.values()), default=0)
 
+    def reserve(self, count: int) -> None:
+        """Get memory for this many examples."""
+        for column in self.columns.values():
+            column.reserve(count)
+
     def append(self, values: Any) -> None:
         """Append a batch of examples, or of feature values that are dicts a list of them."""
         for name, column in self.columns.items():

@@ -81,7 +81,7 @@ def _column(feature: Feature, name: str) -> tuple[bytes, _Convert] | None:
     return (BYTES, _same) if feature.dtype.kind == "O" else (INT64, _integers(feature.dtype))
 
 
-def _decoded(feature: Tensor | Image, decode: Callable[[bytes], Array]) -> _Convert:
+def _decoded(feature: Tensor | Image, decode: Callable[..., Array]) -> _Convert:
     shape = tuple(size for size in feature.shape if size is not None)
     is_fixed = len(shape) == len(feature.shape) and not getattr(feature, "optional", False)
     if not is_fixed or math.prod(shape) * feature.dtype.itemsize <= LARGE_BYTES:
@@ -90,8 +90,10 @@ def _decoded(feature: Tensor | Image, decode: Callable[[bytes], Array]) -> _Conv
     def decode_large(values: list[bytes]) -> Array:
         # one by one, because to get memory for all of them beside the batch takes as long as to decode them
         stacked = np.empty((len(values), *shape), feature.dtype)
-        for number, value in enumerate(values):
-            stacked[number] = decode(value)
+        for row, value in zip(stacked, values, strict=True):
+            decoded = decode(value, row) if isinstance(feature, Image) else decode(value)
+            if decoded is not row:
+                row[...] = decoded
         return stacked
 
     return decode_large

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
+from typing import Protocol
 
 import kornia_rs
 import numpy as np
@@ -31,8 +32,17 @@ _UINT8 = np.dtype(np.uint8)
 _MODES = {1: "mono", 3: "rgb", 4: "rgba"}
 
 
-def image_decoder(feature: Image) -> Callable[[bytes], Array]:
-    """Return a function from an encoded image to its array of shape (height, width, channels).
+class ImageDecoder(Protocol):
+    """A function from an encoded image to its array of shape (height, width, channels).
+
+    If it is given an array of this shape and dtype, and the image is a JPEG, it may decode into that and return it.
+    """
+
+    def __call__(self, data: bytes, out: Array | None = None) -> Array: ...
+
+
+def image_decoder(feature: Image) -> ImageDecoder:
+    """Return a decoder of encoded images.
 
     It raises ValueError if the image is damaged, has another size than declared, or is one that TensorFlow refuses.
     """
@@ -41,7 +51,7 @@ def image_decoder(feature: Image) -> Callable[[bytes], Array]:
     channels = 4 if as_float else shape[-1]
     dtype = _UINT8 if as_float else feature.dtype
 
-    def decode(data: bytes) -> Array:
+    def decode(data: bytes, out: Array | None = None) -> Array:
         header = read_header(data)
         height, width = header.height, header.width
         if not fits((height, width), shape[:2]):
@@ -49,7 +59,7 @@ def image_decoder(feature: Image) -> Callable[[bytes], Array]:
         pixel = max(header.channels, channels or 0) * max(header.bits // 8, dtype.itemsize)
         if not 0 < height * width * pixel <= MAX_BYTES or not header.can_be_in(data):
             raise ValueError(f"an image of {len(data):,} bytes that claims {height} x {width} pixels is refused")
-        image = np.ascontiguousarray(_READERS[header.format](data, header, channels, dtype))
+        image = np.ascontiguousarray(_READERS[header.format](data, header, channels, dtype, out))
         if image.shape[:2] != (height, width):
             raise ValueError("the image has another size than its header says")
         return image.view(np.float32) if as_float else image
@@ -60,9 +70,7 @@ def image_decoder(feature: Image) -> Callable[[bytes], Array]:
     return _with_fast_path(decode, (height, width), channels, dtype)
 
 
-def _with_fast_path(
-    decode: Callable[[bytes], Array], size: tuple[int, int], channels: int, dtype: DType
-) -> Callable[[bytes], Array]:
+def _with_fast_path(decode: ImageDecoder, size: tuple[int, int], channels: int, dtype: DType) -> ImageDecoder:
     """Return a decoder with a fast path for the PNGs that TFDS writes: declared size and dtype, pixels in one chunk.
 
     Their first and last bytes are enough to recognise them; `decode` handles everything else.
@@ -70,9 +78,9 @@ def _with_fast_path(
     head = png_head(*size, dtype.itemsize * 8, PNG_COLOR_TYPES[channels])
     unpack, decode_plain, mode = struct.Struct(">29s4xI4s").unpack_from, _plain_png_decoder(dtype), _MODES[channels]
 
-    def decode_fast(data: bytes) -> Array:
+    def decode_fast(data: bytes, out: Array | None = None) -> Array:
         if len(data) < 57 or unpack(data) != (head, len(data) - 57, b"IDAT") or not data.endswith(PNG_END):
-            return decode(data)
+            return decode(data, out)
         try:
             return decode_plain(data, size, mode)
         except Exception as error:  # kornia-rs raises this class
@@ -86,7 +94,7 @@ def _plain_png_decoder(dtype: DType) -> Callable[[bytes, tuple[int, int], str], 
     return decoder
 
 
-def _read_png(data: bytes, header: Header, channels: int | None, dtype: DType) -> Array:
+def _read_png(data: bytes, header: Header, channels: int | None, dtype: DType, _: Array | None) -> Array:
     if header.is_plain and header.channels == (channels or header.channels) and header.bits == dtype.itemsize * 8:
         try:
             return _plain_png_decoder(dtype)(data, (header.height, header.width), _MODES[header.channels])
@@ -99,7 +107,7 @@ def _read_png(data: bytes, header: Header, channels: int | None, dtype: DType) -
     return (image >> 8).astype(np.uint8) if dtype == np.uint8 and image.dtype == np.uint16 else image
 
 
-def _read_jpeg(data: bytes, header: Header, channels: int | None, dtype: DType) -> Array:
+def _read_jpeg(data: bytes, header: Header, channels: int | None, dtype: DType, out: Array | None) -> Array:
     channels = channels or min(header.channels, 3)
     if channels == 4 or (channels == 1 and header.channels == 4):
         raise ValueError(f"a JPEG with {header.channels} channels cannot be decoded to {channels}")
@@ -108,14 +116,15 @@ def _read_jpeg(data: bytes, header: Header, channels: int | None, dtype: DType) 
         image = image if header.is_inverted else 255 - image
         image = (image[:, :, :3] * image[:, :, 3:] // 255).astype(np.uint8)
     else:
-        image = _decode_jpeg(data, "GRAY" if channels == 1 else "RGB", channels)
+        image = _decode_jpeg(data, "GRAY" if channels == 1 else "RGB", channels, out if dtype == np.uint8 else None)
     return image if dtype == np.uint8 else image.astype(np.uint16) * 256
 
 
-def _decode_jpeg(data: bytes, colorspace: str, channels: int) -> Array:
+def _decode_jpeg(data: bytes, colorspace: str, channels: int, out: Array | None = None) -> Array:
     decode: Callable[..., Array] = simplejpeg.decode_jpeg
     try:
-        return decode(data, colorspace, fastdct=True)
+        image = decode(data, colorspace, fastdct=True, buffer=out)
+        return image if out is None or image.shape != out.shape else out
     except ValueError as error:
         # TensorFlow refuses truncated images, and decodes other damaged ones as far as it can
         if "Premature end" in str(error) or data.find(b"\xff\xd9", max(data.rfind(b"\xff\xda"), 0)) < 0:
@@ -131,7 +140,7 @@ def _decode_jpeg(data: bytes, colorspace: str, channels: int) -> Array:
         raise ValueError(f"the JPEG is damaged ({error})") from error
 
 
-def _read_bmp(data: bytes, header: Header, channels: int | None, dtype: DType) -> Array:
+def _read_bmp(data: bytes, header: Header, channels: int | None, dtype: DType, _: Array | None) -> Array:
     """Read pixels as TensorFlow does: rows from the bottom up, BGR, one byte per pixel as grey whatever the palette."""
     start, _, _, height = struct.unpack_from("<Iiii", data, 10)
     stored, width = header.channels, header.width

@@ -16,7 +16,7 @@ from loader._format.files import Pread, RandomAccessFile, reason
 from loader._format.index import BLOCK_BYTES, ROW_TYPE, ROWS_NAME, Header, Member
 from loader._format.manifest import ArtifactEntry, Manifest
 from loader._format.records import Positions, Records, integers
-from loader._format.rows import Read, verified_reader, verified_rows
+from loader._format.rows import Read, read_run, verified_reader, verified_rows
 
 CHUNK_BYTES = 1 << 20
 MAX_METADATA_BYTES = 64 << 20
@@ -253,6 +253,19 @@ class LocalArtifact(Artifact):
             raise self.unreadable(error) from error
         return data
 
+    def read_record(self, row: int, offset: int, length: int, digest: bytes) -> bytes:
+        """Return a record, verified; the system may have read fewer bytes than there are when it was read before.
+
+        Raises
+        ------
+        IntegrityError
+            The file ends there, or cannot be read, or the record is not the one recorded.
+        """
+        record = self.read(offset, length)
+        if index.digest(record) != digest:
+            raise self.error(f"is damaged in {self.describe_row(row)}")
+        return record
+
     def records(self) -> LocalRecords:
         """Return the records of all splits."""
         return LocalRecords(self)
@@ -285,7 +298,10 @@ class LocalRecords(Records):
 
     def in_order(self, positions: Positions) -> Iterator[bytes]:
         """Yield the records at `positions`, in their order; adjacent ones are read together."""
-        return map(self._verified(self._artifact.file.pread_ahead()), integers(positions))
+        file = self._artifact.file
+        if isinstance(positions, range) and positions.step == 1:
+            return read_run(positions, *self._rows, file.pread_exactly, self._artifact.read_record)
+        return map(self._verified(file.pread_ahead()), integers(positions))
 
     @cached_property
     def _reader(self) -> Callable[[int], bytes]:
@@ -297,13 +313,4 @@ class LocalRecords(Records):
 
     def _verified(self, pread: Pread) -> Callable[[int], bytes]:
         """Return a function from a position to the record's bytes, which are read with `pread` and verified."""
-        artifact = self._artifact
-
-        def read_again(row: int, offset: int, length: int, digest: bytes) -> bytes:
-            # the system may have read fewer bytes than there are; if the file ends there, this says so
-            record = artifact.read(offset, length)
-            if index.digest(record) != digest:
-                raise artifact.error(f"is damaged in {artifact.describe_row(row)}")
-            return record
-
-        return verified_reader(*self._rows, pread, read_again)
+        return verified_reader(*self._rows, pread, self._artifact.read_record)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from hashlib import sha256
 
@@ -15,6 +15,8 @@ GROUP_RECORDS = 16
 _GROUP_BYTES = GROUP_RECORDS * ROW.size
 _GROUPS_OF_BLOCK = BLOCK_RECORDS // GROUP_RECORDS
 _DIGEST_BYTES = 16
+_ROWS_AT_ONCE = 64
+_BYTES_AT_ONCE = 64 << 10
 
 Read = Callable[[int], bytes]
 ReadAgain = Callable[[int, int, int, bytes], bytes]
@@ -84,6 +86,29 @@ def verified_reader(rows: Read, count: int, pread: Pread, read_again: ReadAgain)
         return record if sha(record).digest()[:16] == digest else read_again(row, offset, length, digest)
 
     return read
+
+
+def read_run(run: range, rows: Read, count: int, pread: Pread, read_again: ReadAgain) -> Iterator[bytes]:
+    """Yield the records of rows that follow each other, verified; those that also lie together are read at once.
+
+    The parameters are those of `verified_reader`.
+    """
+    start = run.start
+    while start < run.stop:
+        number, at = divmod(start, count)
+        end = at + min(run.stop - start, _ROWS_AT_ONCE)
+        entries = list(ROW.iter_unpack(rows(number)[at * ROW.size : end * ROW.size]))
+        first = entries[0][0]
+        while not 0 <= (size := sum(entries[-1][:2]) - first) <= _BYTES_AT_ONCE and len(entries) > 1:
+            del entries[len(entries) // 2 :]
+        try:
+            data = pread(size, first)
+        except (OSError, MemoryError):
+            data = b""  # reading each record again says why
+        for row, (offset, length, _, digest) in enumerate(entries, start):
+            record = data[offset - first : offset - first + length]
+            yield record if sha256(record).digest()[:16] == digest else read_again(row, offset, length, digest)
+        start += len(entries)
 
 
 def _digest(data: bytes) -> bytes:

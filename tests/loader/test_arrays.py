@@ -5,6 +5,7 @@ import json
 import pickle
 import subprocess
 import sys
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -67,6 +68,18 @@ def test_arrays_can_be_modified(train):
         arrays["label"] += 1
         arrays["samples"][3] += 1
         assert same(split[3], example("train", 3))
+
+
+def test_arrays_of_a_fixed_shape_take_the_memory_of_their_values(train):
+    labels = train[["label"]][np.tile(np.arange(len(train)), 20)]
+    labels.arrays()  # what is imported and kept for it takes memory too
+    tracemalloc.start()
+    try:
+        arrays = labels.arrays()
+        held, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert arrays["label"].nbytes == labels.decoded_size() <= held < 1.05 * labels.decoded_size()
 
 
 def test_a_column_is_the_values_of_one_feature(train):

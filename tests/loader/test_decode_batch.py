@@ -14,6 +14,7 @@ from loader._errors import DecodeError
 from loader._features.batch import make_batch_decoder
 from loader._features.connectors import Audio, ClassLabel, FeaturesDict, Image, Scalar, Sequence, Tensor, Text
 from loader._features.decode import make_decoder
+from loader._features.images import image_decoder
 from loader._format.example import Example
 from loader._format.example_batch import BYTES, INT64, DifferentError, find_values
 from tests.helpers.parity import assert_same
@@ -120,6 +121,15 @@ def test_a_batch_is_that_of_the_examples(name, count):
     expected = make_collator(features)(list(map(make_decoder(features), records)))
     assert_same(batch, expected)
     assert not isinstance(batch["x"], np.ndarray) or batch["x"].flags.writeable
+
+
+def test_a_large_jpeg_is_decoded_where_it_belongs_in_the_batch():
+    feature, write = CASES["JPEG"]
+    decode, data, place = image_decoder(feature), write(0), np.zeros((64, 48, 3), np.uint8)
+    assert decode(data, place) is place
+    assert_same(place, decode(data))
+    with pytest.raises(ValueError, match="the JPEG is truncated"):
+        decode(data[:-1], place)
 
 
 @pytest.mark.parametrize("count", COUNTS)
