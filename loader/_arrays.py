@@ -238,5 +238,5 @@ def values_of(source: Source, positions: Positions) -> Batch:
     if source.is_mapped:
         return all_values(source, positions)  # type: ignore[no-any-return]
     if isinstance(source, CachedSource):
-        return next(source.batches(positions, max(len(positions), 1), range(1), make_collator))
+        return next(source.begin_batches(positions, max(len(positions), 1), make_collator)(range(1)))
     return decode(source, positions).batch(None, make_collator)

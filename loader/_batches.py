@@ -5,15 +5,17 @@ from __future__ import annotations
 import copy
 import functools
 import operator
+import os
 from collections import deque
 from collections.abc import Iterable, Iterator
-from typing import Self
+from itertools import islice
+from typing import Any, Self
 
 from loader._arguments import check_flags, check_integer
 from loader._collate import make_collator
 from loader._errors import ArgumentError
 from loader._examples import Examples, random_seed
-from loader._source import Batch
+from loader._source import Batch, ReadBatches
 from loader._state import ResumableIterator, State, read_order, read_state
 
 
@@ -44,6 +46,10 @@ class Batches(Iterable[Batch]):
         self._seed = random_seed() if seed is None else check_integer("seed", seed, least=0)
         self._next_epoch = 0
         self._only_epoch: int | None = None
+        self._read_ordered: ReadBatches
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name not in ("_ordered", "_read_ordered")}
 
     def __repr__(self) -> str:
         order = ""
@@ -72,7 +78,9 @@ class Batches(Iterable[Batch]):
         if not -len(self) <= index < len(self):
             raise IndexError(f"there are {len(self):,} batches, index {index:,} is out of range")
         index %= len(self)
-        return next(_decode_serially(self._ordered, range(index, index + 1), self._size))
+        if "_read_ordered" not in vars(self):
+            vars(self).setdefault("_read_ordered", _begin(self._ordered, self._size))  # what threads share is set once
+        return next(self._read_ordered(range(index, index + 1)))
 
     @functools.cached_property
     def _ordered(self) -> Examples:
@@ -93,7 +101,6 @@ class Batches(Iterable[Batch]):
             The number is negative, or not an integer.
         """
         batches = copy.copy(self)
-        batches.__dict__.pop("_ordered", None)
         batches._only_epoch = check_integer("epoch", number, least=0)
         return batches
 
@@ -139,25 +146,35 @@ class Batches(Iterable[Batch]):
         return seed, epoch
 
 
+def _begin(examples: Examples, size: int) -> ReadBatches:
+    """Return what yields converted batches."""
+    read, convert = examples.begin_batches(size, make_collator), examples.convert
+    return read if convert is None else lambda numbers: map(convert, read(numbers))
+
+
 def _decode_serially(examples: Examples, numbers: range, size: int) -> Iterator[Batch]:
-    batches = examples.decode_batches(numbers, size, make_collator)
-    return batches if examples.convert is None else map(examples.convert, batches)
+    yield from _begin(examples, size)(numbers)
 
 
 def _decode_on_threads(examples: Examples, numbers: range, size: int, workers: int) -> Iterator[Batch]:
     from concurrent.futures import Future, ThreadPoolExecutor
 
-    def decode(number: int) -> Batch:
-        return next(_decode_serially(examples, range(number, number + 1), size))
+    read = _begin(examples, size)
 
-    pool = ThreadPoolExecutor(workers, thread_name_prefix="loader")
-    pending: deque[Future[Batch]] = deque()
+    def decode(number: int) -> Batch:
+        return next(read(range(number, number + 1)))
+
+    left, process, pending = iter(numbers), -1, deque[tuple[int, Future[Batch]]]()
     try:
-        for number in numbers:
-            pending.append(pool.submit(decode, number))
-            if len(pending) > workers:  # so that memory holds a batch for each thread, not the whole split
-                yield pending.popleft().result()
-        while pending:
-            yield pending.popleft().result()
+        while True:
+            if process != os.getpid():  # a forked process has none of the threads
+                pool, process = ThreadPoolExecutor(workers, thread_name_prefix="loader"), os.getpid()
+                pending = deque((number, pool.submit(decode, number)) for number, _ in pending)
+            # so few that memory holds a batch for each thread, not the whole split
+            pending.extend((number, pool.submit(decode, number)) for number in islice(left, workers + 1 - len(pending)))
+            if not pending:
+                return
+            yield pending.popleft()[1].result()
     finally:
-        pool.shutdown(wait=False, cancel_futures=True)
+        if process == os.getpid():
+            pool.shutdown(wait=False, cancel_futures=True)

@@ -29,7 +29,7 @@ from loader._fetch import store
 from loader._fetch.places import CACHE_VARIABLE
 from loader._format.files import open_regular
 from loader._format.records import Positions, integers
-from loader._source import Batch, Collator, Example, Source, chosen
+from loader._source import Collator, Example, ReadBatches, Source, chosen
 
 FORMAT = 2
 """The number of this layout, part of an entry's hash: raise it too if a decoder returns other values."""
@@ -41,6 +41,7 @@ _HASHES = "hashes"
 def decode(origin: Source, positions: Positions) -> Columns:
     """Return the values of examples in memory."""
     columns = Columns(origin.features, Memory)
+    columns.reserve(len(positions))
     _fill(columns, origin, positions)
     columns.attach()
     return columns
@@ -48,7 +49,7 @@ def decode(origin: Source, positions: Positions) -> Columns:
 
 def _fill(columns: Columns, origin: Source, positions: Positions) -> None:
     size = _CHUNK_EXAMPLES  # few at once, so that memory holds each value once
-    for batch in origin.batches(positions, size, range(-(-len(positions) // size)), make_collator):
+    for batch in origin.begin_batches(positions, size, make_collator)(range(-(-len(positions) // size))):
         columns.append(batch)
 
 
@@ -77,10 +78,11 @@ class CachedSource(Source):
         """Yield the examples at `positions`."""
         return map(self._columns.one, integers(positions))
 
-    def batches(self, positions: Positions, size: int, numbers: range, collator: Collator) -> Iterator[Batch]:
-        """Yield batches; values of one shape are copied at once."""
-        for number in numbers:
-            yield self._columns.batch(positions[number * size : (number + 1) * size], collator)
+    def begin_batches(self, positions: Positions, size: int, collator: Collator) -> ReadBatches:
+        """Return what yields batches; values of one shape are copied at once."""
+        return lambda numbers: (
+            self._columns.batch(positions[number * size : (number + 1) * size], collator) for number in numbers
+        )
 
     def select(self, names: Sequence[str]) -> CachedSource:
         """Return the same examples with only these features."""

@@ -15,7 +15,7 @@ from loader._errors import DecodeError
 from loader._features.connectors import FeaturesDict
 from loader._features.values import Array
 from loader._format.records import Positions, Records
-from loader._source import Batch, Collator, Example, RecordSource, Source, chosen
+from loader._source import Batch, Collator, Example, ReadBatches, RecordSource, Source, chosen
 
 Convert = Callable[[Example], Any]
 
@@ -123,22 +123,25 @@ class Examples:
         except DecodeError as error:
             raise self._named(error) from error
 
-    def decode_batches(self, numbers: range, size: int, collator: Collator) -> Iterator[Batch]:
-        """Yield batches of `size` examples, not converted, with the errors of `decode_one`.
+    def begin_batches(self, size: int, collator: Collator) -> ReadBatches:
+        """Return what yields batches of `size` examples, not converted, with the errors of `decode_one`.
 
         Parameters
         ----------
-        numbers
-            Which batches, a range with the step 1.
         size
             Examples in a batch; the last one may have fewer.
         collator
             Makes the function that joins examples; see `loader._collate`.
         """
-        try:
-            yield from self._source.batches(self._positions, size, numbers, collator)
-        except DecodeError as error:
-            raise self._named(error) from error
+        begun = self._source.begin_batches(self._positions, size, collator)
+
+        def batches(numbers: range) -> Iterator[Batch]:
+            try:
+                yield from begun(numbers)
+            except DecodeError as error:
+                raise self._named(error) from error
+
+        return batches
 
     def part(self, key: slice | Sequence[int] | Array) -> Self:
         """Return some of the examples, over the same records.

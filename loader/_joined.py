@@ -9,7 +9,7 @@ import numpy as np
 
 from loader._features.values import Array
 from loader._format.records import Positions, integers
-from loader._source import Batch, Collator, Example, Source, chosen, order_text
+from loader._source import Collator, Example, ReadBatches, Source, chosen, order_text
 from loader._transforms import join
 
 
@@ -54,9 +54,9 @@ class JoinedSource(Source):
             chosen(own, wanted[numbers == number] - self._starts[number]) for number, (_, own) in enumerate(self._parts)
         ]
 
-    def batches(self, positions: Positions, size: int, numbers: range, collator: Collator) -> Iterator[Batch]:
-        """Yield batches."""
-        return super().batches(positions, size, numbers, (lambda _: join) if self.is_mapped else collator)
+    def begin_batches(self, positions: Positions, size: int, collator: Collator) -> ReadBatches:
+        """Return what yields batches."""
+        return super().begin_batches(positions, size, (lambda _: join) if self.is_mapped else collator)
 
     def select(self, names: Sequence[str]) -> JoinedSource:
         """Return the same examples with only these features."""

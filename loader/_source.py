@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
@@ -16,12 +15,14 @@ from loader._collate import make_joiner
 from loader._errors import DecodeError
 from loader._features.connectors import FeaturesDict
 from loader._features.decode import make_decoder
-from loader._format.records import Pass, Positions, Records
+from loader._format.records import Positions, Records
 
 Example = dict[str, Any]
 Batch = dict[str, Any]
 Collator = Callable[[FeaturesDict], Callable[[list[Example]], Batch]]
 """Returns a function from a list of examples with some features to their batch, as `make_collator` does."""
+ReadBatches = Callable[[range], Iterator[Batch]]
+"""Yields the batches with some numbers, which follow each other; threads may share it."""
 
 
 class Source(ABC):
@@ -74,8 +75,8 @@ class Source(ABC):
     def content_hash(self) -> str | None:
         """A hash that determines all values; None if there is none."""
 
-    def batches(self, positions: Positions, size: int, numbers: range, collator: Collator) -> Iterator[Batch]:
-        """Yield some of the batches of the examples at `positions`.
+    def begin_batches(self, positions: Positions, size: int, collator: Collator) -> ReadBatches:
+        """Return what yields batches of the examples at `positions`, which are read one after the other.
 
         Parameters
         ----------
@@ -83,15 +84,17 @@ class Source(ABC):
             The positions of the examples of all batches.
         size
             Examples in a batch.
-        numbers
-            The numbers of the wanted batches, which follow each other.
         collator
             Makes the function that joins examples.
         """
         collate = collator(self.features)
-        examples = self.in_order(positions[numbers.start * size : numbers.stop * size])
-        for _ in numbers:
-            yield collate(list(islice(examples, size)))
+
+        def batches(numbers: range) -> Iterator[Batch]:
+            examples = self.in_order(positions[numbers.start * size : numbers.stop * size])
+            for _ in numbers:
+                yield collate(list(islice(examples, size)))
+
+        return batches
 
 
 class RecordSource(Source):
@@ -112,7 +115,6 @@ class RecordSource(Source):
 
     def _attach(self) -> None:
         self._read = self._records.reader()
-        self._last_pass: tuple[Positions, int, int, Pass] | None = None
         self._decode = make_decoder(self.features)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -143,25 +145,22 @@ class RecordSource(Source):
         except DecodeError as error:
             raise self._error(int(positions[number]), error) from error
 
-    def batches(self, positions: Positions, size: int, numbers: range, collator: Collator) -> Iterator[Batch]:
-        """Yield batches; the examples of each are decoded together if they are alike."""
+    def begin_batches(self, positions: Positions, size: int, collator: Collator) -> ReadBatches:
+        """Return what yields batches; the examples of each are decoded together if they are alike."""
         decode, join, collate = self._decode_batch, make_joiner(self.features), collator(self.features)
-        first, last = numbers.start * size, min(numbers.stop * size, len(positions))
-        records = self._pass(positions, size, first)(first, last)
-        for number in numbers:
-            some = list(islice(records, size))
-            columns = None if decode is None else decode(some)
-            if columns is None:
-                yield collate(self._one_by_one(some, positions[number * size :]))
-            else:
-                yield join(columns)
+        read = self._records.begin_pass(positions, size)
 
-    def _pass(self, positions: Positions, size: int, first: int) -> Pass:
-        """Return the pass that begins with these batches, or the one that they go on with if threads ask one by one."""
-        process, last = os.getpid(), self._last_pass
-        if first == 0 or last is None or last[0] is not positions or last[1:3] != (size, process):
-            last = self._last_pass = positions, size, process, self._records.begin_pass(positions, size)
-        return last[3]
+        def batches(numbers: range) -> Iterator[Batch]:
+            records = read(numbers.start * size, min(numbers.stop * size, len(positions)))
+            for number in numbers:
+                some = list(islice(records, size))
+                columns = None if decode is None else decode(some)
+                if columns is None:
+                    yield collate(self._one_by_one(some, positions[number * size :]))
+                else:
+                    yield join(columns)
+
+        return batches
 
     @cached_property
     def _decode_batch(self) -> Callable[[list[bytes]], dict[str, Any] | None] | None:

@@ -6,7 +6,6 @@ import importlib
 import inspect
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
-from itertools import islice
 from operator import itemgetter
 from typing import Any
 
@@ -16,7 +15,7 @@ from loader._collate import make_collator
 from loader._errors import ArgumentError, NotFoundError
 from loader._features.connectors import FeaturesDict
 from loader._format.records import Positions, integers
-from loader._source import Batch, Collator, Example, Source, chosen
+from loader._source import Batch, Collator, Example, ReadBatches, Source, chosen
 
 Function = Callable[..., Any]
 
@@ -75,28 +74,29 @@ class MappedSource(Source):
             yield from map(self._apply, self._origin.in_order(positions))
             return
         size = min(_CHUNK_EXAMPLES, max(len(positions), 1))
-        for batch in self.batches(positions, size, range(-(-len(positions) // size)), make_collator):
+        batches = self.begin_batches(positions, size, make_collator)
+        for batch in batches(range(-(-len(positions) // size))):
             yield from unbatch(batch)
 
-    def batches(self, positions: Positions, size: int, numbers: range, collator: Collator) -> Iterator[Batch]:
-        """Yield batches; a function of batches is given each as it is."""
-        wanted = positions[numbers.start * size : numbers.stop * size]
+    def begin_batches(self, positions: Positions, size: int, collator: Collator) -> ReadBatches:
+        """Return what yields batches; a function of batches is given each as it is."""
         if not self._is_batched:
-            examples = self.in_order(wanted)
-            for _ in numbers:
-                yield join(list(islice(examples, size)))
-            return
-        starts = range(0, len(wanted), size)
-        for start, batch in zip(starts, self._origin.batches(positions, size, numbers, collator), strict=False):
-            made = self._apply(batch)
-            expected = min(size, len(wanted) - start)
-            lengths = set(map(_length, leaves(made)))
-            if lengths != {expected}:
-                raise ArgumentError(
-                    f"the function of map(batched=True) returned {max(lengths - {expected}, default=0):,} values for "
-                    f"{expected:,} examples: {function_name(self._function)}"
-                )
-            yield made
+            return super().begin_batches(positions, size, lambda _: join)
+        begun = self._origin.begin_batches(positions, size, collator)
+
+        def batches(numbers: range) -> Iterator[Batch]:
+            for number, batch in zip(numbers, begun(numbers), strict=False):
+                made = self._apply(batch)
+                expected = min(size, len(positions) - number * size)
+                lengths = set(map(_length, leaves(made)))
+                if lengths != {expected}:
+                    raise ArgumentError(
+                        f"the function of map(batched=True) returned {max(lengths - {expected}, default=0):,} values "
+                        f"for {expected:,} examples: {function_name(self._function)}"
+                    )
+                yield made
+
+        return batches
 
     def select(self, names: Sequence[str]) -> MappedSource:
         """Return only some of the values that the function returns."""
@@ -156,15 +156,18 @@ class KeptSource(Source):
         """Yield the examples at `positions`."""
         return map(self.read, integers(positions))
 
-    def batches(self, positions: Positions, size: int, numbers: range, collator: Collator) -> Iterator[Batch]:
-        """Yield batches."""
-        for number in numbers:
+    def begin_batches(self, positions: Positions, size: int, collator: Collator) -> ReadBatches:
+        """Return what yields batches."""
+
+        def batch(number: int) -> Batch:
             rows = np.asarray(positions[number * size : (number + 1) * size], np.intp)
 
-            def take(leaf: Any, rows: Any = rows) -> Any:
+            def take(leaf: Any) -> Any:
                 return [_copy(leaf[row]) for row in rows.tolist()] if isinstance(leaf, list) else leaf[rows]
 
-            yield _each(take, self._values)
+            return _each(take, self._values)  # type: ignore[no-any-return]
+
+        return lambda numbers: map(batch, numbers)
 
     def select(self, names: Sequence[str]) -> KeptSource:
         """Return the same examples with only some of their values."""
@@ -240,7 +243,7 @@ def join(values: list[Any]) -> Any:
 def all_values(source: Source, positions: Positions) -> Any:
     """Return what a function made of all examples: the values of its batches, one after the other."""
     size = _CHUNK_EXAMPLES
-    batches = list(source.batches(positions, size, range(-(-len(positions) // size)), make_collator))
+    batches = list(source.begin_batches(positions, size, make_collator)(range(-(-len(positions) // size))))
     return _concatenated(batches) if batches else {}
 
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from loader._fetch import store
 from loader._fetch.blocks import Blocks
-from loader._fetch.ranged import RangedArtifact
+from loader._fetch.ranged import OTHER_FOLDER, RangedArtifact
 from loader._fetch.s3_client import CONNECTIONS
 from loader._fetch.sparse import SparseCopy
 from loader._fetch.threads import DaemonThreads, Forkable
@@ -77,7 +77,7 @@ class Arrivals(Forkable):
         super().__init__()
         if shared is None:
             self._threads = DaemonThreads(CONNECTIONS)
-            self.blocks = Blocks(artifact, self._threads)
+            self.blocks = Blocks(artifact)
             self._rows, self._in_group = verified_rows(artifact.header.rows, self.blocks, _pread_of(copy))
         else:
             self._threads, self.blocks = shared._threads, shared.blocks
@@ -127,12 +127,17 @@ class Arrivals(Forkable):
             Its bytes are not those recorded.
         """
         if (record := self._arriving(row)) is None:
-            self._receive(self._wrong_near(row) if self.state[row] == ARRIVED else [row])
-            if (record := self._arriving(row)) is None:
+            not_kept = self._receive(self._wrong_near(row) if self.state[row] == ARRIVED else [row])
+            record = not_kept.pop(row) if row in not_kept else self._read_copy(row)
+            self._hold(not_kept)
+            if record is None:
                 raise self.artifact.error(f"is damaged in {self.artifact.describe_row(row)}")
         return record
 
     def _arriving(self, row: int) -> bytes | None:
+        if self.state[row] == UNDER_WAY and row not in self._under_way:
+            with self.planning:  # another pass is about to request it
+                pass
         if (future := self._under_way.get(row)) is not None:
             with suppress(CancelledError):  # the pass that wanted it was left
                 future.result()
@@ -239,10 +244,18 @@ class Arrivals(Forkable):
         with self.artifact.claim(unit.offset, unit.end) if self.keeps else nullcontext():
             rows = self._look(np.array(unit.rows)).tolist() if self.keeps else unit.rows
             if rows:
-                self._receive(rows)
+                self._hold(self._receive(rows))
 
-    def _receive(self, rows: list[int]) -> None:
-        """Fetch and verify records, and keep those that are right; who reads a wrong one says so."""
+    def _hold(self, records: dict[int, bytes]) -> None:
+        """Have records in memory until each is read once."""
+        self._held |= records
+        self.state[list(records)] = HELD
+
+    def _receive(self, rows: list[int]) -> dict[int, bytes]:
+        """Fetch and verify records, keep those that are right, and return what cannot be kept of them, by row.
+
+        Who reads a wrong one says so.
+        """
         unpack, of_group, count = ROW.unpack_from, self._rows, self._in_group  # of many records
         found = [(row, *unpack(of_group(row // count), row % count * ROW.size)) for row in rows]
         start = max(min(offset for _, offset, *_ in found) - HEAD_BYTES, 0)
@@ -258,12 +271,10 @@ class Arrivals(Forkable):
                 self.copy.keep(right, data, start)
                 self.state[[row for row, *_ in right]] = ARRIVED
                 self._check_room(end - start)
-                return
+                return {}
             except OSError as error:
-                self.stop_keeping(f"cannot be written to ({error.strerror or error})")
-        for row, offset, length in right:
-            self._held[row] = bytes(data[offset - start : offset - start + length])
-            self.state[row] = HELD
+                self.stop_keeping(f"cannot be written to ({error.strerror or error})", OTHER_FOLDER)
+        return {row: bytes(data[offset - start : offset - start + length]) for row, offset, length in right}
 
     def _check_room(self, written: int) -> None:
         """Stop keeping what arrives if the cache has no room left within its limit; looked at now and then."""
@@ -273,31 +284,33 @@ class Arrivals(Forkable):
                 return
             self._unchecked = 0
         if not store.trim():
-            self.stop_keeping("is at its limit")
+            self.stop_keeping("is at its limit", "raise it with loader.cache.limit")
 
     def complete_if_whole(self) -> None:
         """If all records have arrived, make the copy the cached artifact; the next pass reads that.
 
         A thread does it. A small artifact is waited for, or a short program would end before.
         """
-        while self._whole_to < self.count:
-            part = slice(self._whole_to, self._whole_to + BLOCK_RECORDS)
-            unknown = self._whole_to + np.flatnonzero(self.state[part] != ARRIVED)
+        whole_to = self._whole_to
+        while whole_to < self.count:
+            unknown = whole_to + np.flatnonzero(self.state[whole_to : whole_to + BLOCK_RECORDS] != ARRIVED)
             if unknown.size and (missing := self._look(unknown)).size:
                 self._whole_to = int(missing[0])
                 return
-            self._whole_to += BLOCK_RECORDS
+            whole_to += BLOCK_RECORDS
+        self._whole_to = whole_to
         if self.keeps and self._completion is None:
             self._completion = threading.Thread(target=self.artifact.complete, daemon=True)
             self._completion.start()
             self._completion.join(COMPLETION_SECONDS)
 
-    def stop_keeping(self, problem: str) -> None:
+    def stop_keeping(self, problem: str, remedy: str) -> None:
         """Say once why what arrives from now on is held in memory only."""
         if self.keeps:
             self.keeps = False
             warnings.warn(
-                f"{self.artifact.manifest.name}: the cache {problem}, so what is streamed is not kept", stacklevel=2
+                f"{self.artifact.manifest.name}: the cache {problem}, so what is streamed is not kept; {remedy}",
+                stacklevel=2,
             )
 
 

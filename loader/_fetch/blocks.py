@@ -13,6 +13,7 @@ from loader._format.rows import BLOCKS_KEPT
 
 BLOCKS_AT_ONCE = 6
 """Most blocks in one request: 1 MiB."""
+REQUESTS_AT_ONCE = 8
 
 
 class Blocks(Forkable):
@@ -22,13 +23,12 @@ class Blocks(Forkable):
     ----------
     artifact
         The artifact.
-    threads
-        Where the blocks are fetched.
     """
 
-    def __init__(self, artifact: RangedArtifact, threads: DaemonThreads) -> None:
+    def __init__(self, artifact: RangedArtifact) -> None:
         self._artifact = artifact
-        self._threads = threads
+        # of their own, because the threads that fetch records wait for blocks
+        self._threads = DaemonThreads(REQUESTS_AT_ONCE)
         self._kept: OrderedDict[int, bytes] = OrderedDict()
         super().__init__()
 

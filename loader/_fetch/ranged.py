@@ -11,6 +11,7 @@ from pathlib import Path
 
 from loader._errors import FetchError, LoaderError
 from loader._fetch.complete import complete
+from loader._fetch.places import CACHE_VARIABLE
 from loader._fetch.s3 import S3Object
 from loader._fetch.sparse import SparseCopy
 from loader._fetch.units import WINDOW_BITS
@@ -21,6 +22,7 @@ from loader._format.manifest import ArtifactEntry, Manifest
 
 METADATA_BYTES = 64 << 10
 """Metadata files that follow each other are read in one request, if they are smaller."""
+OTHER_FOLDER = f"set {CACHE_VARIABLE} to another folder"
 
 
 class RangedArtifact(Artifact):
@@ -42,9 +44,6 @@ class RangedArtifact(Artifact):
         self.folder = folder
         self._ahead: dict[tuple[int, int], bytes] = {}  # read but not yet verified, by offset and size
 
-    def __reduce__(self) -> tuple[object, ...]:
-        return type(self), (self.source, self.manifest, self.entry, self.folder)
-
     @property
     def fix(self) -> str:
         """The command that restores the recorded artifact, for messages."""
@@ -63,7 +62,9 @@ class RangedArtifact(Artifact):
             problem = (
                 f"{self.folder} cannot be written to ({reason(error)})" if isinstance(error, OSError) else str(error)
             )
-            warnings.warn(f"{self.manifest.name}: {problem}, so what is streamed is not kept", stacklevel=2)
+            warnings.warn(
+                f"{self.manifest.name}: {problem}, so what is streamed is not kept; {OTHER_FOLDER}", stacklevel=2
+            )
             return None
 
     def claim(self, offset: int, end: int) -> AbstractContextManager[None]:

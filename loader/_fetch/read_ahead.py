@@ -45,7 +45,8 @@ class ReadAhead(Forkable):
     """
 
     def __init__(self, arrivals: Arrivals, positions: Positions, at_once: int) -> None:
-        self._arrivals = arrivals if arrivals.keeps else arrivals.without_keeping()
+        self._keeps = arrivals.keeps
+        self._arrivals = arrivals if self._keeps else arrivals.without_keeping()
         self._read_record = self._arrivals.waiting_reader()
         self._positions = positions
         self._at_once = at_once
@@ -59,6 +60,7 @@ class ReadAhead(Forkable):
 
     def _start(self) -> None:
         self._front: int | None = None  # what is before it is planned
+        self._is_begun = False
         self._futures: list[Future[None]] = []
         self._lock = threading.Lock()
 
@@ -108,10 +110,12 @@ class ReadAhead(Forkable):
     def _plan_ahead(self, at: int, stop: int) -> int:
         """Plan beyond position `at` as far as it makes sense, and return up to where to read now."""
         with self._lock:
-            if not self._arrivals.keeps:
+            if self._keeps and not self._arrivals.keeps:
                 self._stop_keeping(at)
-            if self._front is None or abs(at - self._front) > 2 * self._max_size:
+            is_again = at == 0 and self._is_begun  # as in the next epoch
+            if self._front is None or is_again or abs(at - self._front) > 2 * self._max_size:
                 self._front = at
+            self._is_begun |= at == 0
             needed = min(at + self._at_once, len(self._positions))
             while self._front < len(self._positions) and (
                 self._front < needed or self._front - at <= self._last_size // 2
@@ -131,10 +135,9 @@ class ReadAhead(Forkable):
 
     def _stop_keeping(self, at: int) -> None:
         """Plan again what will now be held in memory: no more than a chunk."""
-        if self._arrivals.copy is not None and self._wanted is not None:
-            self._arrivals = self._arrivals.without_keeping()
-            self._read_record = self._arrivals.waiting_reader()
-            self._wanted, self._front = None, at
+        self._keeps, self._arrivals = False, self._arrivals.without_keeping()
+        self._read_record = self._arrivals.waiting_reader()
+        self._wanted, self._front = None, at
 
     def _plan(self, start: int, end: int, *, wait: bool) -> bool:
         """Request what is missing of a chunk; return False if rows are missing for that, and `wait` is not set."""
@@ -158,10 +161,10 @@ class ReadAhead(Forkable):
         """Return which records to fetch: all of the pass if they are kept or fit into memory, else those of a chunk."""
         if self._wanted is not None:
             return self._wanted
-        wanted = np.zeros(self._arrivals.count, bool)
-        if self._arrivals.keeps:
-            start = 0
-        if self._arrivals.keeps or len(self._positions) - start <= self._max_size * 3 // 2:
+        wanted, most = np.zeros(self._arrivals.count, bool), self._max_size * 3 // 2
+        if self._arrivals.keeps or len(self._positions) <= most:
+            start = 0  # also what is before this chunk, which another thread may be about to read
+        if self._arrivals.keeps or len(self._positions) - start <= most:
             self._wanted, end = wanted, len(self._positions)
         wanted[_selection(self._positions[start:end])] = True
         return wanted

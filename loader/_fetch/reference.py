@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING
 from loader._errors import FetchError, IntegrityError, LoaderError, ManifestError
 from loader._fetch import store
 from loader._fetch.access import current_access
-from loader._fetch.cache_entry import write_note
+from loader._fetch.cache_entry import PART_SUFFIX, write_note
 from loader._fetch.cached_artifact import CachedArtifact
 from loader._fetch.checked_out import find_version, is_right, warn_once
 from loader._fetch.copies import CACHE, WORK_TREE, Copies, Copy
+from loader._fetch.partial import PartialArtifact
 from loader._fetch.places import OFFLINE_VARIABLE, cache_folder, is_offline
 from loader._fetch.repository import PathLike, Repository, open_repository
 from loader._fetch.revision import Revision, TrackedFile, WorkTree
@@ -151,16 +152,22 @@ class ArtifactReference:
         """Return the artifact to read in byte ranges: a copy on this machine if there is one, or else on its remote.
 
         A tar in the work tree that is not the recorded artifact is passed over: nothing is fetched that would hide it.
+        If `offline` is set, it is what has arrived in the cache; to read the rest is an error then.
 
         Raises
         ------
         FetchError
-            It is not on this machine, and its remote cannot be used, or `offline` is set.
+            It is not on this machine, and its remote cannot be used, or `offline` is set and nothing has arrived.
         IntegrityError, ManifestError
             As `find`.
         """
         if (artifact := self._open_copy([])) is not None:
             return artifact
+        if self.offline:
+            path = store.artifact_path(self.tracked.md5, f"{self.entry.filename}{PART_SUFFIX}")
+            partial = PartialArtifact(path, self.manifest, self.entry, self.fetch_command)
+            if is_right(partial, []):
+                return partial
         streamed = self.on_remote(keep=True)
         self._write_note()  # beside what is kept of it
         store.mark_used(store.entry_folder(store.ARTIFACTS, self.tracked.md5))
@@ -176,11 +183,16 @@ class ArtifactReference:
                 f"{self.manifest.name}: {self.entry.filename} is not on this machine, and streaming needs the network; "
                 f"leave out offline=True and {OFFLINE_VARIABLE}"
             )
-        from loader._fetch.stream import StreamedArtifact
+        from loader._fetch.stream import open_streamed
 
         with self._named_errors():
             folder = store.entry_folder(store.ARTIFACTS, self.tracked.md5) if keep else None
-            return StreamedArtifact(self.source(), self.manifest, self.entry, folder)
+            return open_streamed(self.source(), self.manifest, self.entry, folder)
+
+    @property
+    def fetch_command(self) -> str:
+        """The command that fetches it, for messages."""
+        return self.repository.fetch_command(self.manifest.name, self.entry.config, self.revision)
 
     def source(self) -> S3Object:
         """Return the object on the remote, which is not asked; imports botocore.

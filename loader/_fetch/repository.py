@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -101,6 +102,14 @@ class Repository(NamedTuple):
         if (found := commit.manifest(name).version) != version:
             raise ManifestError(f"{name}: the tag {tag} of {self.git.label} is on a commit that records {found}")
         return commit
+
+    def fetch_command(self, name: str, config: str | None, revision: Revision) -> str:
+        """Return the command that fetches an artifact that a revision records, for messages."""
+        is_here = self.root is not None and Path.cwd().is_relative_to(self.root)
+        repo = None if is_here else self.git.label
+        options = {"config": config, "rev": revision.commit and revision.commit[:12], "repo": repo}
+        given = "".join(f" --{option} {shlex.quote(value)}" for option, value in options.items() if value)
+        return f"python -m loader fetch {name}{given}"
 
     def dvc_config(self) -> dict[str, Any]:
         """Return the current DVC configuration, which applies to every revision. Imports botocore.

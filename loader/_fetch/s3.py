@@ -154,21 +154,20 @@ class S3Object:
         response = again or self._request(offset, size)
         metadata = response["ResponseMetadata"]
         is_part = metadata["HTTPStatusCode"] == 206
-        if is_part:
-            self._check_part(metadata["HTTPHeaders"], offset, size)
-        else:
-            self._check_whole(metadata["HTTPHeaders"], offset + size)
         skipped = 0 if is_part else offset
         # one byte more than wanted, to see the end, which also frees the connection for the next request
-        body, chunks, missing = response["Body"], [], skipped + size + 1
-        while missing and not is_abandoned.is_set() and (chunk := body.read(min(_CHUNK_BYTES, missing))):
-            chunks.append(chunk)
-            missing -= len(chunk)
-        if not missing:
-            body.close()
+        chunks, missing = [], skipped + size + 1
+        with response["Body"] as body:
             if is_part:
-                raise FetchError(f"{self._place} sends more than the {size:,} bytes requested of it ({self.url})")
-        elif missing > 1:
+                self._check_part(metadata["HTTPHeaders"], offset, size)
+            else:
+                self._check_whole(metadata["HTTPHeaders"], offset + size)
+            while missing and not is_abandoned.is_set() and (chunk := body.read(min(_CHUNK_BYTES, missing))):
+                chunks.append(chunk)
+                missing -= len(chunk)
+        if not missing and is_part:
+            raise FetchError(f"{self._place} sends more than the {size:,} bytes requested of it ({self.url})")
+        if missing > 1:
             received = skipped + size + 1 - missing
             raise IncompleteReadError(actual_bytes=received, expected_bytes=skipped + size)
         return b"".join(chunks)[skipped : skipped + size]

@@ -115,6 +115,13 @@ class SparseCopy:
         weakref.finalize(self, os.close, number).atexit = False
         return number
 
+    def is_in_place(self) -> bool:
+        """Return whether the file is at its path; else it was completed or removed."""
+        try:
+            return os.path.samestat(self.path.stat(), os.fstat(self._file))
+        except OSError:
+            return False
+
     def pread(self, size: int, offset: int) -> bytes:
         """Return up to `size` bytes at `offset`, zeros in a hole, like `os.pread` of the file."""
         return os.pread(self._file, size, offset)

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import os
+import weakref
 from collections.abc import Callable, Iterator
 from functools import cached_property
+from pathlib import Path
+from threading import Lock
+from weakref import WeakValueDictionary
 
 import numpy as np
 
@@ -13,15 +18,61 @@ from loader._fetch.cached_artifact import CachedArtifact
 from loader._fetch.checked_out import is_right
 from loader._fetch.ranged import RangedArtifact
 from loader._fetch.read_ahead import ReadAhead
+from loader._fetch.s3 import S3Object
 from loader._fetch.s3_client import CONNECTIONS as READS_AT_ONCE
 from loader._format.artifact import LocalArtifact, LocalRecords
+from loader._format.manifest import ArtifactEntry, Manifest
 from loader._format.records import Pass, Positions, Records
 
-__all__ = ["READS_AT_ONCE", "StreamedArtifact", "StreamedRecords"]
+__all__ = ["READS_AT_ONCE", "StreamedArtifact", "StreamedRecords", "open_streamed"]
+
+
+_opened: WeakValueDictionary[tuple[object, ...], StreamedArtifact] = WeakValueDictionary()
+_opening: dict[int, Lock] = {}
+"""What only one thread of a process has while it opens an artifact."""
+
+
+def open_streamed(
+    source: S3Object, manifest: Manifest, entry: ArtifactEntry, folder: Path | None = None
+) -> StreamedArtifact:
+    """Return an artifact to stream, the same one to all who use it at once, so that they share what arrives.
+
+    If what arrives is not kept, each has its own one. The parameters are those of `RangedArtifact`.
+    """
+    key = source, entry, folder
+    with _opening.setdefault(os.getpid(), Lock()):  # a forked process has its own, which nobody holds
+        artifact = _opened.get(key)
+        if artifact is None or not artifact.is_kept or artifact.manifest != manifest:
+            artifact = _opened[key] = StreamedArtifact(source, manifest, entry, folder)
+            artifact.copy  # noqa: B018  (opened now, because threads may open a cached property twice)
+    return artifact
 
 
 class StreamedArtifact(RangedArtifact):
     """An artifact that is read from its remote, and from the cache once all of it has arrived there."""
+
+    def __init__(self, source: S3Object, manifest: Manifest, entry: ArtifactEntry, folder: Path | None = None) -> None:
+        super().__init__(source, manifest, entry, folder)
+        self._creating: dict[int, Lock] = {}
+        self._arrivals: Callable[[], Arrivals | None] = lambda: None
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return open_streamed, (self.source, self.manifest, self.entry, self.folder)
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether what arrives is kept in the cache."""
+        arrivals = self._arrivals()
+        return self.copy is not None and self.copy.is_in_place() and (arrivals is None or arrivals.keeps)
+
+    def arrivals(self) -> Arrivals:
+        """Return which records have arrived, the same object to all who use this artifact at once."""
+        with self._creating.setdefault(os.getpid(), Lock()):
+            arrivals = self._arrivals()
+            if arrivals is None:
+                arrivals = Arrivals(self, self.copy, keeps=True)
+                self._arrivals = weakref.ref(arrivals)  # it refers to this artifact
+        return arrivals
 
     def find_whole(self) -> LocalArtifact | None:
         """Return the cached artifact if the copy has been completed, by this or another process."""
@@ -85,7 +136,7 @@ class StreamedRecords(Records):
     @cached_property
     def _arrivals(self) -> Arrivals:
         """Which records have arrived."""
-        return Arrivals(self._artifact, self._artifact.copy, keeps=True)
+        return self._artifact.arrivals()
 
     @cached_property
     def _read(self) -> ReadByNumber:

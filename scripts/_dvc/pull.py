@@ -19,19 +19,13 @@ from filelock import FileLock, Timeout
 
 import loader
 from loader import FetchError, LoaderError
-from loader._format.dvc_lock import locked_md5s
-from loader._format.names import ARTIFACTS
 from scripts._dvc.objects import artifact_object, cached_file, open_repo
 from scripts._dvc.proof import examine
 from scripts._dvc.remote_object import RemoteObject
 from scripts._dvc.remotes import make_command
-from scripts._dvc.stages import LOCK_FILE
-from scripts._process.errors import ScriptError
 from scripts._process.files import hash_file
-from scripts._process.git import git, read_blobs
 
 LOCK_WAIT_SECONDS = 600
-MAX_COMMITS = 50
 
 
 def dvc_pull(root: Path, path: Path, *, name: str) -> None:
@@ -93,8 +87,7 @@ def _download(repo: Repo, found: RemoteObject, path: Path, *, name: str) -> Path
         with FileLock(folder / "pull.lock", timeout=LOCK_WAIT_SECONDS):
             if not cached.exists():  # another process may have been faster
                 part = folder / f"{found.md5}.part"
-                is_taken = _has_version(repo, path, name) and _take_from_loader(path, part, name=name, md5=found.md5)
-                if not is_taken:
+                if not _take_from_loader(path, part, name=name, md5=found.md5):
                     _download_checked(found, part, info, again=again)
                 cached.parent.mkdir(exist_ok=True, parents=True)
                 part.replace(cached)
@@ -109,32 +102,18 @@ def _download(repo: Repo, found: RemoteObject, path: Path, *, name: str) -> Path
     return cached
 
 
-def _has_version(repo: Repo, path: Path, name: str) -> bool:
-    """Return whether a version of an artifact, or a part of one, is on this machine.
-
-    It is often in DVC's cache only: `dvc checkout` removes it from the work tree if the recorded one is not there.
-    """
-    if path.exists() or any(entry.name == path.name for entry in loader.cache.entries()):
-        return True
-    root = path.parents[1]
-    try:
-        commits = git(root, "rev-list", "--all", f"--max-count={MAX_COMMITS}", "--", f"{ARTIFACTS}/{name}.json")
-        locks = read_blobs(root, (f"{commit}:./{LOCK_FILE}" for commit in commits.decode().split()))
-    except ScriptError:  # no git repository, no git here, or a history that cannot be read
-        return False
-    md5s = {md5 for lock in locks.values() for md5 in locked_md5s(lock, f"{ARTIFACTS}/{path.name}")}
-    return any(Path(repo.cache.local.oid_to_path(md5)).exists() for md5 in md5s)
-
-
 def _take_from_loader(path: Path, part: Path, *, name: str, md5: str) -> bool:
     """Have the loader fetch an artifact, and return whether it is at `part`, checked.
 
-    The loader moves only the records that no artifact on this machine has. If it fails, the download says why.
+    It does that if it need not fetch all of it: it moves only the records that no artifact on this machine has. If it
+    fails, the download says why.
     """
-    config = path.stem.removeprefix(name).removeprefix("-") or None
+    config, root = path.stem.removeprefix(name).removeprefix("-") or None, path.parents[1]
     try:
+        if not loader.cache.has_records_of(name, config=config, repo=root):
+            return False
         with warnings.catch_warnings(action="ignore"):  # that another version is checked out
-            fetched = loader.ensure(name, config=config, repo=path.parents[1])
+            fetched = loader.ensure(name, config=config, repo=root)
         if hash_file(fetched, "md5") != md5:  # the loader takes a file by its record index
             return False
         part.unlink(missing_ok=True)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Lock, Thread
+from threading import Event, Lock, Thread
 from urllib.parse import urlsplit
 
 
@@ -49,6 +49,7 @@ class Proxy:
 def running_proxy(endpoint: str) -> Iterator[Proxy]:
     """Run a proxy in front of the server at `endpoint`."""
     upstream = urlsplit(endpoint).netloc
+    stopped = Event()
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -61,8 +62,10 @@ def running_proxy(endpoint: str) -> Iterator[Proxy]:
                 number = proxy.requests
                 proxy.requests += 1
             fault = proxy.fault(number)
-            if fault == "hang":
-                time.sleep(30)
+            if fault == "hang":  # and answers nothing later either, when another test counts the bytes
+                self.close_connection = True
+                stopped.wait(300)
+                return
             if fault == "slow":
                 time.sleep(0.5)
             if fault in ("500", "503"):
@@ -109,6 +112,7 @@ def running_proxy(endpoint: str) -> Iterator[Proxy]:
 
     class Server(ThreadingHTTPServer):
         daemon_threads = True
+        request_queue_size = 128  # the loader has 32 connections
 
     server = Server(("127.0.0.1", 0), Handler)
     proxy = Proxy(f"http://127.0.0.1:{server.server_port}")
@@ -117,6 +121,7 @@ def running_proxy(endpoint: str) -> Iterator[Proxy]:
     try:
         yield proxy
     finally:
+        stopped.set()
         server.shutdown()
         server.server_close()
         thread.join()

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 import loader
+from loader._fetch import s3
 from loader._fetch.sparse import SparseCopy
 from loader._format.names import object_path
 from tests.conftest import Remote
@@ -181,6 +182,72 @@ def test_bytes_that_are_damaged_on_their_way_are_fetched_again(machine):
     machine.proxy.change = change
     assert machine.fetch() <= 0.03
     assert damaged
+
+
+@pytest.fixture(params=["an old artifact", "a continued copy"])
+def helped(machine, request, monkeypatch):
+    """A machine that fetches a new version with the help of an old one, or of what has arrived of the new one."""
+    monkeypatch.setattr(s3, "FIRST_PAUSE_SECONDS", 0.01)
+    machine.publish(splits(range(30)))
+    if request.param == "a continued copy":
+        machine.tar.unlink()
+        copy = SparseCopy(machine.copy().parent, "small.tar", size=len(machine.new))
+        third = len(machine.new) // 3
+        copy.write(third, machine.new[third : 2 * third])
+        copy.mark(0, 300)  # a hint that is wrong for most of them
+    return machine
+
+
+def test_failed_requests_are_repeated(helped):
+    faults = {1: "drop", 2: "500", 3: "503", 4: "drop"}  # so few that no request fails five times
+    helped.proxy.fault = faults.get
+    assert helped.fetch() < 0.8
+
+
+def test_what_a_remote_does_instead_is_an_error_and_costs_nothing(helped):
+    proxy, remote, usual = helped.proxy, helped.remote, vars(helped.proxy).copy()
+    for change, reason in [
+        (lambda: setattr(proxy, "fault", lambda number: "drop"), "cannot be reached .*tried 5 times"),
+        (lambda: setattr(proxy, "fault", lambda number: "500"), "answers with an error .*500.*tried 5 times"),
+        (lambda: setattr(proxy, "change", lambda offset, data: data[:-1]), "tried 5 times"),
+        (lambda: setattr(proxy, "change", lambda offset, data: data + b"x"), "sends more than the"),
+        (lambda: remote.write(helped.key, helped.new[: len(helped.new) // 4]), "ends before byte"),
+        (lambda: remote.remove(helped.key), "does not have it .*make push DATASET=small"),
+    ]:
+        change()
+        with pytest.raises(loader.FetchError, match=f"^small: .* is not on this machine and cannot be .*{reason}"):
+            loader.ensure("small", repo=helped.root)
+        vars(proxy).update(fault=usual["fault"], change=usual["change"])
+    remote.write(helped.key, helped.new)
+    assert helped.fetch() < 0.8
+
+
+def test_refused_credentials_are_an_error(machine, monkeypatch):
+    machine.publish(splits([7]))
+    machine.remote.write(machine.key.replace("public", "private", 1), machine.new)
+    local = machine.root / ".dvc/config.local"
+    lines = local.read_text().replace("s3://public", "s3://private").splitlines(keepends=True)
+    local.write_text("".join(line for line in lines if "credentialpath" not in line and "profile" not in line))
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "WRONG")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong")
+    with pytest.raises(loader.FetchError, match=r"^small: .* refuses access, because the AWS .*set AWS_PROFILE"):
+        loader.ensure("small", repo=machine.root)
+
+
+def test_a_cache_that_cannot_be_written_is_an_error(machine, monkeypatch):
+    machine.publish(splits([7]))
+    monkeypatch.setenv("DATASETS_CACHE", str(machine.tar / "cache"))
+    with pytest.raises(loader.FetchError, match="cannot be written to: Not a directory"):
+        loader.ensure("small", repo=machine.root)
+
+
+def test_a_file_of_another_size_in_the_cache_is_no_obstacle(machine):
+    machine.publish(splits([7]))
+    machine.copy().parent.mkdir(parents=True)
+    machine.copy().write_bytes(machine.new + b"more")
+    assert machine.fetch() <= 0.03
+    os.truncate(machine.copy().with_suffix(""), 8192)
+    assert machine.fetch() <= 0.03
 
 
 def test_after_a_kill_no_byte_is_moved_twice(machine):

@@ -62,6 +62,20 @@ def test_an_older_version_that_only_dvcs_cache_has_helps(clone):
     assert proxy.bytes_transferred <= 0.03 * len(new)
 
 
+def test_the_artifact_that_a_dataset_was_made_from_helps(clone, remote):
+    parent, _, proxy = clone
+    root = parent.parents[1]
+    parents = {"small": {"version": "1.0.0", "artifacts": {"small.tar": "0" * 64}}}
+    derived = {"train": [[(number, make_record(number)) for number in range(0, 200, 2)]]}
+    new = write_version(root, derived, name="half", parents=parents)
+    tar = root / "artifacts/half.tar"
+    remote.publish(tar)
+    tar.unlink()
+    dvc_pull(root, tar, name="half")
+    assert tar.read_bytes() == new
+    assert proxy.bytes_transferred <= 0.03 * len(new)
+
+
 @pytest.mark.parametrize("problem", ["none is here", "the loader cannot be asked"])
 def test_without_an_older_version_all_is_downloaded(clone, monkeypatch, problem):
     tar, new, proxy = clone
