@@ -21,7 +21,7 @@ def test_the_public_names_are_those_in_all():
     public = {name for name in dir(loader) if not name.startswith("_")}
     assert public == set(loader.__all__)
     assert {getattr(loader, name).__module__ for name in loader.__all__ if name != "cache"} == {"loader"}
-    assert set(loader.cache.__all__) == {"Entry", "clear", "entries", "folder", "limit"}
+    assert set(loader.cache.__all__) == {"Entry", "clear", "entries", "folder", "has_records_of", "limit"}
 
 
 def test_importing_and_reading_do_not_import_tensorflow_tfds_or_dvc(small):
