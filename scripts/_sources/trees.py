@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import shutil
 import tarfile
-from pathlib import Path
-from typing import BinaryIO
+from pathlib import Path, PurePosixPath
+from typing import IO, BinaryIO, cast
 
 from scripts._process.errors import UnavailableError
 from scripts._sources.manual import walk
@@ -39,9 +39,23 @@ def unpack_tree(tar: Path, folder: Path) -> None:
         It is no such tar.
     """
     shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
     try:
-        folder.mkdir()
         with tarfile.open(tar) as members:
-            members.extractall(folder, filter="data")
+            for member in members:
+                _extract(members, member, folder)
     except tarfile.TarError as error:
         raise UnavailableError(f"is not the tar of a folder ({error})") from error
+
+
+def _extract(members: tarfile.TarFile, member: tarfile.TarInfo, folder: Path) -> None:
+    """Extract a folder or a file, which is all that such a tar has; the filters of tarfile came with Python 3.11.4."""
+    path = PurePosixPath(member.name)
+    if path.is_absolute() or ".." in path.parts or not (member.isdir() or member.isfile()):
+        raise tarfile.TarError(f"{member.name!r} is neither a file nor a folder in it")
+    if member.isdir():
+        (folder / path).mkdir(parents=True, exist_ok=True)
+        return
+    (folder / path).parent.mkdir(parents=True, exist_ok=True)
+    with cast(IO[bytes], members.extractfile(member)) as source, (folder / path).open("wb") as file:
+        shutil.copyfileobj(source, file)

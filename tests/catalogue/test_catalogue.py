@@ -1,6 +1,7 @@
 """The kinds of datasets that a team has, each defined for plain TFDS: built, proved and read as they are."""
 
 import shutil
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -68,7 +69,7 @@ def test_the_values_are_those_of_tfds(catalogue, load, name, tmp_path):
     tars = sorted((catalogue.root / "artifacts").glob(f"{name}*.tar"))
     assert tars
     for tar in tars:
-        shutil.unpack_archive(tar, tmp_path, "tar", filter="data")
+        subprocess.run(["tar", "-xf", tar, "-C", tmp_path], check=True)
         config = tar.stem.removeprefix(name).removeprefix("-") or None
         info, splits = load(name, config=config)
         builder = tfds.builder_from_directory(tmp_path / info.full_name)

@@ -4,16 +4,18 @@ import hashlib
 import os
 import shutil
 import subprocess
+import tarfile
 
 import pytest
 
 from scripts._build.prepare import prepare
 from scripts._define.definition import read_definition
-from scripts._process.errors import ScriptError
+from scripts._process.errors import ScriptError, UnavailableError
 from scripts._process.scratch import scratch_folder
 from scripts._sources.checksums import manual_sources
 from scripts._sources.extractions import Extractions
 from scripts._sources.manual import LISTED_FILES, digest_tree, manual_path, manual_url, stored_name, unregistered, walk
+from scripts._sources.trees import unpack_tree
 from scripts._tfds.fetch import fetch_sources
 from scripts.mirror import mirror
 from scripts.register import register
@@ -297,3 +299,15 @@ def test_a_dataset_of_tfds_is_built_from_files_downloaded_by_hand_and_rebuilt_in
     clone.run("dvc", "repro", "resisc45")
     assert "gives the same bytes" in clone.scripts("verify", "--rebuild", "resisc45")
     assert "manual:NWPU-RESISC45/" in clone.run("python", "-m", "loader", "info", "resisc45").stdout
+
+
+@pytest.mark.parametrize("member", ["../outside", "/outside", "link"])
+def test_a_tar_that_is_not_that_of_a_folder_is_not_extracted(tmp_path, member):
+    info = tarfile.TarInfo(member)
+    if member == "link":
+        info.type, info.linkname = tarfile.SYMTYPE, "/"
+    with tarfile.open(tmp_path / "tree.tar", "w") as tar:
+        tar.addfile(info)
+    with pytest.raises(UnavailableError, match=rf"is not the tar of a folder \('{member}' is neither"):
+        unpack_tree(tmp_path / "tree.tar", tmp_path / "tree")
+    assert sorted(path.name for path in tmp_path.rglob("*")) == ["tree", "tree.tar"]
