@@ -188,8 +188,9 @@ def test_with_private_ones_the_site_shows_them_and_warns(repository, tmp_path, b
 
 
 def test_the_page_of_a_real_dataset_shows_and_plays_its_recordings(built, tmp_path, browser, monkeypatch):
-    monkeypatch.chdir(tmp_path)  # where no repository has the other datasets in its cache
-    written = write_catalog(tmp_path / "site", repo=built("digit").root)
+    root = built("digit").root
+    monkeypatch.setenv("DATASETS_REPO", str(root))  # or the caches of the checkout under test are looked into as well
+    written = write_catalog(tmp_path / "site", repo=root)
     assert written.with_examples == 1
     for options in ({"width": 1280}, {"width": 375, "dark": True}):
         visit = browser.open(tmp_path / "site/datasets/digit.html", **options)

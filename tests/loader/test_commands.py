@@ -43,11 +43,11 @@ def output(*arguments, **options):
 
 
 def on_a_terminal(*arguments, columns=80):
-    """Return what a command prints on a terminal of so many columns, outside of any repository."""
+    """Return what a command prints on a terminal of so many columns."""
     ours, theirs = pty.openpty()
     command = [sys.executable, "-m", "loader", *map(str, arguments)]
     process = subprocess.Popen(
-        command, cwd="/", stdin=theirs, stdout=theirs, stderr=theirs, env={**os.environ, "COLUMNS": str(columns)}
+        command, cwd=ROOT, stdin=theirs, stdout=theirs, stderr=theirs, env={**os.environ, "COLUMNS": str(columns)}
     )
     os.close(theirs)
     text = b""

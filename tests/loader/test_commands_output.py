@@ -10,6 +10,13 @@ import pytest
 from tests.loader.test_commands import ROOT, on_a_terminal, output, run
 
 
+@pytest.fixture
+def clone(clone, monkeypatch):
+    """A fresh clone; without the variable, the caches of the checkout under test are looked into as well."""
+    monkeypatch.setenv("DATASETS_REPO", str(clone.root))
+    return clone
+
+
 class TestWidth:
     def test_a_narrow_terminal_gets_fewer_columns_and_then_blocks(self, clone):
         lines = on_a_terminal("list", "--repo", clone.root, columns=100).splitlines()
