@@ -217,5 +217,3 @@ def _arrays(values: list[Any] | tuple[Any, ...], *, is_integer: bool) -> Iterato
                 yield from _arrays(value, is_integer=is_integer)
             else:
                 yield np.asarray(value)
-
-

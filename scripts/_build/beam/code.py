@@ -62,7 +62,9 @@ def receive(code: Code, environment: dict[str, str], module: str, qualname: str)
     return found
 
 
-def receive_nested(code: Code, environment: dict[str, str], make: Callable[..., Any], arguments: tuple[Any, ...]) -> Any:
+def receive_nested(
+    code: Code, environment: dict[str, str], make: Callable[..., Any], arguments: tuple[Any, ...]
+) -> Any:
     """Return what `make` makes in a worker; import the builder's modules before if they are not loaded."""
     _load(code, environment)
     return make(*arguments)
