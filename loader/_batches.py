@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import functools
 import operator
 import os
 from collections import deque
@@ -46,10 +45,10 @@ class Batches(Iterable[Batch]):
         self._seed = random_seed() if seed is None else check_integer("seed", seed, least=0)
         self._next_epoch = 0
         self._only_epoch: int | None = None
-        self._read_ordered: ReadBatches
+        self._begun: ReadBatches
 
     def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in vars(self).items() if name not in ("_ordered", "_read_ordered")}
+        return {name: value for name, value in vars(self).items() if name != "_begun"}
 
     def __repr__(self) -> str:
         order = ""
@@ -78,14 +77,17 @@ class Batches(Iterable[Batch]):
         if not -len(self) <= index < len(self):
             raise IndexError(f"there are {len(self):,} batches, index {index:,} is out of range")
         index %= len(self)
-        if "_read_ordered" not in vars(self):
-            vars(self).setdefault("_read_ordered", _begin(self._ordered, self._size))  # what threads share is set once
         return next(self._read_ordered(range(index, index + 1)))
 
-    @functools.cached_property
-    def _ordered(self) -> Examples:
-        """The examples in the order of the chosen epoch."""
-        return self._examples.shuffle(self._seed, epoch=self._only_epoch or 0) if self._shuffle else self._examples
+    @property
+    def _read_ordered(self) -> ReadBatches:
+        """What yields batches in the order of the chosen epoch; threads that begin at once share one."""
+        if "_begun" not in vars(self):
+            ordered = self._examples
+            if self._shuffle:
+                ordered = ordered.shuffle(self._seed, epoch=self._only_epoch or 0)
+            vars(self).setdefault("_begun", _begin(ordered, self._size))
+        return self._begun
 
     def __iter__(self) -> ResumableIterator[Batch]:
         return self.iterator()

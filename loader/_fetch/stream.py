@@ -20,6 +20,7 @@ from loader._fetch.ranged import RangedArtifact
 from loader._fetch.read_ahead import ReadAhead
 from loader._fetch.s3 import S3Object
 from loader._fetch.s3_client import CONNECTIONS as READS_AT_ONCE
+from loader._fetch.threads import Forkable
 from loader._format.artifact import LocalArtifact, LocalRecords
 from loader._format.manifest import ArtifactEntry, Manifest
 from loader._format.records import Pass, Positions, Records
@@ -48,13 +49,16 @@ def open_streamed(
     return artifact
 
 
-class StreamedArtifact(RangedArtifact):
+class StreamedArtifact(RangedArtifact, Forkable):
     """An artifact that is read from its remote, and from the cache once all of it has arrived there."""
 
     def __init__(self, source: S3Object, manifest: Manifest, entry: ArtifactEntry, folder: Path | None = None) -> None:
-        super().__init__(source, manifest, entry, folder)
-        self._creating: dict[int, Lock] = {}
+        RangedArtifact.__init__(self, source, manifest, entry, folder)
+        Forkable.__init__(self)
         self._arrivals: Callable[[], Arrivals | None] = lambda: None
+
+    def _start(self) -> None:
+        self._creating = Lock()
 
     def __reduce__(self) -> tuple[object, ...]:
         return open_streamed, (self.source, self.manifest, self.entry, self.folder)
@@ -67,7 +71,7 @@ class StreamedArtifact(RangedArtifact):
 
     def arrivals(self) -> Arrivals:
         """Return which records have arrived, the same object to all who use this artifact at once."""
-        with self._creating.setdefault(os.getpid(), Lock()):
+        with self._creating:
             arrivals = self._arrivals()
             if arrivals is None:
                 arrivals = Arrivals(self, self.copy, keeps=True)

@@ -12,7 +12,7 @@ from loader import ManifestError
 from loader._format.manifest import read_manifest
 from scripts._define.definition import Definition
 from scripts._process.errors import ScriptError
-from scripts._sources.room import check_room_for_sources, free_bytes, missing_bytes
+from scripts._sources.room import check_room_for_sources, existing_folder, missing_bytes
 from scripts._sources.source import Source
 
 DISK_FACTOR = 3
@@ -74,7 +74,7 @@ def check_room_for_downloads(wanted: Sequence[Source], *, definition: Definition
         return
     total = sum(source.size for source in wanted)
     free, needed = shutil.disk_usage(scratch).free, (DISK_FACTOR - 1) * total
-    if free_bytes(definition)[0].stat().st_dev == scratch.stat().st_dev:
+    if existing_folder(definition).stat().st_dev == scratch.stat().st_dev:
         needed += missing_bytes(definition, wanted)
     if needed > free:
         print(

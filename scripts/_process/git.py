@@ -67,10 +67,19 @@ def changed_files(root: Path, *paths: str, with_ignored: bool = False) -> dict[s
     """
     options = ("--porcelain", "-z", "--no-renames", "--untracked-files=all", *(("--ignored",) if with_ignored else ()))
     listed = git(root, "status", *options, "--", *paths).decode(errors="surrogateescape")
-    prefix = (
-        git(root, "rev-parse", "--show-prefix").decode(errors="surrogateescape").removesuffix("\n") if listed else ""
-    )
+    prefix = prefix_of(root) if listed else ""
     return {entry[3:].removeprefix(prefix): entry[:2] for entry in listed.split("\0") if entry}
+
+
+def prefix_of(root: Path) -> str:
+    """Return the path of a folder in its repository, with a slash at the end; empty if it is the repository's own.
+
+    Raises
+    ------
+    ScriptError
+        git fails.
+    """
+    return git(root, "rev-parse", "--show-prefix").decode(errors="surrogateescape").removesuffix("\n")
 
 
 def read_blobs(root: Path, names: Iterable[str]) -> dict[str, bytes]:

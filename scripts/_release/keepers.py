@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import posixpath
 import re
 from collections.abc import Iterator, Mapping
@@ -14,7 +13,7 @@ from typing import Any, NamedTuple
 from loader._format.names import ARTIFACTS
 from scripts._dvc.stages import LOCK_FILE, STAGES_KEY
 from scripts._process.errors import ScriptError
-from scripts._process.git import git, read_blobs
+from scripts._process.git import git, prefix_of, read_blobs
 from scripts._release.recorded_objects import MD5, SOURCES, Recorded
 from scripts._release.references import last_commits, split_names, work_trees
 
@@ -163,7 +162,7 @@ class _Reader:
 def _states(root: Path) -> Iterator[_State]:
     """Yield every state of the repository that keeps what it records, in whatever folder."""
     trees = []
-    prefix = os.fsdecode(git(root, "rev-parse", "--show-prefix").removesuffix(b"\n"))
+    prefix = prefix_of(root)
     for commit, labels in last_commits(root).items():
         entries = _entries(git(root, "ls-tree", "-r", "-z", "--full-tree", commit), prefix)
         blobs = {path: fields[2] for fields, path in entries if fields[1] == "blob"}

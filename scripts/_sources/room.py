@@ -21,7 +21,8 @@ def check_room_for_sources(definition: Definition, wanted: Iterable[Source]) -> 
     ScriptError
         They do not.
     """
-    missing, (folder, free) = missing_bytes(definition, wanted), free_bytes(definition)
+    missing, folder = missing_bytes(definition, wanted), existing_folder(definition)
+    free = shutil.disk_usage(folder).free
     if missing > free:
         raise ScriptError(
             f"{definition.name}: {missing:,} bytes of its source files are still to be downloaded, {folder} has "
@@ -37,12 +38,12 @@ def missing_bytes(definition: Definition, wanted: Iterable[Source]) -> int:
     return max(0, sum(source.size for source in missing) - partial)
 
 
-def free_bytes(definition: Definition) -> tuple[Path, int]:
-    """Return the folder of the source files, or the one in which it will be made, and the bytes left on its disk."""
+def existing_folder(definition: Definition) -> Path:
+    """Return the folder of the source files, or the one in which it will be made."""
     folder = definition.root / FOLDER / definition.name
     while not folder.exists():
         folder = folder.parent
-    return folder, shutil.disk_usage(folder).free
+    return folder
 
 
 def _is_at_hand(definition: Definition, source: Source) -> bool:
